@@ -1,0 +1,245 @@
+"""Every error that aikit raises, one tree.
+
+    AIKitError
+    ├── ConfigError                     aikit.toml, .env or an argument can't be used
+    ├── DatabaseError
+    │   ├── DatabaseUnavailable         no connection
+    │   ├── SchemaBehind                a migration is missing
+    │   └── EmbeddedFailed              the embedded PostgreSQL did not start
+    ├── Refused                         an attempt that was not sent; carries its decision
+    │   ├── RequestInvalid              400  the body can't be read
+    │   ├── RequestTooLarge             413/400
+    │   ├── Unauthorized                401/403
+    │   ├── SpendCapExceeded            402
+    │   ├── RateLimited                 429
+    │   ├── PolicyDenied                403
+    │   ├── PriceUnknown                403
+    │   ├── UnmeteredEndpoint           403
+    │   └── MeteringUnavailable         503
+    └── AIError                         the provider failed (`aikit.provider_errors` reads which way)
+
+An error says what happened, the facts, and the remedy, in that order. `code` is a stable string to branch on,
+`status` the HTTP status that says the same, `retryable` whether trying again unchanged can help.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from aikit.types import Decision
+
+
+class Exit(IntEnum):
+    """Exit codes of the command line."""
+
+    OK = 0
+    """It worked."""
+    NO = 1
+    """A check or gate said no."""
+    USAGE = 2
+    """Usage or configuration."""
+    INCONCLUSIVE = 3
+    """Errors, a missing recording, or over budget."""
+    CREDENTIALS = 4
+    """Credentials missing or refused."""
+    UNREACHABLE = 5
+    """The provider can't be reached."""
+    STOPPED = 6
+    """A cap or breaker stopped the run."""
+    DATABASE = 7
+    """The database can't be reached, or its schema is behind."""
+    INTERRUPTED = 130
+    """Interrupted."""
+
+
+class AIKitError(Exception):
+    """Something went wrong in aikit."""
+
+    code: str = "ERROR"
+    status: int = 500
+    retryable: bool = False
+    exit: ClassVar[Exit] = Exit.NO
+    remedy: str = ""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        retryable: bool | None = None,
+        facts: Mapping[str, Any] | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
+        if code is not None:
+            self.code = code
+        if status is not None:
+            self.status = status
+        if retryable is not None:
+            self.retryable = retryable
+        if remedy is not None:
+            self.remedy = remedy
+        self.facts: dict[str, Any] = dict(facts or {})
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}".strip()
+
+    @property
+    def slug(self) -> str:
+        """The class name in snake case, as the native endpoint's `error` field has it."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
+
+
+class ConfigError(AIKitError):
+    """The configuration can't be used."""
+
+    code = "CONFIG_INVALID"
+    exit = Exit.USAGE
+
+
+class DatabaseError(AIKitError):
+    """The database can't be used."""
+
+    code = "DATABASE_ERROR"
+    status = 503
+    exit = Exit.DATABASE
+
+
+class DatabaseUnavailable(DatabaseError):
+    """The database can't be reached."""
+
+    code = "DATABASE_UNAVAILABLE"
+    retryable = True
+
+
+class SchemaBehind(DatabaseError):
+    """The database's schema is behind this version of aikit."""
+
+    code = "SCHEMA_BEHIND"
+    remedy = "Run `aikit db upgrade`."
+
+
+class EmbeddedFailed(DatabaseError):
+    """The embedded PostgreSQL did not start."""
+
+    code = "EMBEDDED_FAILED"
+
+
+class Refused(AIKitError):
+    """The attempt was refused; nothing was sent to the provider."""
+
+    kind: ClassVar[str] = "request_refused"
+    """The `type` of OpenAI-shaped errors."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        decision: Decision | None = None,
+        retry_after: float | None = None,
+        reason: str | None = None,
+        **rest: Any,
+    ) -> None:
+        super().__init__(message, **rest)
+        self.decision = decision
+        self.retry_after = retry_after
+        self.reason = reason
+
+
+class RequestInvalid(Refused):
+    """The request can't be read."""
+
+    code = "REQUEST_INVALID"
+    status = 400
+    kind = "invalid_request_error"
+
+
+class RequestTooLarge(Refused):
+    """The request is larger than its ceiling."""
+
+    code = "REQUEST_TOKENS_EXCEEDED"
+    status = 413
+    kind = "request_too_large"
+
+
+class Unauthorized(Refused):
+    """The key is missing, wrong, or lacks the scope."""
+
+    code = "UNAUTHORIZED"
+    status = 401
+    kind = "authentication_error"
+    exit = Exit.CREDENTIALS
+
+
+class SpendCapExceeded(Refused):
+    """A spend cap stands in the way."""
+
+    code = "BUDGET_EXCEEDED"
+    status = 402
+    kind = "budget_exceeded"
+    exit = Exit.STOPPED
+
+
+class RateLimited(Refused):
+    """A rate limit stands in the way."""
+
+    code = "RATE_LIMITED"
+    status = 429
+    retryable = True
+    kind = "rate_limit_exceeded"
+    exit = Exit.STOPPED
+
+
+class PolicyDenied(Refused):
+    """Policy does not allow this."""
+
+    code = "NO_POLICY"
+    status = 403
+    kind = "policy_denied"
+    exit = Exit.STOPPED
+
+
+class PriceUnknown(Refused):
+    """The model has no known price, so its cost can't be bounded."""
+
+    code = "PRICE_UNKNOWN"
+    status = 403
+    kind = "price_unknown"
+    exit = Exit.STOPPED
+
+
+class UnmeteredEndpoint(Refused):
+    """No codec meters this endpoint, so nothing may be sent to it."""
+
+    code = "UNMETERED_ENDPOINT"
+    status = 403
+    kind = "unmetered_endpoint"
+
+
+class MeteringUnavailable(Refused):
+    """The ledger can't be reached, so nothing is sent."""
+
+    code = "METERING_UNAVAILABLE"
+    status = 503
+    retryable = True
+    kind = "metering_unavailable"
+    exit = Exit.DATABASE
+
+
+class AIError(AIKitError):
+    """The provider failed."""
+
+    code = "PROVIDER_ERROR"
+    status = 502
+    retryable = True
+    exit = Exit.UNREACHABLE
+
+    def __init__(self, message: str | None = None, *, provider: str, **rest: Any) -> None:
+        super().__init__(message, **rest)
+        self.provider = provider

@@ -1,0 +1,71 @@
+"""Money: integer nano-USD inside, exact decimal strings at the edges, credits for caps.
+
+One nano-USD is 1e-9 $. One credit is a whole number of nano-USD (100,000 unless the database was set up
+otherwise), so 250,000 credits are $25. No float takes part anywhere.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
+
+NANO_PER_USD = 1_000_000_000
+DEFAULT_NANO_PER_CREDIT = 100_000
+MAX_NANO = 9_000_000_000_000_000_000
+"""The largest amount a PostgreSQL bigint can hold with room to add: nine billion dollars."""
+
+
+def parse_usd(text: str | int | Decimal) -> int:
+    """`"12.50"`, `"$1,000"` or a Decimal in dollars → nano-USD, exactly.
+
+    Raises ValueError for anything that is not a finite amount from zero to nine billion dollars, or that is
+    finer than one nano-USD.
+    """
+    try:
+        amount = Decimal(text.strip().removeprefix("$").replace(",", "") if isinstance(text, str) else text)
+    except InvalidOperation:
+        raise ValueError(f"not an amount in dollars: {text!r}") from None
+    if not amount.is_finite() or amount < 0:
+        raise ValueError(f"an amount in dollars must be zero or more: {text!r}")
+    nano = amount * NANO_PER_USD
+    if nano != nano.to_integral_value():
+        raise ValueError(f"an amount can't be finer than one nano-dollar: {text!r}")
+    if nano > MAX_NANO:
+        raise ValueError(f"an amount can't exceed nine billion dollars: {text!r}")
+    return int(nano)
+
+
+def usd(nano: int) -> Decimal:
+    """Nano-USD → dollars, exactly."""
+    return Decimal(nano).scaleb(-9)
+
+
+def usd_string(nano: int) -> str:
+    """Nano-USD → an exact decimal string without exponent or trailing zeros: 91_000 → `"0.000091"`."""
+    text = f"{usd(nano):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def format_usd(nano: int | None) -> str:
+    """For people: cents when there are cents to show, otherwise the first significant digits. Unknown is `—`."""
+    if nano is None:
+        return "—"
+    sign, size = ("-", -nano) if nano < 0 else ("", nano)
+    if size == 0 or size >= NANO_PER_USD // 100:
+        return f"{sign}${usd(size):,.2f}"
+    return f"{sign}${usd(round_significant(size, 2)):f}".rstrip("0")
+
+
+def round_significant(value: int, digits: int) -> int:
+    """`value` rounded half up to that many significant digits: (91_499, 2) → 91_000."""
+    step = 10 ** max(0, len(str(value)) - digits)
+    return (value + step // 2) // step * step
+
+
+def credits(nano: int, nano_per_credit: int) -> int:
+    """Whole credits that cover `nano`, rounded up: a started credit is a used credit."""
+    return -(-nano // nano_per_credit)
+
+
+def whole_nano(amount: Decimal) -> int:
+    """Nano-USD (possibly fractional) rounded up to a whole one: the once-per-attempt rounding."""
+    return int(amount.to_integral_value(rounding=ROUND_CEILING))

@@ -1,0 +1,243 @@
+"""The frozen values that every layer speaks. Tokens and amounts are integers; times are aware and in UTC."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+TAG_LENGTH = 200
+
+
+class Environment(StrEnum):
+    """Where the application runs; a policy may apply to one of them or to all."""
+
+    DEV = "dev"
+    STAGING = "staging"
+    PROD = "prod"
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """In whose name a call is made. `tenant` is required before anything is sent; the rest may be absent."""
+
+    tenant: str | None = None
+    user: str | None = None
+    feature: str | None = None
+    environment: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a tag that is empty, longer than 200 characters, or carries control characters."""
+        for tag in fields(self):
+            value = getattr(self, tag.name)
+            if value is not None:
+                check_tag(tag.name, value)
+        if self.environment is not None and self.environment not in set(Environment):
+            raise ValueError(f"environment must be dev, staging or prod, not {self.environment!r}")
+
+    def over(self, outer: Tags) -> Tags:
+        """These tags, completed by `outer` where they say nothing."""
+        return Tags(
+            self.tenant if self.tenant is not None else outer.tenant,
+            self.user if self.user is not None else outer.user,
+            self.feature if self.feature is not None else outer.feature,
+            self.environment if self.environment is not None else outer.environment,
+        )
+
+
+def check_tag(name: str, value: object) -> None:
+    """Raises ValueError, with the tag's name and what is wrong but never a long value, for an unusable tag."""
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be a string, not {type(value).__name__}")
+    if not value.strip():
+        raise ValueError(f"{name} is empty")
+    if len(value) > TAG_LENGTH:
+        raise ValueError(f"{name} has {len(value):,} characters; {TAG_LENGTH} is the most")
+    if not value.isprintable():
+        raise ValueError(f"{name} has characters that can't be printed (a NUL, a line break or the like)")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a provider reports for one attempt, in disjoint classes of tokens that sum to the provider's total.
+
+    `input` is plain input only: cached, written-to-cache, audio and image tokens are in classes of their own.
+    Likewise `output` leaves out `reasoning` (thoughts), audio and image. `searches` counts web searches, which
+    some providers bill by the piece; it is no token class.
+    """
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    input_audio: int = 0
+    input_image: int = 0
+    cache_read_audio: int = 0
+    output: int = 0
+    reasoning: int = 0
+    output_audio: int = 0
+    output_image: int = 0
+    searches: int = 0
+
+    @property
+    def input_tokens(self) -> int:
+        """All input tokens of every class; decides the price tier."""
+        return (
+            self.input
+            + self.cache_read
+            + self.cache_write_5m
+            + self.cache_write_1h
+            + self.input_audio
+            + self.input_image
+            + self.cache_read_audio
+        )
+
+    @property
+    def output_tokens(self) -> int:
+        """All output tokens of every class, reasoning included."""
+        return self.output + self.reasoning + self.output_audio + self.output_image
+
+    @property
+    def total_tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    def classes(self) -> dict[str, int]:
+        """Every class by name, zeros included, in the ledger's order."""
+        return {name: getattr(self, name) for name in USAGE_CLASSES}
+
+
+USAGE_CLASSES = tuple(f.name for f in fields(Usage))
+INPUT_CLASSES = USAGE_CLASSES[:7]
+OUTPUT_CLASSES = USAGE_CLASSES[7:11]
+TOKEN_CLASSES = INPUT_CLASSES + OUTPUT_CLASSES
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The most that one attempt can use, in tokens; a true upper bound.
+
+    `input_classes` and `output_classes` name the usage classes that can occur, so that a request without cache
+    control is not priced at the cache-write rate. `open_ended` says that the provider adds input of its own (stored
+    conversations, files, URLs, server tools): then the model's context window bounds the input, if it is larger.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    input_classes: frozenset[str] = frozenset({"input"})
+    output_classes: frozenset[str] = frozenset({"output"})
+    open_ended: bool = False
+    searches: int = 0
+
+
+class Ending(StrEnum):
+    """How an attempt ended; each has exactly one ending."""
+
+    SETTLED = "settled"
+    VOIDED = "voided"
+    PRESUMED_SPENT = "presumed_spent"
+
+
+class Metric(StrEnum):
+    """What a limit counts."""
+
+    CREDITS = "credits"
+    TOKENS = "tokens"
+    REQUESTS = "requests"
+    CONCURRENCY = "concurrency"
+
+
+class Window(StrEnum):
+    """Over which time a limit counts. `call` bounds each single attempt, `total` never resets."""
+
+    CALL = "call"
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    TOTAL = "total"
+
+
+@dataclass(frozen=True, slots=True)
+class LimitState:
+    """One limit as a decision found it. Amounts are in the metric's unit; for credits that is nano-USD."""
+
+    metric: Metric
+    window: Window
+    cap: int
+    used: int
+    held: int
+    resets_at: datetime | None
+    source: str
+
+    @property
+    def remaining(self) -> int:
+        return max(0, self.cap - self.used - self.held)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether an attempt may be sent, and why. `id` is the attempt's id: each attempt has one decision."""
+
+    id: UUID
+    allowed: bool
+    reason_code: str
+    limits: tuple[LimitState, ...] = ()
+    failing: tuple[LimitState, ...] = ()
+    in_flight: bool = False
+    resets_at: datetime | None = None
+    retry_after: float | None = None
+    at: datetime | None = None
+    policy_version: int | None = None
+    price_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One logical operation of the application, as the exchange sees it: who, what, and under which id."""
+
+    id: UUID
+    tags: Tags
+    provider: str
+    model: str
+    api: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The reserved upper bound of an attempt. `nano` and `tokens` are what its counters carry as held."""
+
+    attempt: UUID
+    call: Call
+    nano: int
+    tokens: int
+    price_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The ending of an attempt, ready for the ledger. `usage` None means the provider did not say."""
+
+    hold: Hold
+    ending: Ending
+    nano: int
+    usage: Usage | None = None
+    estimated: bool = False
+    status: int | None = None
+    error: str | None = None
+    duration_ms: int | None = None
+    first_byte_ms: int | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def new_id() -> UUID:
+    """A UUIDv7 (RFC 9562): sorts by time of creation, so ids are also an index by time."""
+    milliseconds = time.time_ns() // 1_000_000
+    entropy = int.from_bytes(os.urandom(10))
+    return UUID(
+        int=milliseconds << 80 | 0x7 << 76 | (entropy >> 68 & 0xFFF) << 64 | 0b10 << 62 | entropy & (1 << 62) - 1
+    )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 TAG_LENGTH = 200
@@ -162,8 +162,7 @@ class Window(StrEnum):
     TOTAL = "total"
 
 
-@dataclass(frozen=True, slots=True)
-class LimitState:
+class LimitState(NamedTuple):
     """One limit as a decision found it. Amounts are in the metric's unit; for credits that is nano-USD."""
 
     metric: Metric
@@ -180,47 +179,72 @@ class LimitState:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """Whether an attempt may be sent, and why. `id` is the attempt's id: each attempt has one decision."""
-
-    id: UUID
-    allowed: bool
-    reason_code: str
-    limits: tuple[LimitState, ...] = ()
-    failing: tuple[LimitState, ...] = ()
-    in_flight: bool = False
-    resets_at: datetime | None = None
-    retry_after: float | None = None
-    at: datetime | None = None
-    policy_version: int | None = None
-    price_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Call:
-    """One logical operation of the application, as the exchange sees it: who, what, and under which id."""
+    """One logical operation of the application: in whose name, to which model, through which API."""
 
     id: UUID
     tags: Tags
     provider: str
     model: str
     api: str
+    stream: bool = False
+
+    @property
+    def tenant(self) -> str:
+        """The tenant, or an empty string where none was named."""
+        return self.tags.tenant or ""
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
-    """The reserved upper bound of an attempt. `nano` and `tokens` are what its counters carry as held."""
+class Order:
+    """An attempt that asks to be admitted: the most it can cost (nano-USD) and use (tokens), and at which price."""
 
     attempt: UUID
     call: Call
     nano: int
     tokens: int
-    price_id: str
+    price_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The reserved upper bound of an admitted attempt, in the counters named."""
+
+    order: Order
+    counters: tuple[str, ...]
+    admitted_at: datetime
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether an attempt may be sent, and why. Its id is the attempt's: each attempt has one decision.
+
+    `limits` are the states of all limits that apply, before this attempt; `failing` those that stand in its way.
+    `in_flight` says that only holds of running attempts do. `hold` is there when it is allowed.
+    """
+
+    id: UUID
+    reason_code: str
+    limits: tuple[LimitState, ...] = ()
+    failing: tuple[LimitState, ...] = ()
+    in_flight: bool = False
+    policy_version: int | None = None
+    hold: Hold | None = None
+
+    @property
+    def allowed(self) -> bool:
+        return self.reason_code == "ALLOWED"
+
+    @property
+    def deciding(self) -> LimitState | None:
+        """The failing limit that resets last: its code is the decision's."""
+        return self.failing[0] if self.failing else None
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The ending of an attempt, ready for the ledger. `usage` None means the provider did not say."""
+    """The ending of an attempt, ready for the ledger. `usage` None means that nobody can say."""
 
     hold: Hold
     ending: Ending
@@ -229,9 +253,18 @@ class Entry:
     estimated: bool = False
     status: int | None = None
     error: str | None = None
+    served_model: str | None = None
     duration_ms: int | None = None
     first_byte_ms: int | None = None
-    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An attempt that was refused, ready for the record."""
+
+    order: Order
+    reason_code: str
+    limits: tuple[LimitState, ...] = ()
 
 
 def new_id() -> UUID:

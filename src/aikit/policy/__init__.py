@@ -1,0 +1,1 @@
+"""Rules: what a tenant may spend, and over which windows."""

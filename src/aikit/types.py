@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
+from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
@@ -32,12 +35,10 @@ class Tags:
 
     def __post_init__(self) -> None:
         """Raises ValueError for a tag that is empty, longer than 200 characters, or carries control characters."""
-        for tag in fields(self):
-            value = getattr(self, tag.name)
+        for name in ("tenant", "user", "feature", "environment"):
+            value = getattr(self, name)
             if value is not None:
-                check_tag(tag.name, value)
-        if self.environment is not None and self.environment not in set(Environment):
-            raise ValueError(f"environment must be dev, staging or prod, not {self.environment!r}")
+                check_tag(name, value)
 
     def over(self, outer: Tags) -> Tags:
         """These tags, completed by `outer` where they say nothing."""
@@ -49,6 +50,7 @@ class Tags:
         )
 
 
+@lru_cache(maxsize=4096, typed=True)
 def check_tag(name: str, value: object) -> None:
     """Raises ValueError, with the tag's name and what is wrong but never a long value, for an unusable tag."""
     if not isinstance(value, str):
@@ -59,6 +61,8 @@ def check_tag(name: str, value: object) -> None:
         raise ValueError(f"{name} has {len(value):,} characters; {TAG_LENGTH} is the most")
     if not value.isprintable():
         raise ValueError(f"{name} has characters that can't be printed (a NUL, a line break or the like)")
+    if name == "environment" and value not in set(Environment):
+        raise ValueError(f"environment must be dev, staging or prod, not {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +109,20 @@ class Usage:
     def total_tokens(self) -> int:
         return self.input_tokens + self.output_tokens
 
+    def counts(self) -> tuple[int, ...]:
+        """Every class, zeros included, in the order of `USAGE_CLASSES`."""
+        return _counts(self)
+
     def classes(self) -> dict[str, int]:
-        """Every class by name, zeros included, in the ledger's order."""
-        return {name: getattr(self, name) for name in USAGE_CLASSES}
+        """Every class by name, zeros included."""
+        return dict(zip(USAGE_CLASSES, _counts(self), strict=True))
 
 
 USAGE_CLASSES = tuple(f.name for f in fields(Usage))
 INPUT_CLASSES = USAGE_CLASSES[:7]
 OUTPUT_CLASSES = USAGE_CLASSES[7:11]
 TOKEN_CLASSES = INPUT_CLASSES + OUTPUT_CLASSES
+_counts: Callable[[Usage], tuple[int, ...]] = attrgetter(*USAGE_CLASSES)
 
 
 @dataclass(frozen=True, slots=True)

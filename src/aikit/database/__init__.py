@@ -1,0 +1,1 @@
+"""Which PostgreSQL, and connections to it."""

@@ -1,0 +1,1 @@
+"""The books: the schema, its migrations, and what is read from it."""

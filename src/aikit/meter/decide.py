@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from aikit.policy.model import CounterName, CounterRef, Limit, Policy, counter_name
 from aikit.types import Decision, Entry, Hold, LimitState, Metric, Order, Window
@@ -68,6 +69,12 @@ def spent(metric: Metric, entry: Entry) -> int:
     return entry.hold.order.tokens if entry.nano else 0
 
 
+@lru_cache(maxsize=4096)
+def metric_of(key: str) -> Metric:
+    """The metric that a counter's key starts with."""
+    return Metric(key.partition("/")[0])
+
+
 def charge(entry: Entry, counters: Counters) -> None:
     """Turn an attempt's hold into what it really used, in every counter that carries it."""
     order = entry.hold.order
@@ -75,7 +82,7 @@ def charge(entry: Entry, counters: Counters) -> None:
     for key in entry.hold.counters:
         counter = counters.get((tenant, key))
         if counter is not None:
-            metric = Metric(key.partition("/")[0])
+            metric = metric_of(key)
             counter.used += spent(metric, entry)
             counter.held -= demand(metric, order)
 

@@ -1,1 +1,1 @@
-"""One codec per provider API."""
+"""Wire codecs: one module for each provider API, found through `aikit.wire.registry`."""

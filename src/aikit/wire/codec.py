@@ -104,6 +104,8 @@ class ChatRequest:
     stream: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Provider-specific fields, merged into the body as they are."""
+    native: bool = True
+    """False for a compatible server, which may know only the older field names."""
 
 
 @runtime_checkable

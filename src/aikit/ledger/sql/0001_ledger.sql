@@ -75,6 +75,7 @@ CREATE TABLE aikit.holds (
 ) WITH (fillfactor = 70);
 
 -- entries: the ledger, one immutable line per ending; seq 0 is the ending itself, later ones correct it --
+-- An attempt's id is a UUIDv7, so the primary key is also the index by time.
 CREATE TABLE aikit.entries (
     tenant text NOT NULL,
     attempt uuid NOT NULL,
@@ -115,7 +116,6 @@ CREATE TABLE aikit.entries (
     settled_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant, attempt, seq)
 );
-CREATE INDEX entries_by_time ON aikit.entries (tenant, admitted_at);
 
 -- refusals: attempts that were not sent --
 CREATE TABLE aikit.refusals (
@@ -137,7 +137,6 @@ CREATE TABLE aikit.refusals (
     refused_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant, attempt)
 );
-CREATE INDEX refusals_by_time ON aikit.refusals (tenant, refused_at);
 
 -- decisions: every decision, wherever its attempt stands now --
 CREATE VIEW aikit.decisions AS

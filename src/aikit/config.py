@@ -1,0 +1,250 @@
+"""Settings: the environment, then `.env`, then `aikit.toml`, then defaults. Each value knows where it came from.
+
+    environment = "dev"                        # AIKIT_ENV
+    [database]
+    url = "postgresql://user@host/name"        # DATABASE_URL; none: the embedded PostgreSQL
+    data_dir = "/var/lib/aikit"                # AIKIT_DATA_DIR; for the embedded server and the spool
+    [defaults]
+    output_tokens = 4096                       # written into requests that name no output limit
+    [providers.ollama]
+    kind = "openai"                            # openai, anthropic or gemini
+    base_url = "http://127.0.0.1:11434/v1"
+    api_key_env = "OLLAMA_KEY"                 # absent: no key is needed
+    api_version = "…"                          # for providers that have one
+    model = "llama3.3"                         # used when a call names no model
+    [prices."ollama/llama3.3"]                 # USD per million tokens, as strings
+    input = "0"
+    output = "0"
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from aikit.errors import ConfigError
+from aikit.types import Environment
+
+FILE = "aikit.toml"
+DEFAULT_OUTPUT_TOKENS = 4096
+
+Kind = Literal["openai", "anthropic", "gemini"]
+BUILT_IN: dict[str, dict[str, str]] = {
+    "openai": {
+        "kind": "openai",
+        "base_url": "https://api.openai.com/v1",
+        "api_key_env": "OPENAI_API_KEY",
+        "model": "gpt-5-mini",
+    },
+    "anthropic": {
+        "kind": "anthropic",
+        "base_url": "https://api.anthropic.com",
+        "api_key_env": "ANTHROPIC_API_KEY",
+        "model": "claude-haiku-4-5",
+    },
+    "gemini": {
+        "kind": "gemini",
+        "base_url": "https://generativelanguage.googleapis.com",
+        "api_key_env": "GEMINI_API_KEY",
+        "api_version": "v1beta",
+        "model": "gemini-2.5-flash",
+    },
+}
+"""The providers that need no configuration, in the order in which one is chosen when a call names none."""
+
+
+class ProviderTable(BaseModel):
+    """`[providers.NAME]` as it is written."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    kind: Kind
+    base_url: str
+    api_key_env: str | None = None
+    api_version: str | None = None
+    model: str | None = None
+
+
+class DatabaseTable(BaseModel):
+    """`[database]` as it is written."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    url: str | None = None
+    data_dir: str | None = None
+
+
+class DefaultsTable(BaseModel):
+    """`[defaults]` as it is written."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    output_tokens: int = Field(DEFAULT_OUTPUT_TOKENS, ge=1, le=1_000_000)
+
+
+class File(BaseModel):
+    """`aikit.toml` as a whole."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    environment: Literal["dev", "staging", "prod"] = "dev"
+    database: DatabaseTable = DatabaseTable()
+    defaults: DefaultsTable = DefaultsTable()
+    providers: dict[str, dict[str, Any]] = {}
+    prices: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Where a provider's API is and how to sign in. The key is never shown."""
+
+    name: str
+    kind: str
+    base_url: str
+    api_key: str | None = field(default=None, repr=False)
+    api_key_env: str | None = None
+    api_version: str | None = None
+    model: str | None = None
+    source: str = "default"
+
+    @property
+    def configured(self) -> bool:
+        """A key is there, or none is needed."""
+        return self.api_key is not None or self.api_key_env is None
+
+    @property
+    def native(self) -> bool:
+        """The provider's own service, as opposed to a server that is compatible with it."""
+        return urlsplit(self.base_url).hostname == urlsplit(BUILT_IN[self.kind]["base_url"]).hostname
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What aikit runs with. `sources` says for each setting where its value came from."""
+
+    environment: str
+    database_url: str | None = field(repr=False)
+    data_dir: Path
+    output_tokens: int
+    providers: Mapping[str, Provider]
+    prices: Mapping[str, Any]
+    file: Path | None
+    sources: Mapping[str, str]
+
+    def provider(self, name: str) -> Provider:
+        """Raises ConfigError for a name that is not configured."""
+        try:
+            return self.providers[name]
+        except KeyError:
+            raise ConfigError(
+                f"There is no provider named {name!r}.",
+                facts={"known": sorted(self.providers)},
+                remedy=f"Known are {', '.join(sorted(self.providers))}; add [providers.{name}] to {FILE} for another.",
+            ) from None
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings. Without `path`, `AIKIT_CONFIG` or the nearest `aikit.toml` above the working directory.
+
+    Raises ConfigError that names the file and the field; no secret is in it.
+    """
+    variables = dict(os.environ) if environ is None else dict(environ)
+    origin = dict.fromkeys(variables, "environment")
+    path = path or (Path(named) if (named := variables.get("AIKIT_CONFIG")) else _nearest())
+    for name, value in _dotenv((path.parent if path else Path.cwd()) / ".env").items():
+        if name not in variables:
+            variables[name], origin[name] = value, ".env"
+    file = _read(path) if path else File()
+    sources: dict[str, str] = {}
+
+    def pick(setting: str, variable: str, written: str | None, default: str | None) -> str | None:
+        if variables.get(variable):
+            sources[setting] = f"{variable} ({origin[variable]})"
+            return variables[variable]
+        sources[setting] = FILE if written is not None else "default"
+        return written if written is not None else default
+
+    named_environment = file.environment if "environment" in file.model_fields_set else None
+    environment = pick("environment", "AIKIT_ENV", named_environment, Environment.DEV)
+    if environment not in set(Environment):
+        raise ConfigError(f"AIKIT_ENV is {environment!r}.", remedy="It must be dev, staging or prod.")
+    url = pick("database.url", "DATABASE_URL", file.database.url, None)
+    data_dir = pick("database.data_dir", "AIKIT_DATA_DIR", file.database.data_dir, None)
+    sources["defaults.output_tokens"] = FILE if "output_tokens" in file.defaults.model_fields_set else "default"
+    return Settings(
+        environment=str(environment),
+        database_url=url,
+        data_dir=Path(data_dir).expanduser() if data_dir else _user_data_dir(),
+        output_tokens=file.defaults.output_tokens,
+        providers=_providers(file.providers, variables, origin),
+        prices=file.prices,
+        file=path,
+        sources=sources,
+    )
+
+
+def _nearest() -> Path | None:
+    here = Path.cwd()
+    return next((found for folder in (here, *here.parents) if (found := folder / FILE).is_file()), None)
+
+
+def _read(path: Path) -> File:
+    try:
+        return File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError(f"{path} can't be read: {error.strerror}.", remedy="Check the path.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}.", remedy="Correct that line.") from error
+    except ValidationError as error:
+        raise _invalid(path.name, error) from error
+
+
+def _invalid(where: str, error: ValidationError) -> ConfigError:
+    problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
+    return ConfigError(f"{where}: {'; '.join(problems)}.", facts={"problems": problems}, remedy="Correct these fields.")
+
+
+def _providers(
+    tables: Mapping[str, dict[str, Any]], variables: Mapping[str, str], origin: Mapping[str, str]
+) -> dict[str, Provider]:
+    found = {}
+    for name in [*BUILT_IN, *(name for name in tables if name not in BUILT_IN)]:
+        try:
+            table = ProviderTable.model_validate(BUILT_IN.get(name, {}) | tables.get(name, {}))
+        except ValidationError as error:
+            raise _invalid(f"{FILE} [providers.{name}]", error) from error
+        if urlsplit(table.base_url).scheme not in ("http", "https"):
+            raise ConfigError(
+                f"{FILE} [providers.{name}]: base_url is {table.base_url!r}.",
+                remedy="It must start with http:// or https://.",
+            )
+        variable = table.api_key_env
+        key = variables.get(variable) if variable else None
+        found[name] = Provider(
+            name=name,
+            kind=table.kind,
+            base_url=table.base_url.rstrip("/"),
+            api_key=key or None,
+            api_key_env=variable,
+            api_version=table.api_version,
+            model=table.model,
+            source=f"{variable} ({origin[variable]})" if key and variable else FILE if name in tables else "default",
+        )
+    return found
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    from dotenv import dotenv_values
+
+    return {name: value for name, value in dotenv_values(path, interpolate=False).items() if value is not None}
+
+
+def _user_data_dir() -> Path:
+    from platformdirs import user_data_path
+
+    return user_data_path("aikit", appauthor=False)

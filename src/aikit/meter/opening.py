@@ -1,0 +1,36 @@
+"""Opens a meter on a database: the poster's connection, its session settings, the spool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from aikit.database.connect import Database
+from aikit.meter.engine import Meter
+from aikit.meter.poster import Poster, PriceRow
+from aikit.meter.spool import Spool
+
+HOLD_SECONDS = 900
+"""How long a hold stands without an ending before it is presumed spent; longer than any provider lets a request run."""
+SESSION = """
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;
+    SET plan_cache_mode = force_generic_plan; SET lock_timeout = '8s'; SET idle_in_transaction_session_timeout = '30s'
+"""
+"""Every statement of a batch is a lookup by key, so a plan that was made while a table was small stays right."""
+
+
+def open_meter(
+    database: Database,
+    data_dir: Path,
+    price_row: Callable[[str], PriceRow],
+    *,
+    hold_seconds: int = HOLD_SECONDS,
+) -> Meter:
+    """Start metering. Raises DatabaseUnavailable when the database can't be reached now."""
+
+    def connect() -> Poster:
+        connection = database.connect(role="meter")
+        connection.execute(SESSION)
+        return Poster(connection, price_row, hold_seconds=hold_seconds)
+
+    return Meter(connect, Spool(data_dir / "spool" / database.fingerprint))

@@ -1,0 +1,53 @@
+"""Sums of one batch for `aikit.rollups`, one row an hour, tenant, tags, provider and model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from operator import add
+
+from aikit.meter.rows import plain_row
+from aikit.types import USAGE_CLASSES, Call, Ending, Entry, Refusal
+
+COUNTS = ("calls", "refused", "failed", "estimated", "unpriced", "nano")
+WIDTH = len(COUNTS) + len(USAGE_CLASSES)
+
+Key = tuple[str, datetime, str, str, str, str, str]
+
+
+def rollup_rows(entries: Iterable[Entry], refusals: Iterable[Refusal], now: datetime) -> list[str]:
+    """One `aikit.rollups` each, sorted by key so that all processes lock them in one order.
+
+    An attempt counts in the hour it was admitted in, a refusal in the current one.
+    """
+    sums: dict[Key, list[int]] = {}
+    for entry in entries:
+        order = entry.hold.order
+        row = _row(sums, order.call, entry.hold.admitted_at)
+        row[0] += 1
+        row[2] += entry.ending is Ending.VOIDED
+        row[3] += entry.estimated
+        row[4] += order.price_id is None
+        row[5] += entry.nano
+        if entry.usage is not None:
+            row[len(COUNTS) :] = map(add, row[len(COUNTS) :], entry.usage.counts())
+    for refusal in refusals:
+        _row(sums, refusal.order.call, now)[1] += 1
+    return [plain_row((*key, *sums[key])) for key in sorted(sums)]
+
+
+def _row(sums: dict[Key, list[int]], call: Call, at: datetime) -> list[int]:
+    tags = call.tags
+    key = (
+        call.tenant,
+        at.replace(minute=0, second=0, microsecond=0),
+        str(tags.environment),
+        tags.user or "",
+        tags.feature or "",
+        call.provider,
+        call.model,
+    )
+    row = sums.get(key)
+    if row is None:
+        row = sums[key] = [0] * WIDTH
+    return row

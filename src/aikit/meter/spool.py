@@ -1,0 +1,156 @@
+"""Endings on disk while the ledger is away: one file a process, fsynced line by line, adopted by whoever comes next.
+
+A file belongs to the process that holds its lock. When that process is gone, another one adopts the file and posts
+what is in it; posting is idempotent, so a line that had been posted already does no harm.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+from uuid import UUID
+
+from aikit.types import Call, Ending, Entry, Hold, Order, Tags, Usage, new_id
+
+log = logging.getLogger("aikit.spool")
+
+MAX_BYTES = 64 * 1024 * 1024
+
+
+class SpoolFull(Exception):
+    """The spool can't take more: the disk is full, or its own bound is reached."""
+
+
+class Spool:
+    """The spool of one process for one database. Used by the meter's thread alone."""
+
+    def __init__(self, folder: Path, *, max_bytes: int = MAX_BYTES) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._own: IO[bytes] | None = None
+        self._path = folder
+        self._adopted: list[tuple[Path, IO[bytes]]] = []
+
+    def append(self, entries: Iterable[Entry]) -> None:
+        """Write the entries and force them to disk. Raises SpoolFull, and then nothing of this call is kept."""
+        text = "".join([to_line(entry) for entry in entries]).encode()
+        try:
+            file = self._file()
+            start = file.seek(0, os.SEEK_END)
+            if start + len(text) > self._max_bytes:
+                raise SpoolFull(f"The spool {self._path} has reached {self._max_bytes:,} bytes.")
+            try:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(start)
+                raise
+        except OSError as error:
+            raise SpoolFull(f"The spool in {self._folder} can't be written: {error.strerror}.") from error
+
+    def adopt(self) -> list[Entry]:
+        """The entries in files that no living process owns. The files stay, locked by us, until `clear`."""
+        entries: list[Entry] = []
+        for path in sorted(self._folder.glob("*.jsonl")) if self._folder.is_dir() else []:
+            try:
+                file = path.open("r+b")
+            except OSError as error:
+                log.error("the spool %s can't be read: %s", path, error.strerror)
+                continue
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                continue
+            found, unread = read_lines(file)
+            entries.extend(found)
+            if unread:
+                self._set_aside(path, unread)
+            self._adopted.append((path, file))
+        return entries
+
+    def clear(self) -> None:
+        """Everything that was spooled has been posted: remove the files."""
+        if self._own is not None:
+            self._adopted.append((self._path, self._own))
+            self._own = None
+        for path, file in self._adopted:
+            path.unlink(missing_ok=True)
+            file.close()
+        self._adopted.clear()
+
+    def _file(self) -> IO[bytes]:
+        if self._own is None:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = self._folder / f"{new_id()}.jsonl"
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            self._own, self._path = os.fdopen(handle, "r+b"), path
+        return self._own
+
+    def _set_aside(self, path: Path, lines: list[bytes]) -> None:
+        """Keep what can't be read for a person to look at."""
+        aside = path.with_suffix(".unread")
+        log.error("%d lines of the spool %s can't be read; they are kept in %s", len(lines), path, aside.name)
+        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "ab") as file:
+            file.writelines(lines)
+
+
+def read_lines(file: IO[bytes]) -> tuple[list[Entry], list[bytes]]:
+    """The entries of a spool file, and the lines that are none. A torn last line was never acknowledged: it is left out."""
+    file.seek(0)
+    entries, unread = [], []
+    for line in file:
+        if not line.endswith(b"\n"):
+            break
+        try:
+            entries.append(from_line(line))
+        except (ValueError, KeyError, TypeError):
+            unread.append(line)
+    return entries, unread
+
+
+def to_line(entry: Entry) -> str:
+    """One entry as a line of JSON."""
+    return json.dumps(asdict(entry), default=_plain, separators=(",", ":")) + "\n"
+
+
+def from_line(line: bytes) -> Entry:
+    """The entry in a line. Raises ValueError, KeyError or TypeError if there is none."""
+    body: dict[str, Any] = json.loads(line)
+    hold = body.pop("hold")
+    order = hold.pop("order")
+    call = order.pop("call")
+    usage = body.pop("usage")
+    return Entry(
+        hold=Hold(
+            order=Order(
+                attempt=UUID(order.pop("attempt")),
+                call=Call(id=UUID(call.pop("id")), tags=Tags(**call.pop("tags")), **call),
+                **order,
+            ),
+            counters=tuple(hold.pop("counters")),
+            admitted_at=datetime.fromisoformat(hold.pop("admitted_at")),
+            **hold,
+        ),
+        ending=Ending(body.pop("ending")),
+        usage=None if usage is None else Usage(**usage),
+        **body,
+    )
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(type(value).__name__)

@@ -1,0 +1,154 @@
+"""Gemini generateContent and streamGenerateContent, on the Gemini API and on Vertex AI."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from aikit.errors import AIKitError, RequestInvalid
+from aikit.wire import refusing
+from aikit.wire.body import RequestBody, checked_model, dig, objects, read_object
+from aikit.wire.bounding import Tally
+from aikit.wire.codec import ChatRequest, Demand, Outcome, WireReply, WireRequest
+from aikit.wire.gemini_stream import GenerateReader
+from aikit.wire.gemini_usage import read_usage, searches_in, tier_of
+from aikit.wire.gemini_weight import one_of, weigh
+from aikit.wire.paths import is_plain
+from aikit.wire.reading import error_code, text
+
+_CALL = re.compile(r".*/models/([^/:]+):(generateContent|streamGenerateContent)")
+_RPC_NAMES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    402: "RESOURCE_EXHAUSTED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ABORTED",
+    413: "INVALID_ARGUMENT",
+    422: "FAILED_PRECONDITION",
+    429: "RESOURCE_EXHAUSTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+"""google.rpc.Code by HTTP status; it has none for 402."""
+
+
+class GenerateContent:
+    name = "gemini.generate"
+    kind = "gemini"
+
+    def matches(self, method: str, path: str) -> bool:
+        return method == "POST" and is_plain(path) and _CALL.fullmatch(path) is not None
+
+    def read_request(self, request: WireRequest, *, default_output_tokens: int, native: bool) -> Demand:
+        """The path names the model and says whether it streams. JSON names may be in camel case or snake case."""
+        called = _CALL.fullmatch(request.path)
+        if called is None:
+            raise RequestInvalid("The path names no model and method of the Gemini API.")
+        model = checked_model(called[1])
+        body = RequestBody(request.body)
+        config = one_of(body.fields, "generationConfig", "generation_config")
+        if config is not None and not isinstance(config, dict):
+            raise RequestInvalid("The field generationConfig must be an object.", facts={"field": "generationConfig"})
+        candidates = _limit(body, config or {}, "candidateCount", "candidate_count") or 1
+        limit = _limit(body, config or {}, "maxOutputTokens", "max_output_tokens")
+        if limit is None:
+            if config is None:
+                config = body.fields["generationConfig"] = {}
+            config.pop("max_output_tokens", None)
+            body.write("maxOutputTokens", default_output_tokens, config, label="generationConfig.maxOutputTokens")
+        tally = Tally(candidates * (limit or default_output_tokens))
+        weigh(body.fields, config or {}, model, tally)
+        sent = body.to_bytes()
+        tier = text(one_of(body.fields, "serviceTier", "service_tier"))
+        return Demand(
+            model=model,
+            stream=called[2] == "streamGenerateContent",
+            bound=tally.bound(sent),
+            body=sent,
+            service_tier=tier.lower() if tier else None,
+            wrote=body.wrote,
+        )
+
+    def read_response(self, body: bytes) -> Outcome:
+        reply = read_object(body)
+        if reply is None:
+            return Outcome(usage=None, finished=False, output_bytes=len(body))
+        model = text(reply.get("modelVersion"))
+        return Outcome(
+            usage=read_usage(reply.get("usageMetadata"), searches_in(reply, model or "")),
+            finished=True,
+            model=model,
+            service_tier=tier_of(reply),
+            error=error_code(reply.get("error")),
+            output_bytes=len(body),
+        )
+
+    def stream_reader(self, demand: Demand) -> GenerateReader:
+        return GenerateReader(demand)
+
+    def refusal(self, error: AIKitError, *, request_id: str, metadata: Mapping[str, Any]) -> WireReply:
+        return refusing.reply(error, error_body(error, metadata), x_request_id=request_id)
+
+    def stream_error(self, error: AIKitError, *, request_id: str) -> bytes:
+        return refusing.sse(error_body(error, {"request_id": request_id}))
+
+    def compose(self, chat: ChatRequest) -> tuple[str, dict[str, Any]]:
+        system = [chat.system] if chat.system is not None else []
+        system += [message.text for message in chat.messages if message.role == "system"]
+        contents = [
+            {"role": "model" if message.role == "assistant" else "user", "parts": [{"text": message.text}]}
+            for message in chat.messages
+            if message.role != "system"
+        ]
+        body: dict[str, Any] = {"contents": contents}
+        if system:
+            body["systemInstruction"] = {"parts": [{"text": "\n\n".join(system)}]}
+        extra = dict(chat.extra)
+        named = {"maxOutputTokens": chat.max_tokens, "temperature": chat.temperature}
+        config = {key: value for key, value in named.items() if value is not None}
+        config |= extra.pop("generationConfig", {})
+        if config:
+            body["generationConfig"] = config
+        method = "streamGenerateContent?alt=sse" if chat.stream else "generateContent"
+        return f"/v1beta/models/{chat.model}:{method}", body | extra
+
+    def reply_text(self, body: Mapping[str, Any]) -> str:
+        """The text of the first candidate, thoughts left out."""
+        parts = objects(dig(body, "candidates", 0, "content", "parts"))
+        return "".join(text(part.get("text")) or "" for part in parts if not part.get("thought"))
+
+    def delta_text(self, event: Mapping[str, Any]) -> str:
+        return self.reply_text(event)
+
+
+def error_body(error: AIKitError, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The error as google.rpc.Status in JSON; an ErrorInfo carries our code and the metadata as strings."""
+    known = {key: _as_string(value) for key, value in metadata.items() if value is not None}
+    details: list[dict[str, Any]] = [
+        {
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": error.code,
+            "domain": "aikit",
+            "metadata": known,
+        }
+    ]
+    delay = refusing.retry_after(error)
+    if delay is not None:
+        details.append({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{delay:.3f}s"})
+    status = _RPC_NAMES.get(error.status, "INTERNAL" if error.status >= 500 else "FAILED_PRECONDITION")
+    return {"error": {"code": error.status, "message": str(error), "status": status, "details": details}}
+
+
+def _limit(body: RequestBody, config: Mapping[str, Any], camel: str, snake: str) -> int | None:
+    one_of(config, camel, snake)
+    return body.limit(camel, config) or body.limit(snake, config)
+
+
+def _as_string(value: object) -> str:
+    return refusing.to_json(value).decode().strip('"') if not isinstance(value, str) else value
+
+
+CODEC = GenerateContent()

@@ -1,0 +1,118 @@
+"""Gemini streams: server-sent events with `alt=sse`, otherwise one long JSON array."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aikit.wire.body import dig, objects
+from aikit.wire.codec import Demand
+from aikit.wire.gemini_usage import read_usage, searches_in, tier_of
+from aikit.wire.reading import EventReader, error_code, text
+from aikit.wire.sse import EVENT_LIMIT, SSESplitter
+
+_TELLING = re.compile(rb'"(?:usageMetadata|groundingMetadata|finishReason|blockReason|error)"\s*:')
+_OUTSIDE_STRING = re.compile(rb'["{}]')
+_INSIDE_STRING = re.compile(rb'["\\]')
+
+
+class ObjectSplitter:
+    """Calls `see` with each outermost object of a JSON array, however it is chunked. Hands every chunk on as it is."""
+
+    def __init__(self, see: Callable[[bytes], bool]) -> None:
+        self._see = see
+        self._object = bytearray()
+        self._depth = 0
+        self._in_string = False
+        self._escaped = False
+        self._oversize = False
+
+    def feed(self, chunk: bytes) -> bytes:
+        at = start = 0
+        while at < len(chunk):
+            if self._escaped:
+                self._escaped = False
+                at += 1
+                continue
+            mark = (_INSIDE_STRING if self._in_string else _OUTSIDE_STRING).search(chunk, at)
+            if mark is None:
+                break
+            at = mark.end()
+            match mark[0]:
+                case b'"':
+                    self._in_string = not self._in_string
+                case b"\\":
+                    self._escaped = True
+                case b"{":
+                    self._depth += 1
+                    if self._depth == 1:
+                        start = mark.start()
+                case b"}" if self._depth:
+                    self._depth -= 1
+                    if not self._depth:
+                        self._keep(chunk[start:at])
+                        self._end()
+        if self._depth:
+            self._keep(chunk[start:])
+        return chunk
+
+    def flush(self) -> bytes:
+        return b""
+
+    def _keep(self, piece: bytes) -> None:
+        self._object += piece
+        if len(self._object) > EVENT_LIMIT:
+            self._oversize = True
+            self._object.clear()
+
+    def _end(self) -> None:
+        whole = bytes(self._object)
+        self._object.clear()
+        if not self._oversize:
+            self._see(whole)
+        self._oversize = False
+
+
+class GenerateReader(EventReader):
+    """Reads either form of stream. Usage is cumulative and the last one counts.
+
+    There is no closing event: the stream is done when a finish or block reason and usage have been seen.
+    """
+
+    def __init__(self, demand: Demand) -> None:
+        super().__init__()
+        self._asked_model = demand.model
+        self._splitter: SSESplitter | ObjectSplitter | None = None
+        self._report: object = None
+        self._searches = 0
+
+    def feed(self, chunk: bytes) -> bytes:
+        if self._splitter is None:
+            first = chunk.lstrip(b" \t\r\n")[:1]
+            if first:
+                self._splitter = ObjectSplitter(self.see) if first in b"[{" else SSESplitter(self.see)
+        if self._splitter is not None:
+            self._splitter.feed(chunk)
+        return chunk
+
+    def flush(self) -> bytes:
+        return b"" if self._splitter is None else self._splitter.flush()
+
+    def see(self, data: bytes) -> bool:
+        self.output_bytes += len(data)
+        event = self.parse(data) if _TELLING.search(data) else None
+        if event is not None:
+            self._read(event)
+        return False
+
+    def _read(self, event: Mapping[str, Any]) -> None:
+        self.model = text(event.get("modelVersion")) or self.model
+        self.service_tier = tier_of(event) or self.service_tier
+        self.error = error_code(event.get("error")) or self.error
+        self._report = event.get("usageMetadata") or self._report
+        self._searches = max(self._searches, searches_in(event, self.model or self._asked_model))
+        self.usage = read_usage(self._report, self._searches)
+        ended = any(candidate.get("finishReason") for candidate in objects(event.get("candidates")))
+        self.finished = self.finished or ended or bool(dig(event, "promptFeedback", "blockReason"))
+        self.done = self.finished and self._report is not None

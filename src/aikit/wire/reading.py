@@ -1,0 +1,77 @@
+"""What the stream readers of all codecs share: they pass bytes on and gather an Outcome on the side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aikit.types import Usage
+from aikit.wire.body import read_object
+from aikit.wire.codec import Outcome
+from aikit.wire.sse import SSESplitter
+
+
+class EventReader:
+    """Reads nothing but the size of the events. Codecs override `see` and set what they find.
+
+    `malformed` counts events that could not be read; they are passed on all the same.
+    """
+
+    def __init__(self, *, hold: bool = False) -> None:
+        self._events = SSESplitter(self.see, hold=hold)
+        self.done = False
+        self.finished = False
+        self.usage: Usage | None = None
+        self.model: str | None = None
+        self.service_tier: str | None = None
+        self.error: str | None = None
+        self.output_bytes = 0
+        self.malformed = 0
+
+    def feed(self, chunk: bytes) -> bytes:
+        return self._events.feed(chunk)
+
+    def flush(self) -> bytes:
+        return self._events.flush()
+
+    def outcome(self) -> Outcome:
+        return Outcome(
+            usage=self.usage,
+            finished=self.finished,
+            model=self.model,
+            service_tier=self.service_tier,
+            error=self.error,
+            output_bytes=self.output_bytes,
+        )
+
+    def see(self, data: bytes) -> bool:
+        """The data of one event; True keeps it from the caller."""
+        self.output_bytes += len(data)
+        return False
+
+    def parse(self, data: bytes) -> dict[str, Any] | None:
+        """The event's JSON object, or None, counted as malformed."""
+        event = read_object(data)
+        if event is None:
+            self.malformed += 1
+        return event
+
+    def note(self, source: Mapping[str, Any]) -> None:
+        """Remember the model and the service tier that `source` names."""
+        self.model = text(source.get("model")) or self.model
+        self.service_tier = text(source.get("service_tier")) or self.service_tier
+
+
+def text(value: object) -> str | None:
+    """A string with something in it, else None."""
+    return value if isinstance(value, str) and value else None
+
+
+def error_code(error: object) -> str | None:
+    """The code of an error as providers put it into a 200 response, None if there is no error."""
+    if not error:
+        return None
+    if not isinstance(error, Mapping):
+        return str(error)[:200]
+    found = error.get("code") or error.get("status") or error.get("type") or "error"
+    return str(found)[:200]

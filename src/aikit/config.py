@@ -1,20 +1,20 @@
 """Settings: the environment, then `.env`, then `aikit.toml`, then defaults. Each value knows where it came from.
 
-    environment = "dev"                        # AIKIT_ENV
-    [database]
-    url = "postgresql://user@host/name"        # DATABASE_URL; none: the embedded PostgreSQL
-    data_dir = "/var/lib/aikit"                # AIKIT_DATA_DIR; for the embedded server and the spool
-    [defaults]
-    output_tokens = 4096                       # written into requests that name no output limit
-    [providers.ollama]
-    kind = "openai"                            # openai, anthropic or gemini
-    base_url = "http://127.0.0.1:11434/v1"
-    api_key_env = "OLLAMA_KEY"                 # absent: no key is needed
-    api_version = "…"                          # for providers that have one
-    model = "llama3.3"                         # used when a call names no model
-    [prices."ollama/llama3.3"]                 # USD per million tokens, as strings
-    input = "0"
-    output = "0"
+environment = "dev"                        # AIKIT_ENV
+[database]
+url = "postgresql://user@host/name"        # DATABASE_URL; none: the embedded PostgreSQL
+data_dir = "/var/lib/aikit"                # AIKIT_DATA_DIR; for the embedded server and the spool
+[defaults]
+output_tokens = 4096                       # written into requests that name no output limit
+[providers.ollama]
+kind = "openai"                            # openai, anthropic or gemini
+base_url = "http://127.0.0.1:11434/v1"
+api_key_env = "OLLAMA_KEY"                 # absent: no key is needed
+api_version = "…"                          # for providers that have one
+model = "llama3.3"                         # used when a call names no model
+[prices."ollama/llama3.3"]                 # USD per million tokens, as strings
+input = "0"
+output = "0"
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class DefaultsTable(BaseModel):
     """`[defaults]` as it is written."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-    output_tokens: int = Field(DEFAULT_OUTPUT_TOKENS, ge=1, le=1_000_000)
+    output_tokens: int = Field(default=DEFAULT_OUTPUT_TOKENS, ge=1, le=1_000_000)
 
 
 class File(BaseModel):

@@ -6,7 +6,7 @@ otherwise), so 250,000 credits are $25. No float takes part anywhere.
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 
 NANO_PER_USD = 1_000_000_000
 DEFAULT_NANO_PER_CREDIT = 100_000
@@ -57,15 +57,10 @@ def format_usd(nano: int | None) -> str:
 
 def round_significant(value: int, digits: int) -> int:
     """`value` rounded half up to that many significant digits: (91_499, 2) → 91_000."""
-    step = 10 ** max(0, len(str(value)) - digits)
+    step: int = 10 ** max(0, len(str(value)) - digits)
     return (value + step // 2) // step * step
 
 
 def credits(nano: int, nano_per_credit: int) -> int:
     """Whole credits that cover `nano`, rounded up: a started credit is a used credit."""
     return -(-nano // nano_per_credit)
-
-
-def whole_nano(amount: Decimal) -> int:
-    """Nano-USD (possibly fractional) rounded up to a whole one: the once-per-attempt rounding."""
-    return int(amount.to_integral_value(rounding=ROUND_CEILING))

@@ -263,6 +263,8 @@ class Entry:
     status: int | None = None
     error: str | None = None
     served_model: str | None = None
+    price_id: str | None = None
+    """Set when the price turned out to be another one than the hold was made at."""
     duration_ms: int | None = None
     first_byte_ms: int | None = None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aikit.database import embedded
+from aikit.database import embedded, processes
 from aikit.errors import EmbeddedFailed
 from support.embedded import (
     ask,
@@ -137,6 +137,22 @@ def test_a_server_in_another_container_is_used_and_not_doubled(made_root: Path) 
     assert "can't signal it" in result(python(code, made_root, before=apart))
     assert postmaster(made_root) == server
     assert (made_root / "postgres.log").read_text().count(f"[{server}] LOG:  starting PostgreSQL") == 1
+
+
+@needs_root
+def test_a_server_inside_a_container_is_used_and_stopped_from_its_host(made_root: Path) -> None:
+    apart = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("PID namespaces are not permitted here")
+    inside = python("import time; print(embedded.ensure(root), flush=True); time.sleep(600)", made_root, before=apart)
+    try:
+        assert inside.stdout
+        assert inside.stdout.readline().strip() == embedded.ensure(made_root)
+        assert embedded.status(made_root).pid in processes.serving(made_root / "data")
+        assert embedded.stop(made_root) is True
+    finally:
+        inside.kill()
+        inside.communicate()
 
 
 @pytest.mark.parametrize("room", ["size=16m", "nr_inodes=2"])

@@ -1,13 +1,9 @@
-"""The simulated provider under the three official SDKs: what they parse, what they raise, and what the books say."""
+"""The simulated provider under the three official SDKs: what they parse, plain and streamed, sync and async."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import socket
-import threading
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anthropic
@@ -15,14 +11,11 @@ import httpx2
 import openai
 import pytest
 from google import genai
-from google.genai import errors as genai_errors
 
-from aikit.errors import ConfigError
-from aikit.sim import Simulator, serve
+from aikit.sim import Simulator
+from support.sdks import CHAT_MODEL, CLAUDE, GEMINI, Sdks, billed, chat_request, messages_request, says
 
 pytest_plugins = ["support.simulator"]
-
-CHAT_MODEL, CLAUDE, GEMINI = "gpt-5-mini", "claude-sonnet-4-5", "gemini-2.5-flash"
 
 DICTATED: dict[str, dict[str, int]] = {
     "chat": {"input": 1000, "cache_read": 200, "cache_write_5m": 7, "input_audio": 3, "output": 50, "reasoning": 20},
@@ -44,31 +37,6 @@ DICTATED: dict[str, dict[str, int]] = {
         "reasoning": 20,
     },
 }
-
-
-def says(directive: dict[str, Any]) -> str:
-    return f"Say something. [[sim: {json.dumps(directive)}]]"
-
-
-def openai_client(sim: Simulator) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{sim.url}/v1", api_key="sim", max_retries=0)
-
-
-def anthropic_client(sim: Simulator) -> anthropic.Anthropic:
-    return anthropic.Anthropic(base_url=sim.url, api_key="sim", max_retries=0)
-
-
-def gemini_client(sim: Simulator) -> genai.Client:
-    options = genai.types.HttpOptions(base_url=sim.url, api_version="v1beta")
-    return genai.Client(api_key="sim", http_options=options)
-
-
-def chat_request(text: str) -> dict[str, Any]:
-    return {"model": CHAT_MODEL, "messages": [{"role": "user", "content": text}]}
-
-
-def messages_request(text: str) -> dict[str, Any]:
-    return {"model": CLAUDE, "max_tokens": 2000, "messages": [{"role": "user", "content": text}]}
 
 
 def check_chat_usage(usage: Any) -> None:
@@ -99,22 +67,8 @@ def check_gemini_usage(usage: Any) -> None:
     assert by_modality == {"TEXT": 1200, "AUDIO": 7}
 
 
-def billed(sim: Simulator) -> dict[str, int]:
-    told = sim.served()
-    assert told["in_flight"] == 0
-    return told["totals"]["billed"]
-
-
-def last_ending(sim: Simulator) -> tuple[str, dict[str, int]]:
-    request = sim.served(limit=1)["requests"][-1]
-    return request["ending"], request["billed"]
-
-
-# ── What the SDKs parse ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_openai_chat_plain_and_streamed_carry_the_dictated_usage(simulator: Simulator) -> None:
-    client = openai_client(simulator)
+def test_openai_chat_plain_and_streamed_carry_the_dictated_usage(simulator: Simulator, sdks: Sdks) -> None:
+    client = sdks.openai
     headers = {"x-sim-usage": json.dumps(DICTATED["chat"])}
     whole = client.chat.completions.create(**chat_request("hello"), extra_headers=headers)
     assert "simulated" in (whole.choices[0].message.content or "")
@@ -134,8 +88,8 @@ def test_openai_chat_plain_and_streamed_carry_the_dictated_usage(simulator: Simu
     assert billed(simulator) == {name: 2 * tokens for name, tokens in DICTATED["chat"].items()}
 
 
-def test_an_openai_chat_stream_has_no_usage_unless_it_is_asked_for(simulator: Simulator) -> None:
-    chunks = list(openai_client(simulator).chat.completions.create(**chat_request("hello"), stream=True))
+def test_an_openai_chat_stream_has_no_usage_unless_it_is_asked_for(simulator: Simulator, sdks: Sdks) -> None:
+    chunks = list(sdks.openai.chat.completions.create(**chat_request("hello"), stream=True))
     assert all(chunk.choices and "usage" not in chunk.model_fields_set for chunk in chunks)
     assert billed(simulator)["output"] > 0
 
@@ -149,20 +103,19 @@ async def test_openai_chat_async_plain_and_streamed(simulator: Simulator) -> Non
         check_chat_usage([chunk async for chunk in stream][-1].usage)
 
 
-def test_openai_responses_plain_and_streamed_carry_the_dictated_usage(simulator: Simulator) -> None:
-    client = openai_client(simulator)
+def test_openai_responses_plain_and_streamed_carry_the_dictated_usage(sdks: Sdks) -> None:
+    client = sdks.openai
     text = says({"usage": DICTATED["responses"]})
     whole = client.responses.create(model=CHAT_MODEL, input=text)
     assert "simulated" in whole.output_text
-    assert [item.type for item in whole.output] == ["reasoning", "message"]
+    assert [item.type for item in whole.output] == ["reasoning", "web_search_call", "web_search_call", "message"]
     check_responses_usage(whole)
 
     events = list(client.responses.create(model=CHAT_MODEL, input=text, stream=True))
     assert [event.type for event in events if "delta" not in event.type] == [
         "response.created",
         "response.in_progress",
-        "response.output_item.added",
-        "response.output_item.done",
+        *["response.output_item.added", "response.output_item.done"] * 3,
         "response.output_item.added",
         "response.content_part.added",
         "response.output_text.done",
@@ -184,8 +137,8 @@ async def test_openai_responses_async_and_through_the_stream_helper(simulator: S
             check_responses_usage(await stream.get_final_response())
 
 
-def test_openai_embeddings_are_unit_vectors_that_the_text_decides(simulator: Simulator) -> None:
-    client = openai_client(simulator)
+def test_openai_embeddings_are_unit_vectors_that_the_text_decides(sdks: Sdks) -> None:
+    client = sdks.openai
     one = client.embeddings.create(model="text-embedding-3-small", input=["two words", "x"], dimensions=100)
     assert one.usage.prompt_tokens == one.usage.total_tokens == 3
     vectors = [item.embedding for item in one.data]
@@ -205,8 +158,8 @@ async def test_openai_embeddings_async_carry_the_dictated_usage(simulator: Simul
     assert billed(simulator) == {"input": 42}
 
 
-def test_anthropic_plain_and_streamed_carry_the_dictated_usage(simulator: Simulator) -> None:
-    client = anthropic_client(simulator)
+def test_anthropic_plain_and_streamed_carry_the_dictated_usage(sdks: Sdks) -> None:
+    client = sdks.anthropic
     headers = {"x-sim-usage": json.dumps(DICTATED["messages"])}
     whole = client.messages.create(**messages_request("hello"), extra_headers=headers)
     assert "simulated" in whole.content[0].text
@@ -236,11 +189,11 @@ async def test_anthropic_async_thinks_when_asked_to(simulator: Simulator) -> Non
     assert events[-2].usage.output_tokens == whole.usage.output_tokens
 
 
-def test_anthropic_caches_what_is_marked_for_the_cache_by_its_time_to_live(simulator: Simulator) -> None:
+def test_anthropic_caches_what_is_marked_for_the_cache_by_its_time_to_live(simulator: Simulator, sdks: Sdks) -> None:
     def marked(ttl: str, text: str) -> Any:
         return {"type": "text", "text": text, "cache_control": {"type": "ephemeral", "ttl": ttl}}
 
-    client = anthropic_client(simulator)
+    client = sdks.anthropic
     request = messages_request("one two three")
     reply = client.messages.create(**request, system=[marked("1h", "a b c d"), marked("5m", "e f")])
     assert simulator.served()["totals"]["billed"] == {
@@ -254,8 +207,8 @@ def test_anthropic_caches_what_is_marked_for_the_cache_by_its_time_to_live(simul
     assert counted.input_tokens == 3
 
 
-def test_gemini_plain_and_streamed_carry_the_dictated_usage(simulator: Simulator) -> None:
-    client = gemini_client(simulator)
+def test_gemini_plain_and_streamed_carry_the_dictated_usage(sdks: Sdks) -> None:
+    client = sdks.gemini
     text = says({"usage": DICTATED["gemini"]})
     whole = client.models.generate_content(model=GEMINI, contents=text)
     assert "simulated" in (whole.text or "")
@@ -270,8 +223,8 @@ def test_gemini_plain_and_streamed_carry_the_dictated_usage(simulator: Simulator
     check_gemini_usage(chunks[-1].usage_metadata)
 
 
-async def test_gemini_async_plain_and_streamed(simulator: Simulator) -> None:
-    client = gemini_client(simulator).aio
+async def test_gemini_async_plain_and_streamed(sdks: Sdks) -> None:
+    client = sdks.gemini.aio
     text = says({"usage": DICTATED["gemini"]})
     check_gemini_usage((await client.models.generate_content(model=GEMINI, contents=text)).usage_metadata)
     stream: AsyncIterator[Any] = await client.models.generate_content_stream(model=GEMINI, contents=text)
@@ -288,23 +241,23 @@ def test_gemini_streams_one_json_array_without_alt_sse(simulator: Simulator) -> 
     assert chunks[-1]["candidates"][0]["finishReason"] == "STOP"
 
 
-def test_the_output_limit_cuts_and_each_api_says_so(simulator: Simulator) -> None:
-    oai, model = openai_client(simulator), "gpt-4o-mini"
+def test_the_output_limit_cuts_and_each_api_says_so(sdks: Sdks) -> None:
+    oai, model = sdks.openai, "gpt-4o-mini"
     chat = oai.chat.completions.create(model=model, messages=[{"role": "user", "content": "hi"}], max_tokens=5)
     assert (chat.choices[0].finish_reason, chat.usage.completion_tokens) == ("length", 5)
     response = oai.responses.create(model=model, input="hi", max_output_tokens=16)
     assert (response.status, response.incomplete_details.reason) == ("incomplete", "max_output_tokens")
     assert response.usage.output_tokens == 16
-    message = anthropic_client(simulator).messages.create(**messages_request("hi") | {"max_tokens": 5})
+    message = sdks.anthropic.messages.create(**messages_request("hi") | {"max_tokens": 5})
     assert (message.stop_reason, message.usage.output_tokens) == ("max_tokens", 5)
     limit = genai.types.GenerateContentConfig(max_output_tokens=5)
-    reply = gemini_client(simulator).models.generate_content(model=GEMINI, contents="hi", config=limit)
+    reply = sdks.gemini.models.generate_content(model=GEMINI, contents="hi", config=limit)
     assert reply.candidates[0].finish_reason == "MAX_TOKENS"
     assert reply.usage_metadata.total_token_count - reply.usage_metadata.prompt_token_count == 5
 
 
-def test_several_choices_are_all_sent_and_all_billed(simulator: Simulator) -> None:
-    client = openai_client(simulator)
+def test_several_choices_are_all_sent_and_all_billed(sdks: Sdks) -> None:
+    client = sdks.openai
     request: Any = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5, "n": 3}
     whole = client.chat.completions.create(**request)
     assert (len(whole.choices), whole.usage.completion_tokens) == (3, 15)
@@ -312,264 +265,8 @@ def test_several_choices_are_all_sent_and_all_billed(simulator: Simulator) -> No
     assert {chunk.choices[0].index for chunk in chunks} == {0, 1, 2}
 
 
-def test_model_lists_come_in_each_providers_shape_and_say_whose_they_are(simulator: Simulator) -> None:
-    assert {model.owned_by for model in openai_client(simulator).models.list()} == {"aikit-sim"}
-    assert {model.type for model in anthropic_client(simulator).models.list()} == {"model"}
-    assert all("simulated" in (model.display_name or "") for model in gemini_client(simulator).models.list())
+def test_model_lists_come_in_each_providers_shape_and_say_whose_they_are(simulator: Simulator, sdks: Sdks) -> None:
+    assert {model.owned_by for model in sdks.openai.models.list()} == {"aikit-sim"}
+    assert {model.type for model in sdks.anthropic.models.list()} == {"model"}
+    assert all("simulated" in (model.display_name or "") for model in sdks.gemini.models.list())
     assert billed(simulator) == {}
-
-
-def test_every_response_says_that_it_is_simulated(simulator: Simulator) -> None:
-    for method, path in [("GET", "/healthz"), ("GET", "/v1/models"), ("POST", "/v1/messages"), ("GET", "/nowhere")]:
-        assert httpx2.request(method, simulator.url + path).headers["x-simulated"] == "aikit-sim"
-    assert httpx2.request("NON SENSE", simulator.url).headers["x-simulated"] == "aikit-sim"
-
-
-# ── What goes wrong on request ───────────────────────────────────────────────────────────────────────────────────────
-
-STATUS_CLASSES: list[tuple[int, type[Exception], type[Exception], type[Exception]]] = [
-    (400, openai.BadRequestError, anthropic.BadRequestError, genai_errors.ClientError),
-    (401, openai.AuthenticationError, anthropic.AuthenticationError, genai_errors.ClientError),
-    (402, openai.APIStatusError, anthropic.PaymentRequiredError, genai_errors.ClientError),
-    (403, openai.PermissionDeniedError, anthropic.PermissionDeniedError, genai_errors.ClientError),
-    (404, openai.NotFoundError, anthropic.NotFoundError, genai_errors.ClientError),
-    (429, openai.RateLimitError, anthropic.RateLimitError, genai_errors.ClientError),
-    (500, openai.InternalServerError, anthropic.InternalServerError, genai_errors.ServerError),
-    (503, openai.InternalServerError, anthropic.ServiceUnavailableError, genai_errors.ServerError),
-    (529, openai.InternalServerError, anthropic.OverloadedError, genai_errors.ServerError),
-]
-
-
-@pytest.mark.parametrize(("status", "of_openai", "of_anthropic", "of_gemini"), STATUS_CLASSES)
-def test_a_status_raises_each_sdks_own_error_with_its_body(
-    simulator: Simulator,
-    status: int,
-    of_openai: type[Exception],
-    of_anthropic: type[Exception],
-    of_gemini: type[Exception],
-) -> None:
-    simulator.fault(status=status, retry_after=1.5)
-    for stream in (False, True):
-        with pytest.raises(of_openai) as failed:
-            openai_client(simulator).chat.completions.create(**chat_request("hi"), stream=stream)
-        assert failed.value.body["message"]  # type: ignore[attr-defined]
-        assert failed.value.response.headers["retry-after-ms"] == "1500"  # type: ignore[attr-defined]
-        with pytest.raises(of_anthropic) as failed:
-            anthropic_client(simulator).messages.create(**messages_request("hi"), stream=stream)
-        assert failed.value.body["type"] == "error"  # type: ignore[attr-defined]
-    with pytest.raises(of_gemini) as failed:
-        gemini_client(simulator).models.generate_content(model=GEMINI, contents="hi")
-    assert failed.value.code == status  # type: ignore[attr-defined]
-    assert billed(simulator) == {}
-
-
-def test_an_exhausted_quota_has_openais_code(simulator: Simulator) -> None:
-    simulator.fault(status=429, code="insufficient_quota")
-    with pytest.raises(openai.RateLimitError) as failed:
-        openai_client(simulator).responses.create(model=CHAT_MODEL, input="hi")
-    assert failed.value.code == failed.value.type == "insufficient_quota"
-
-
-def openai_stream(sim: Simulator, fault: dict[str, Any]) -> Iterator[Any]:
-    text = says({"usage": {"input": 10, "output": 20, "reasoning": 5}, **fault})
-    options: Any = {"include_usage": True}
-    return iter(openai_client(sim).chat.completions.create(**chat_request(text), stream=True, stream_options=options))
-
-
-def anthropic_stream(sim: Simulator, fault: dict[str, Any]) -> Iterator[Any]:
-    text = says({"usage": {"input": 10, "output": 20, "reasoning": 5}, **fault})
-    return iter(anthropic_client(sim).messages.create(**messages_request(text), stream=True))
-
-
-def gemini_stream(sim: Simulator, fault: dict[str, Any]) -> Iterator[Any]:
-    text = says({"usage": {"input": 10, "output": 20, "reasoning": 5}, **fault})
-    return iter(gemini_client(sim).models.generate_content_stream(model=GEMINI, contents=text))
-
-
-@pytest.mark.parametrize(
-    ("stream", "cut_after", "output", "raised"),
-    [
-        (openai_stream, 8, 7, openai.APIConnectionError),
-        (anthropic_stream, 8, 5, httpx2.RemoteProtocolError),
-        (gemini_stream, 2, 8, httpx2.RemoteProtocolError),
-    ],
-)
-def test_a_cut_stream_loses_the_connection_and_bills_what_was_generated(
-    simulator: Simulator, stream: Any, cut_after: int, output: int, raised: type[Exception]
-) -> None:
-    with pytest.raises(raised):
-        list(stream(simulator, {"cut_after": cut_after}))
-    assert last_ending(simulator) == ("cut", {"input": 10, "output": output, "reasoning": 5})
-
-
-def test_a_stream_that_is_reset_raises_a_read_error(simulator: Simulator) -> None:
-    with pytest.raises(httpx2.ReadError):
-        list(anthropic_stream(simulator, {"cut_after": 3, "reset": True, "chunk_delay": 0.01}))
-
-
-def test_a_truncated_stream_raises_nothing_and_has_no_ending(simulator: Simulator) -> None:
-    chunks = list(openai_stream(simulator, {"truncate_after": 4}))
-    assert len(chunks) == 4
-    assert all(chunk.usage is None and chunk.choices[0].finish_reason is None for chunk in chunks)
-    assert last_ending(simulator) == ("truncated", {"input": 10, "output": 3, "reasoning": 5})
-    events = list(anthropic_stream(simulator, {"truncate_after": 5}))
-    assert events[-1].type == "content_block_delta"
-    replies = list(gemini_stream(simulator, {"truncate_after": 2}))
-    assert [reply.candidates[0].finish_reason for reply in replies] == [None, None]
-
-
-def test_a_malformed_chunk_surfaces_as_each_sdk_has_it(simulator: Simulator) -> None:
-    with pytest.raises(json.JSONDecodeError):
-        list(openai_stream(simulator, {"malformed_chunk": 3}))
-    with pytest.raises(genai_errors.UnknownApiResponseError):
-        list(gemini_stream(simulator, {"malformed_chunk": 1}))
-    with pytest.raises(json.JSONDecodeError):
-        list(anthropic_stream(simulator, {"malformed_chunk": 3}))
-
-
-def test_an_error_event_ends_a_stream_in_each_apis_form(simulator: Simulator) -> None:
-    with pytest.raises(openai.APIError, match="Simulated error"):
-        list(openai_stream(simulator, {"error_after": 2}))
-    with pytest.raises(anthropic.APIStatusError, match="overloaded_error"):
-        list(anthropic_stream(simulator, {"error_after": 4}))
-    with pytest.raises(genai_errors.APIError, match="UNAVAILABLE"):
-        list(gemini_stream(simulator, {"error_after": 1}))
-    text = says({"error_after": 4})
-    events = list(openai_client(simulator).responses.create(model=CHAT_MODEL, input=text, stream=True))
-    assert events[-1].type == "error"
-
-
-def test_missing_usage_is_missing_everywhere_but_in_the_books(simulator: Simulator) -> None:
-    simulator.fault(missing_usage=True)
-    oai = openai_client(simulator)
-    assert oai.chat.completions.create(**chat_request("hi")).usage is None
-    assert oai.responses.create(model=CHAT_MODEL, input="hi").usage is None
-    assert not hasattr(anthropic_client(simulator).messages.create(**messages_request("hi")), "usage")
-    reply = gemini_client(simulator).models.generate_content(model=GEMINI, contents="hi")
-    assert reply.usage_metadata is None
-    assert all(chunk.usage is None for chunk in openai_stream(simulator, {"missing_usage": True}))
-    assert simulator.served()["totals"]["completed"] == 5
-    assert billed(simulator)["output"] > 0
-
-
-def test_a_delay_comes_before_the_first_byte_and_a_chunk_delay_between_chunks(simulator: Simulator) -> None:
-    started = time.perf_counter()
-    openai_client(simulator).chat.completions.create(**chat_request(says({"delay": 0.2})))
-    assert time.perf_counter() - started >= 0.2
-    started = time.perf_counter()
-    assert len(list(anthropic_stream(simulator, {"chunk_delay": 0.01}))) > 10
-    assert time.perf_counter() - started >= 0.1
-
-
-def test_a_client_that_gives_up_on_a_hanging_answer_is_not_billed(simulator: Simulator) -> None:
-    client = openai_client(simulator).with_options(timeout=0.2)
-    with pytest.raises(openai.APITimeoutError):
-        client.chat.completions.create(**chat_request(says({"hang": True})))
-    client.close()
-    wait_until_idle(simulator)
-    assert last_ending(simulator) == ("unanswered", {})
-
-
-def test_a_client_that_leaves_a_stream_is_billed_for_what_was_generated(simulator: Simulator) -> None:
-    text = says({"usage": {"input": 10, "output": 20}, "chunk_delay": 0.05})
-    stream = openai_client(simulator).chat.completions.create(**chat_request(text), stream=True)
-    next(stream)
-    next(stream)
-    stream.close()
-    wait_until_idle(simulator)
-    ending, tokens = last_ending(simulator)
-    assert ending == "left"
-    assert tokens["input"] == 10
-    assert 1 <= tokens["output"] < 20
-
-
-def test_a_server_that_closes_before_answering_is_a_lost_connection(simulator: Simulator) -> None:
-    for reset in (False, True):
-        simulator.fault(close_before_response=True, reset=reset, count=1)
-        with pytest.raises(openai.APIConnectionError):
-            openai_client(simulator).chat.completions.create(**chat_request("hi"))
-        assert last_ending(simulator) == ("unanswered", {})
-
-
-def test_a_whole_answer_can_be_cut_or_broken_too(simulator: Simulator) -> None:
-    text = says({"cut_after": 0, "usage": {"input": 1, "output": 2}})
-    with pytest.raises(openai.APIConnectionError):
-        openai_client(simulator).chat.completions.create(**chat_request(text))
-    assert last_ending(simulator) == ("cut", {"input": 1, "output": 2})
-    with pytest.raises(json.JSONDecodeError):
-        anthropic_client(simulator).messages.create(**messages_request(says({"malformed_chunk": 0})))
-
-
-# ── The server itself ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_the_control_endpoints_set_faults_and_show_the_books(simulator: Simulator) -> None:
-    with httpx2.Client(base_url=simulator.url) as http:
-        assert http.get("/healthz").json()["status"] == "ok"
-        fault = {"model": "m", "status": 500, "count": 1}
-        assert http.post("/sim/faults", json=fault).json()["faults"][0]["model"] == "m"
-        ask = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
-        failed, worked = (http.post("/v1/chat/completions", json=ask) for _ in range(2))
-        assert (failed.status_code, worked.status_code) == (500, 200)
-        told = http.get("/sim/served").json()
-        assert [one["id"] for one in told["requests"]] == [failed.headers["x-sim-id"], worked.headers["x-sim-id"]]
-        assert told == simulator.served()
-        wrong = http.post("/sim/faults", json={"explode": True})
-        assert wrong.status_code == 400
-        assert "no such fault: explode" in wrong.json()["error"]["message"]
-        http.post("/sim/faults", json={"hang": True})
-        assert http.delete("/sim/faults").json() == {"faults": []}
-        http.post("/sim/reset")
-        assert http.get("/sim/served").json()["totals"]["requests"] == 0
-
-
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses", "/v1/embeddings", "/v1/messages"])
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"model": "m"}', b"\xff", b"[" * 100_000])
-def test_an_unusable_body_is_a_400(simulator: Simulator, path: str, body: bytes) -> None:
-    reply = httpx2.post(simulator.url + path, content=body)
-    assert reply.status_code == 400
-    assert reply.json()["error"]["message"]
-
-
-def test_a_wish_that_the_api_cannot_fulfil_is_a_400_with_the_reason(simulator: Simulator) -> None:
-    with pytest.raises(openai.BadRequestError, match="reports no cache_write_1h"):
-        openai_client(simulator).chat.completions.create(**chat_request(says({"usage": {"cache_write_1h": 1}})))
-
-
-async def test_a_thousand_concurrent_streams_are_all_finished_and_all_counted(simulator: Simulator) -> None:
-    body = chat_request(says({"usage": {"input": 1, "output": 5}})) | {"stream": True}
-    limits = httpx2.Limits(max_connections=100)
-    async with httpx2.AsyncClient(base_url=simulator.url, limits=limits, timeout=60) as http:
-        replies = await asyncio.gather(*(http.post("/v1/chat/completions", json=body) for _ in range(300)))
-    assert all(reply.text.endswith("data: [DONE]\n\n") for reply in replies)
-    assert billed(simulator) == {"input": 300, "output": 1500}
-
-
-def test_stopping_hangs_up_on_clients_and_frees_the_port() -> None:
-    sim = Simulator().start()
-    port = int(sim.url.rpartition(":")[2])
-    waiting = socket.create_connection(("127.0.0.1", port))
-    sim.stop()
-    assert waiting.recv(1) == b""
-    waiting.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "aikit-sim"]
-    with Simulator(port=port) as again:
-        assert again.url == sim.url
-
-
-def test_any_address_but_loopback_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"127\.0\.0\.1 only, not on 0\.0\.0\.0"):
-        serve(host="0.0.0.0")
-
-
-def test_a_port_that_is_taken_is_a_clear_error(simulator: Simulator) -> None:
-    port = int(simulator.url.rpartition(":")[2])
-    with pytest.raises(ConfigError, match="can't be had"):
-        Simulator(port=port).start()
-
-
-def wait_until_idle(sim: Simulator) -> None:
-    deadline = time.monotonic() + 10
-    while sim.served(limit=0)["in_flight"]:
-        assert time.monotonic() < deadline, "the simulator did not notice that its client left"
-        time.sleep(0.005)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import socket
 import stat
+import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,10 @@ LONGEST_SOCKET_DIRECTORY = 90
 
 @dataclass(frozen=True, slots=True)
 class Postmaster:
-    """A live server. `local` is false if only its socket shows it, as in another container on the same volume."""
+    """A live server. `local` is false if only its socket shows it, as in another container on the same volume.
+
+    `pid` is then the one that it has there.
+    """
 
     pid: int
     ready: bool
@@ -84,10 +88,15 @@ class Cluster:
         except FileNotFoundError:
             return None
         pid = _pid(lines[0])
-        local = processes.serves(pid, self.data)
-        if not local and not _listens(self.sockets / SOCKET):
-            return None
-        return Postmaster(pid, ready=len(lines) > 7 and lines[7].strip() == "ready", local=local)
+        ready = len(lines) > 7 and lines[7].strip() == "ready"
+        if processes.serves(pid, self.data):
+            return Postmaster(pid, ready, local=True)
+        listener = _listener(self.sockets / SOCKET)
+        if listener == 0:
+            return Postmaster(pid, ready, local=False)
+        if listener is not None and processes.serves(listener, self.data):
+            return Postmaster(listener, ready, local=True)
+        return None
 
     def has_socket(self) -> bool:
         """Is the socket in its place? Cleaners of temporary directories are known to remove it under a live server."""
@@ -97,12 +106,15 @@ class Cluster:
         """Remove lock files that would keep PostgreSQL from starting though no server of this cluster lives.
 
         It replaces one whose pid is dead itself, safely; but takes a stranger's recycled pid, or a zombie's, for a
-        server, and gives up on a file that a crash left empty. Only for the holder of the lock, with nothing serving.
+        server, and gives up on a file that a crash left empty. An empty file is also what a server that starts
+        this moment has just created: but then it is among those serving, which are therefore asked for last.
         """
         for file in (self.data / "postmaster.pid", self.sockets / f"{SOCKET}.lock"):
             with suppress(FileNotFoundError):
-                pid = _pid(file.read_text(errors="replace").partition("\n")[0])
-                if pid == 0 or (processes.exists(abs(pid)) and not processes.serves(pid, self.data)):
+                content = file.read_text(errors="replace")
+                pid = abs(_pid(content.partition("\n")[0]))
+                misleading = pid == 0 or (processes.exists(pid) and not processes.serves(pid, self.data))
+                if misleading and not processes.serving(self.data) and file.read_text(errors="replace") == content:
                     file.unlink()
 
     def make_socket_directory(self) -> Path:
@@ -134,13 +146,17 @@ def _pid(line: str) -> int:
         return 0
 
 
-def _listens(path: Path) -> bool:
+def _listener(path: Path) -> int | None:
+    """The pid of the process that listens here; 0 if it is in a PID namespace that can't be seen; None if none does."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
     with socket.socket(socket.AF_UNIX) as caller:
         caller.settimeout(1)
         try:
             caller.connect(str(path))
-        except (BlockingIOError, TimeoutError):
-            return True
+            pid, _, _ = struct.unpack("iII", caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        except BlockingIOError:  # more callers than its queue holds
+            return 0
         except OSError:
-            return False
-        return True
+            return None
+    return int(pid)

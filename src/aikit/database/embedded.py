@@ -112,8 +112,9 @@ def _bring_up(cluster: Cluster, lock: int) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         server = cluster.postmaster()
-        if server is None:
+        if server is None and processes.serving(cluster.data):
             _wait_for_orphans(cluster)
+        elif server is None:
             launching.start(cluster, choose(cluster.major()), server_user(cluster), deadline)
         elif not server.ready:
             time.sleep(POLL)
@@ -130,12 +131,15 @@ def _bring_up(cluster: Cluster, lock: int) -> None:
 
 
 def _wait_for_orphans(cluster: Cluster) -> None:
-    """A postmaster that was killed leaves backends that may still write: start nothing beside them."""
+    """A postmaster that was killed leaves backends that may still write: start nothing beside them.
+
+    Or they are a new server, of a starter that was killed, before it has written its lock file: then that is it.
+    """
     for number, seconds in ORPHAN_SECONDS:
         if number is not None:
             for pid in processes.serving(cluster.data):
                 processes.send(pid, cluster.data, number)
-        if _wait_until(lambda: not processes.serving(cluster.data), seconds):
+        if _wait_until(lambda: cluster.postmaster() or not processes.serving(cluster.data), seconds):
             return
     raise EmbeddedFailed(
         f"Processes of a PostgreSQL that was killed still use {cluster.data}.",
@@ -163,7 +167,7 @@ def _shut_down(cluster: Cluster, server: Postmaster) -> None:
     )
 
 
-def _wait_until(true: Callable[[], bool], seconds: float) -> bool:
+def _wait_until(true: Callable[[], object], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while not true():
         if time.monotonic() > deadline:

@@ -109,7 +109,7 @@ def start(cluster: Cluster, binaries: Binaries, user: ServerUser, deadline: floa
             else:
                 return
             code = int(shell.communicate("stay\n")[0])
-    if cluster.postmaster() is None:
+    if not processes.serving(cluster.data):
         raise _failed(cluster, f"the server ended with exit code {code}", _tail(cluster.log, began), code)
 
 

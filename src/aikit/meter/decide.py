@@ -99,9 +99,7 @@ def decide(
     `counters` must have every counter that `counters_of` names for these orders; their `held` is raised in place.
     """
     minute = now.replace(second=0, microsecond=0)
-    return [
-        _decide(order, policies.get(order.call.tenant), counters, now, minute, policy_version) for order in orders
-    ]
+    return [_decide(order, policies.get(order.call.tenant), counters, now, minute, policy_version) for order in orders]
 
 
 def _decide(

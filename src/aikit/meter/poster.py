@@ -95,14 +95,14 @@ class Poster:
         self._patience = 0
         self._version, at = self._row(STANDING)
         self._set_clock(at)
-        self._prices: set[str] = {row[0] for row in self._connection.execute(PRICES)}
+        self._prices: set[str | None] = {row[0] for row in self._connection.execute(PRICES)}
 
     def post(self, batch: Batch) -> list[Decision]:
         """Decide the orders and post everything, in one transaction. One decision an order, in their order.
 
         Raises psycopg.OperationalError when the connection is lost: then nobody knows whether it was posted.
         """
-        self._record_prices(batch.orders)
+        self._record_prices(batch)
         entries = batch.entries
         for _ in range(TRIES):
             try:
@@ -274,15 +274,14 @@ class Poster:
             if entry.hold.order.attempt in held
         ]
 
-    def _record_prices(self, orders: Iterable[OrderRow]) -> None:
-        for order in orders:
-            price_id = order.order.price_id
-            if price_id is not None and price_id not in self._prices:
-                row = self._price_row(price_id)
-                self._connection.execute(
-                    PRICE, (row.price_id, row.provider, row.model, row.source, row.version, row.body)
-                )
-                self._prices.add(price_id)
+    def _record_prices(self, batch: Batch) -> None:
+        """Each price is on record before anything is charged at it."""
+        wanted = {row.order.price_id for row in batch.orders}
+        wanted.update([row.entry.price_id for row in batch.entries])
+        for price_id in wanted - self._prices - {None}:
+            row = self._price_row(str(price_id))
+            self._connection.execute(PRICE, (row.price_id, row.provider, row.model, row.source, row.version, row.body))
+            self._prices.add(row.price_id)
 
     def _row(self, query: Any, arguments: Sequence[Any] = ()) -> tuple[Any, ...]:
         row: tuple[Any, ...] | None = self._connection.execute(query, arguments, prepare=True).fetchone()

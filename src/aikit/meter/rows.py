@@ -52,7 +52,7 @@ class EndingRow:
             entry,
             f'"({text(order.call.tenant)},{order.attempt},{entry.hold.generation},{entry.ending.value},'
             f"{_flag(entry.estimated)},{entry.nano},{classes},{_number(entry.status)},{text(entry.error)},"
-            f'{text(entry.served_model)},{_number(entry.duration_ms)},{_number(entry.first_byte_ms)})"',
+            f'{text(entry.served_model)},{text(entry.price_id)},{_number(entry.duration_ms)},{_number(entry.first_byte_ms)})"',
         )
 
 

@@ -13,7 +13,7 @@ CREATED = 1_767_225_600
 """2026-01-01, in Unix seconds; a fixed date, as the lists are."""
 
 OPENAI = ("gpt-4o-mini", "gpt-4o", "gpt-4.1-mini", "gpt-5", "gpt-5-mini", "text-embedding-3-small")
-ANTHROPIC = ("claude-haiku-4-5", "claude-sonnet-4-5", "claude-opus-4-5")
+ANTHROPIC = ("claude-haiku-5-5", "claude-sonnet-5", "claude-opus-5")
 GEMINI = ("gemini-2.5-flash", "gemini-2.5-flash-lite", "gemini-2.5-pro")
 
 _REASONING = ("o1", "o3", "o4", "gpt-5", "gpt-6", "gemini-2.5", "gemini-3")

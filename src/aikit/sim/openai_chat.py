@@ -34,7 +34,6 @@ class OpenAIChat(OpenAIShape):
             "cache_read",
             "cache_write_5m",
             "input_audio",
-            "input_image",
             "output",
             "reasoning",
             "output_audio",
@@ -118,8 +117,6 @@ def usage_object(usage: Usage) -> dict[str, Any]:
     prompt = {"cached_tokens": usage.cache_read, "audio_tokens": usage.input_audio}
     if usage.cache_write_5m:
         prompt["cache_write_tokens"] = usage.cache_write_5m
-    if usage.input_image:
-        prompt["image_tokens"] = usage.input_image
     return {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,

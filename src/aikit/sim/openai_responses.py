@@ -64,13 +64,11 @@ class OpenAIResponses(OpenAIShape):
         started = self._response(ask, made, id, created, finished=False)
         yield event("response.created", response=started)
         yield event("response.in_progress", response=started)
-        index = 0
-        if made.usage.reasoning:
-            thought = _reasoning_item(id)
-            yield event("response.output_item.added", output_index=0, item=thought)
-            yield event("response.output_item.done", output_index=0, item=thought)
-            index = 1
-        message = _message_item(made, id)
+        *before, message = _output(made, id)
+        for index, item in enumerate(before):
+            yield event("response.output_item.added", output_index=index, item=item)
+            yield event("response.output_item.done", output_index=index, item=item)
+        index = len(before)
         empty = {**message, "status": "in_progress", "content": []}
         yield event("response.output_item.added", output_index=index, item=empty)
         place = {"item_id": message["id"], "output_index": index, "content_index": 0}
@@ -100,7 +98,7 @@ class OpenAIResponses(OpenAIShape):
             "max_output_tokens": ask.max_tokens,
             "metadata": ask.body.get("metadata") or {},
             "model": ask.model,
-            "output": self._output(made, id) if finished else [],
+            "output": _output(made, id) if finished else [],
             "parallel_tool_calls": True,
             "previous_response_id": ask.body.get("previous_response_id"),
             "service_tier": tier(ask.body) if finished else "auto",
@@ -114,13 +112,17 @@ class OpenAIResponses(OpenAIShape):
             response["tool_usage"] = _tool_usage(made.usage.searches)
         return response
 
-    def _output(self, made: Generation, id: str) -> list[dict[str, Any]]:
-        message = _message_item(made, id)
-        return [_reasoning_item(id), message] if made.usage.reasoning else [message]
+
+def _output(made: Generation, id: str) -> list[dict[str, Any]]:
+    """Reasoning and searches as far as there were any, then the message."""
+    reasoning = [{"id": f"rs_{id}", "type": "reasoning", "summary": []}] if made.usage.reasoning else []
+    searches = [_search_item(f"ws_{id}_{number}") for number in range(made.usage.searches)]
+    return [*reasoning, *searches, _message_item(made, id)]
 
 
-def _reasoning_item(id: str) -> dict[str, Any]:
-    return {"id": f"rs_{id}", "type": "reasoning", "summary": []}
+def _search_item(id: str) -> dict[str, Any]:
+    action = {"type": "search", "query": "simulated query", "queries": ["simulated query"]}
+    return {"id": id, "type": "web_search_call", "status": "completed", "action": action}
 
 
 def _message_item(made: Generation, id: str) -> dict[str, Any]:

@@ -62,6 +62,11 @@ class Server:
     async def close(self) -> None:
         """Stop listening and hang up on everyone."""
         if self._listening is not None:
+            asyncio.get_running_loop().remove_reader(self._listening.sockets[0].fileno())
+            # A connection that was just accepted takes three turns to become a peer, and would be
+            # forgotten, open, if the listening socket were closed first.
+            for _ in range(3):
+                await asyncio.sleep(0)
             self._listening.close()
             for peer in list(self._peers):
                 peer.hang_up()

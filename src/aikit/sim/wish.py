@@ -16,6 +16,8 @@ from aikit.types import USAGE_CLASSES, Usage
 
 OPENING = "[[sim:"
 MAX_TOKENS_A_CLASS = 10**12
+MAX_SEARCHES = 1_000
+"""Searches are shown one by one, so there is a limit to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ def read_usage(data: object, reportable: frozenset[str]) -> Usage:
             raise ValueError(f"no such usage class: {name!r}; known: {', '.join(USAGE_CLASSES)}")
         if not isinstance(tokens, int) or isinstance(tokens, bool) or not 0 <= tokens <= MAX_TOKENS_A_CLASS:
             raise ValueError(f"usage of {name} must be a whole number, zero or more")
+        if name == "searches" and tokens > MAX_SEARCHES:
+            raise ValueError(f"usage of searches must be {MAX_SEARCHES:,} or less")
         if tokens and name not in reportable:
             known = ", ".join(one for one in USAGE_CLASSES if one in reportable)
             raise ValueError(f"this API reports no {name}; it reports {known}")

@@ -126,7 +126,8 @@ class GenerateContent:
 
 def error_body(error: AIKitError, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """The error as google.rpc.Status in JSON; an ErrorInfo carries our code and the metadata as strings."""
-    known = {key: _as_string(value) for key, value in metadata.items() if value is not None}
+    plain = json.loads(refusing.to_json(metadata))
+    known = {key: _as_string(value) for key, value in plain.items() if value is not None}
     details: list[dict[str, Any]] = [
         {
             "@type": "type.googleapis.com/google.rpc.ErrorInfo",
@@ -148,7 +149,7 @@ def _limit(body: RequestBody, config: Mapping[str, Any], camel: str, snake: str)
 
 
 def _as_string(value: object) -> str:
-    return refusing.to_json(value).decode().strip('"') if not isinstance(value, str) else value
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 CODEC = GenerateContent()

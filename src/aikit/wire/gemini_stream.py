@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from aikit.wire.body import dig, objects
-from aikit.wire.codec import Demand
+from aikit.wire.codec import Demand, Outcome
 from aikit.wire.gemini_usage import read_usage, searches_in, tier_of
 from aikit.wire.reading import EventReader, error_code, text
 from aikit.wire.sse import EVENT_LIMIT, SSESplitter
@@ -77,7 +77,8 @@ class ObjectSplitter:
 class GenerateReader(EventReader):
     """Reads either form of stream. Usage is cumulative and the last one counts.
 
-    There is no closing event: the stream is done when a finish or block reason and usage have been seen.
+    There is no closing event: the stream is done when usage and a block reason, or a finish reason of
+    each candidate, have been seen.
     """
 
     def __init__(self, demand: Demand) -> None:
@@ -86,6 +87,7 @@ class GenerateReader(EventReader):
         self._splitter: SSESplitter | ObjectSplitter | None = None
         self._report: object = None
         self._searches = 0
+        self._ended: dict[str, bool] = {}
 
     def feed(self, chunk: bytes) -> bytes:
         if self._splitter is None:
@@ -98,6 +100,10 @@ class GenerateReader(EventReader):
 
     def flush(self) -> bytes:
         return b"" if self._splitter is None else self._splitter.flush()
+
+    def outcome(self) -> Outcome:
+        self.usage = read_usage(self._report, self._searches)
+        return super().outcome()
 
     def see(self, data: bytes) -> bool:
         self.output_bytes += len(data)
@@ -112,7 +118,9 @@ class GenerateReader(EventReader):
         self.error = error_code(event.get("error")) or self.error
         self._report = event.get("usageMetadata") or self._report
         self._searches = max(self._searches, searches_in(event, self.model or self._asked_model))
-        self.usage = read_usage(self._report, self._searches)
-        ended = any(candidate.get("finishReason") for candidate in objects(event.get("candidates")))
-        self.finished = self.finished or ended or bool(dig(event, "promptFeedback", "blockReason"))
-        self.done = self.finished and self._report is not None
+        for candidate in objects(event.get("candidates")):
+            ended = self._ended.get(str(candidate.get("index")), False)
+            self._ended[str(candidate.get("index"))] = ended or bool(candidate.get("finishReason"))
+        blocked = bool(dig(event, "promptFeedback", "blockReason"))
+        self.finished = self.finished or blocked or any(self._ended.values())
+        self.done = self.finished and self._report is not None and all(self._ended.values())

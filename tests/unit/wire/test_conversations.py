@@ -1,6 +1,7 @@
 """`complete` over the wire: composing a request, and the text of replies and stream events."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -85,11 +86,11 @@ def test_gemini_takes_system_messages_apart_and_calls_the_assistant_model() -> N
 
 
 @pytest.mark.parametrize("codec", [CHAT, ANTHROPIC, GEMINI], ids=lambda c: c.name)
-def test_what_is_composed_is_metered_and_gets_the_default_limit(codec: object) -> None:
-    path, body = codec.compose(SHORT)  # type: ignore[attr-defined]
-    below = {"openai.chat": "/v1"}.get(codec.name, "")  # type: ignore[attr-defined]
-    assert codec.matches("POST", below + path)  # type: ignore[attr-defined]
-    demand = demand_for(codec, raw(body), path=below + path, default=12)  # type: ignore[arg-type]
+def test_what_is_composed_is_metered_and_gets_the_default_limit(codec: Any) -> None:
+    path, body = codec.compose(SHORT)
+    below = {"openai.chat": "/v1"}.get(codec.name, "")
+    assert codec.matches("POST", below + path)
+    demand = demand_for(codec, raw(body), path=below + path, default=12)
     assert (demand.model, demand.bound.output_tokens, len(demand.wrote)) == ("m-1", 12, 1)
     assert "temperature" not in json.dumps(body)
 
@@ -119,6 +120,6 @@ def test_the_text_of_stream_events() -> None:
         {"choices": [{"message": {"content": None}, "delta": {"content": 3}}], "delta": {"type": "text_delta"}},
     ],
 )
-def test_odd_replies_have_no_text(codec: object, odd: dict[str, object]) -> None:
-    assert codec.reply_text(odd) == ""  # type: ignore[attr-defined]
-    assert codec.delta_text(odd) == ""  # type: ignore[attr-defined]
+def test_odd_replies_have_no_text(codec: Any, odd: dict[str, object]) -> None:
+    assert codec.reply_text(odd) == ""
+    assert codec.delta_text(odd) == ""

@@ -90,7 +90,7 @@ def test_the_gemini_shape_carries_strings_only() -> None:
     (info,) = body["error"]["details"]
     assert info["@type"] == "type.googleapis.com/google.rpc.ErrorInfo"
     assert (info["reason"], info["domain"]) == ("MONTHLY_BUDGET_EXCEEDED", "aikit")
-    assert info["metadata"]["limit_state"] == '[{"window":"month","cap":250000}]'
+    assert info["metadata"]["limit_state"] == '[{"window": "month", "cap": 250000}]'
     assert info["metadata"]["resets_at"] == "2026-12-01T00:00:00Z"
     assert "reason" not in info["metadata"]
     assert all(isinstance(value, str) for value in info["metadata"].values())

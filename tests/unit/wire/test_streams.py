@@ -158,6 +158,16 @@ def test_a_gemini_finish_reason_without_usage_is_finished_but_not_done() -> None
     assert into.outcome().usage is None
 
 
+def test_a_gemini_stream_of_several_candidates_is_done_when_all_are() -> None:
+    into = reader(GEMINI)
+    events = [gemini_chunk("a"), gemini_chunk("b"), gemini_chunk("", "STOP"), gemini_chunk("", "STOP")]
+    for event, index in zip(events, (0, 1, 0, 1), strict=True):
+        assert not into.done
+        event["candidates"][0]["index"] = index
+        pour(sse(event), into)
+    assert into.done
+
+
 def test_a_blocked_gemini_prompt_is_finished() -> None:
     event = {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 4}}
     assert read(GEMINI, sse(event)).finished
@@ -203,6 +213,15 @@ def test_malformed_events_are_passed_on_and_cost_only_the_usage(codec: Codec) ->
 def test_the_usage_event_that_the_caller_did_not_ask_for_is_not_handed_on() -> None:
     into = reader(CHAT, hide=True)
     assert pour(sse(*CHAT_EVENTS), into) == sse(*CHAT_EVENTS[:2], CHAT_EVENTS[3])
+    assert into.outcome().usage == CHAT_READ
+
+
+@given(st.sampled_from(LINE_ENDS), st.lists(st.integers(0, 1_200), max_size=12), st.booleans())
+def test_the_hidden_event_leaves_no_trace_however_it_is_chunked(end: str, cuts: list[int], singly: bool) -> None:
+    stream = sse(*CHAT_EVENTS, end=end)
+    into = reader(CHAT, hide=True)
+    handed_on = pour(stream, into, list(range(len(stream))) if singly else cuts)
+    assert handed_on == sse(*CHAT_EVENTS[:2], CHAT_EVENTS[3], end=end)
     assert into.outcome().usage == CHAT_READ
 
 

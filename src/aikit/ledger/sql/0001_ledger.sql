@@ -215,7 +215,7 @@ CREATE TYPE aikit.ending AS (
     input bigint, cache_read bigint, cache_write_5m bigint, cache_write_1h bigint, input_audio bigint,
     input_image bigint, cache_read_audio bigint, output bigint, reasoning bigint, output_audio bigint,
     output_image bigint, searches bigint, status smallint, error text, served_model text,
-    duration_ms integer, first_byte_ms integer
+    other_price text, duration_ms integer, first_byte_ms integer
 );
 
 -- post: one batch, all or nothing, under a decision that was made on what the process last saw --
@@ -259,8 +259,9 @@ BEGIN
         WITH gone AS (
             DELETE FROM aikit.holds h USING unnest(endings) e
             WHERE h.tenant = e.tenant AND h.attempt = e.attempt AND h.generation = e.generation
-            RETURNING h.call, h.user_id, h.feature, h.environment, h.provider, h.model, h.api, h.stream, h.price_id,
-                      h.nano AS held_nano, h.limits, h.policy_version, h.admitted_at, e.*
+            RETURNING h.call, h.user_id, h.feature, h.environment, h.provider, h.model, h.api, h.stream,
+                      coalesce(e.other_price, h.price_id) AS price_id, h.nano AS held_nano,
+                      h.limits, h.policy_version, h.admitted_at, e.*
         )
         INSERT INTO aikit.entries (
             tenant, attempt, call, user_id, feature, environment, provider, model, api, stream, price_id, ending,

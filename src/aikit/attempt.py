@@ -1,0 +1,281 @@
+"""One attempt: what its request demands and may cost, what was decided, and its one ending. No I/O."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Protocol
+from uuid import UUID
+
+import httpx2
+
+from aikit.config import Provider
+from aikit.errors import MeteringUnavailable, PriceUnknown, Refused, RequestInvalid
+from aikit.money import MAX_NANO, credits, usd_string
+from aikit.pricing.book import PriceBook
+from aikit.pricing.price import Price
+from aikit.refusal import denied, metadata, refused
+from aikit.types import Call, Decision, Ending, Entry, Hold, Metric, Order, Refusal, Tags, Usage, new_id
+from aikit.wire.codec import Codec, Demand, Outcome, StreamReader, WireReply, WireRequest
+
+NEVER_SENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+)
+"""After these no provider has seen the request."""
+TAG_HEADERS = {
+    "x-aikit-tenant": "tenant",
+    "x-aikit-user": "user",
+    "x-aikit-feature": "feature",
+    "x-aikit-environment": "environment",
+}
+"""Request headers that name tags. They are ours and never sent on."""
+MAX_TOKENS = 10**12
+"""A provider that reports more tokens than this for one attempt reports nonsense; it is treated as no report."""
+
+
+class Recorder(Protocol):
+    """Takes what nobody waits for; the meter does."""
+
+    def end(self, entry: Entry) -> None: ...
+
+    def refuse(self, refusal: Refusal) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What all attempts of a kit share. `prices` collects the prices of orders by id, for the meter to record."""
+
+    recorder: Recorder
+    book: PriceBook
+    prices: dict[str, Price]
+    output_tokens: int
+    nano_per_credit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an attempt came to. `usage` None means that the provider did not say; then `estimated` is true."""
+
+    decision: Decision
+    usage: Usage | None
+    nano: int
+    estimated: bool
+
+
+class Attempt:
+    """One wire request on its way. Call `order` first, then `decided`, then one of the endings."""
+
+    def __init__(self, codec: Codec, request: WireRequest, provider: Provider, tags: Tags, desk: Desk) -> None:
+        self.codec = codec
+        self.receipt: Receipt | None = None
+        self._request = request
+        self._provider = provider
+        self._desk = desk
+        self._order = Order(new_id(), Call(new_id(), tags, provider.name, "", codec.name), 0, 0)
+        self.decision: Decision | None = None
+        self._started = time.monotonic()
+        self._waited = 0.0
+        self._first_byte_ms: int | None = None
+        self._status: int | None = None
+
+    def tag(self, headers: Mapping[str, str]) -> None:
+        """Take the tags that the request's own headers name. Raises RequestInvalid for an unusable one."""
+        named = {tag: headers[header] for header, tag in TAG_HEADERS.items() if header in headers}
+        if not named:
+            return
+        try:
+            tags = Tags(**named).over(self._order.call.tags)
+        except ValueError as error:
+            raise RequestInvalid(f"A tag can't be used: {error}.", remedy="Correct the x-aikit header.") from None
+        self._order = replace(self._order, call=replace(self._order.call, tags=tags))
+
+    def order(self) -> Order:
+        """Read and price the request. Raises Refused when that can't be done."""
+        tags = self._order.call.tags
+        if tags.tenant is None:
+            raise denied("TENANT_REQUIRED", "")
+        self.demand = demand = self.codec.read_request(
+            self._request, default_output_tokens=self._desk.output_tokens, native=self._provider.native
+        )
+        call = Call(self._order.call.id, tags, self._provider.name, demand.model, self.codec.name, demand.stream)
+        self._order = Order(self._order.attempt, call, 0, 0)
+        self.price = price = self._price(demand)
+        nano = price.upper_bound(demand.bound)
+        tokens = demand.bound.input_tokens + demand.bound.output_tokens
+        if nano > MAX_NANO:
+            raise RequestInvalid("The request could cost more than nine billion dollars.", remedy="Ask for less.")
+        self._order = Order(self._order.attempt, call, nano, tokens, price.id)
+        self._desk.prices[price.id] = price
+        self._waited = time.monotonic()
+        return self._order
+
+    def decided(self, decision: Decision) -> None:
+        """Take the meter's decision. Raises Refused when it is no."""
+        self._waited = time.monotonic() - self._waited
+        self.decision = decision
+        if decision.hold is None:
+            left = min((state.remaining for state in decision.failing), default=0)
+            raise refused(
+                decision,
+                self._order,
+                affordable=self.price.affordable_output_tokens(self.demand.bound, left),
+                nano_per_credit=self._desk.nano_per_credit,
+                now=datetime.now(UTC),
+            )
+        self.hold: Hold = decision.hold
+
+    def refusal(self, error: Refused) -> WireReply:
+        """The refusal in the API's own shape; recorded, unless the meter has done that or can't."""
+        if error.decision is None and not isinstance(error, MeteringUnavailable):
+            self._desk.recorder.refuse(Refusal(self._order, error.code))
+        request_id = str(self._order.attempt)
+        reply = self.codec.refusal(error, request_id=request_id, metadata=metadata(error, self._order.attempt))
+        return WireReply(reply.status, {**reply.headers, **self.headers()}, reply.body)
+
+    def began(self, status: int) -> None:
+        """The response has begun."""
+        self._status = status
+        self._first_byte_ms = self._elapsed_ms()
+
+    @property
+    def failed(self) -> bool:
+        """The provider answered with an error, which it does not bill."""
+        return self._status is not None and self._status >= 400
+
+    def whole(self, body: bytes) -> None:
+        """End by a response that was read whole."""
+        if self.failed:
+            self._end(Ending.VOIDED, 0, None, error=error_code(body))
+        else:
+            self.outcome(self.codec.read_response(body))
+
+    def outcome(self, outcome: Outcome) -> None:
+        """End by what the response says was used; without that, at the upper bound and marked as estimated."""
+        usage = outcome.usage if outcome.usage and outcome.usage.total_tokens < MAX_TOKENS else None
+        if usage is not None:
+            with suppress(PriceUnknown):
+                price = self._price(self.demand, outcome.service_tier)
+                self._end(Ending.SETTLED, price.cost(usage), usage, price=price, outcome=outcome)
+                return
+        self._end(Ending.SETTLED, self._order.nano, usage, estimated=True, outcome=outcome, error=outcome.error)
+
+    def lost(self, error: BaseException) -> None:
+        """End by an exception: void what was never sent or not billed, presume the rest spent."""
+        name = type(error).__name__
+        if isinstance(error, NEVER_SENT) or self.failed:
+            self._end(Ending.VOIDED, 0, None, error=name)
+        else:
+            self._end(Ending.PRESUMED_SPENT, self._order.nano, None, estimated=True, error=name)
+
+    @property
+    def call_id(self) -> UUID:
+        """The call that this attempt belongs to."""
+        return self._order.call.id
+
+    def headers(self) -> dict[str, str]:
+        """Our response headers, as far as they are known by now."""
+        headers = {
+            "x-aikit-decision-id": str(self._order.attempt),
+            "x-aikit-call-id": str(self._order.call.id),
+            "x-aikit-overhead-ms": f"{self._waited * 1000:.1f}",
+        }
+        if self.receipt is not None:
+            headers["x-aikit-cost-usd"] = usd_string(self.receipt.nano)
+            headers["x-aikit-credits"] = str(credits(self.receipt.nano, self._desk.nano_per_credit))
+        limits = self.decision.limits if self.decision else ()
+        left = [state.remaining for state in limits if state.metric is Metric.CREDITS]
+        if self.decision and left:
+            remaining = min(left) - (self._order.nano if self.decision.allowed else 0)
+            headers["x-aikit-limit-remaining"] = str(max(0, remaining) // self._desk.nano_per_credit)
+        return headers
+
+    def _price(self, demand: Demand, tier: str | None = None) -> Price:
+        price = self._desk.book.find(
+            self._provider.name, demand.model, at=datetime.now(UTC), service_tier=tier or demand.service_tier
+        )
+        if price is None or not price.covers(demand.bound):
+            name = f"{self._provider.name}/{demand.model}"
+            raise PriceUnknown(
+                f"The price of {name} is not known, so what a call can cost can't be bounded.",
+                remedy=f'Check the name (aikit prices show {name}), or price it in aikit.toml under [prices."{name}"].',
+            )
+        return price
+
+    def _end(
+        self,
+        ending: Ending,
+        nano: int,
+        usage: Usage | None,
+        *,
+        estimated: bool = False,
+        price: Price | None = None,
+        outcome: Outcome | None = None,
+        error: str | None = None,
+    ) -> None:
+        if self.receipt is not None:
+            return
+        assert self.decision is not None
+        self.receipt = Receipt(self.decision, usage, nano, estimated)
+        if price is not None and price.id != self._order.price_id:
+            self._desk.prices[price.id] = price
+        self._desk.recorder.end(
+            Entry(
+                self.hold,
+                ending,
+                nano,
+                usage,
+                estimated,
+                status=self._status,
+                error=error,
+                served_model=outcome.model if outcome and outcome.model != self.demand.model else None,
+                price_id=price.id if price else None,
+                duration_ms=self._elapsed_ms(),
+                first_byte_ms=self._first_byte_ms,
+            )
+        )
+
+    def _elapsed_ms(self) -> int:
+        return int((time.monotonic() - self._started) * 1000)
+
+
+class StreamAccount:
+    """Reads a stream as it passes and ends its attempt, at the terminal event if there is one."""
+
+    def __init__(self, attempt: Attempt, reader: StreamReader) -> None:
+        self.attempt = attempt
+        self._reader = reader
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take the next bytes; return what to hand on."""
+        passed = self._reader.feed(chunk)
+        if self._reader.done:
+            self.attempt.outcome(self._reader.outcome())
+        return passed
+
+    def finish(self) -> bytes:
+        """The stream is over, or nobody reads on. Returns what was held back. Idempotent."""
+        rest = self._reader.flush()
+        self.attempt.outcome(self._reader.outcome())
+        return rest
+
+
+def error_code(body: bytes) -> str | None:
+    """The code or type in a provider's error body, if it is short and plain."""
+    with suppress(ValueError, RecursionError):
+        found = json.loads(body)
+        found = found[0] if isinstance(found, list) and found else found
+        error = found.get("error") if isinstance(found, dict) else None
+        if isinstance(error, Mapping):
+            for name in ("code", "type", "status"):
+                value = error.get(name)
+                if isinstance(value, str) and 0 < len(value) <= 100 and value.isprintable():
+                    return value
+    return None

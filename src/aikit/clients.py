@@ -1,0 +1,176 @@
+"""The official SDK clients, metered: made new, or copied from one that exists. The only place that knows the SDKs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import httpx2
+
+from aikit.config import Provider, Settings
+from aikit.errors import ConfigError, UnmeteredEndpoint
+from aikit.transport import AsyncClientTransport, ClientTransport
+
+NO_KEY = "not-needed"
+"""What an SDK that insists on a key is given for a server that needs none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """Makes metered HTTP clients. Each takes the transport that it sends through; None for one of ours."""
+
+    sync: Callable[[httpx2.BaseTransport | None], httpx2.Client]
+    asynchronous: Callable[[httpx2.AsyncBaseTransport | None], httpx2.AsyncClient]
+
+
+class NoWebSocket(httpx2.URL):
+    """Stands where a client has its WebSocket address; whoever looks at it wants to open one, and may not."""
+
+    def __init__(self) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> NoReturn:
+        refuse_websocket()
+
+
+def refuse_websocket(*_: object, **__: object) -> NoReturn:
+    """Raises UnmeteredEndpoint: what goes over a WebSocket can't be metered yet."""
+    raise UnmeteredEndpoint(
+        "WebSocket connections (realtime, live) are not metered, so they are not opened.",
+        remedy="Use the plain or streamed calls, or an unmetered client of your own for these.",
+    )
+
+
+def openai_client(provider: Provider, channels: Channels, *, asynchronous: bool, options: dict[str, Any]) -> Any:
+    """`openai.OpenAI` or `openai.AsyncOpenAI` for a provider of kind openai."""
+    import openai
+
+    common: dict[str, Any] = {
+        "api_key": provider.api_key or NO_KEY,
+        "base_url": provider.base_url,
+        "max_retries": 0,
+        "websocket_base_url": NoWebSocket(),
+    } | options
+    if asynchronous:
+        return openai.AsyncOpenAI(http_client=channels.asynchronous(None), **common)
+    return openai.OpenAI(http_client=channels.sync(None), **common)
+
+
+def anthropic_client(provider: Provider, channels: Channels, *, asynchronous: bool, options: dict[str, Any]) -> Any:
+    """`anthropic.Anthropic` or `anthropic.AsyncAnthropic` for a provider of kind anthropic."""
+    import anthropic
+
+    common: dict[str, Any] = {
+        "api_key": provider.api_key or NO_KEY,
+        "base_url": provider.base_url,
+        "max_retries": 0,
+    } | options
+    if asynchronous:
+        return anthropic.AsyncAnthropic(http_client=channels.asynchronous(None), **common)
+    return anthropic.Anthropic(http_client=channels.sync(None), **common)
+
+
+def gemini_client(provider: Provider, channels: Channels, options: dict[str, Any]) -> Any:
+    """`google.genai.Client` for a provider of kind gemini; its `aio` half is metered too."""
+    from google import genai
+    from google.genai import types
+
+    client = genai.Client(
+        api_key=provider.api_key or NO_KEY,
+        http_options=types.HttpOptions(
+            base_url=provider.base_url,
+            api_version=provider.api_version,
+            httpx_client=channels.sync(None),
+            httpx_async_client=channels.asynchronous(None),
+        ),
+        **options,
+    )
+    return _without_live(client)
+
+
+def family(client: object) -> str:
+    """Which SDK a client is of: openai, anthropic or gemini. Raises ConfigError for any other object."""
+    for kind in type(client).__mro__:
+        package = kind.__module__.split(".")
+        if package[0] in ("openai", "anthropic"):
+            return package[0]
+        if package[:2] == ["google", "genai"]:
+            return "gemini"
+    raise ConfigError(
+        f"wrap() takes a client of openai, anthropic or google-genai, not {type(client).__name__}.",
+        remedy="Pass the SDK's client itself.",
+    )
+
+
+def base_url(client: Any) -> str:
+    """Where a client sends its requests."""
+    if family(client) == "gemini":
+        return str(client._api_client._http_options.base_url)
+    return str(client.base_url)
+
+
+def provider_at(url: str, kind: str, settings: Settings) -> Provider:
+    """The configured provider of this kind at this address. Raises ConfigError if there is none."""
+    wanted = urlsplit(url)
+    for provider in settings.providers.values():
+        known = urlsplit(provider.base_url)
+        if provider.kind == kind and (known.hostname, known.port) == (wanted.hostname, wanted.port):
+            return provider
+    raise ConfigError(
+        f"No provider of kind {kind} is configured at {wanted.hostname}.",
+        facts={"host": wanted.hostname, "kind": kind},
+        remedy=f'Add [providers.NAME] with kind = "{kind}" and its base_url to aikit.toml, '
+        "or name a configured one: wrap(client, provider=…).",
+    )
+
+
+def metered_copy(client: Any, channels: Channels) -> Any:
+    """A copy of an SDK client that sends through the client's own connections, metered."""
+    match family(client):
+        case "gemini":
+            return _gemini_copy(client, channels)
+        case sdk:
+            inner = client._client
+            http_client: httpx2.Client | httpx2.AsyncClient = (
+                channels.asynchronous(AsyncClientTransport(inner))
+                if isinstance(inner, httpx2.AsyncClient)
+                else channels.sync(ClientTransport(inner))
+            )
+            extra = {"websocket_base_url": NoWebSocket()} if sdk == "openai" else {}
+            return client.copy(http_client=http_client, **extra)
+
+
+def _gemini_copy(client: Any, channels: Channels) -> Any:
+    from google import genai
+
+    api = client._api_client
+    sync_inner, async_inner = api._httpx_client, api._async_httpx_client
+    options = api._http_options.model_copy(
+        update={
+            "httpx_client": channels.sync(ClientTransport(sync_inner) if sync_inner else None),
+            "httpx_async_client": channels.asynchronous(AsyncClientTransport(async_inner) if async_inner else None),
+            "aiohttp_client": None,
+        }
+    )
+    signed_in = (
+        {"vertexai": True, "credentials": api._credentials, "project": api.project, "location": api.location}
+        if api.vertexai
+        else {"api_key": api.api_key}
+    )
+    return _without_live(genai.Client(http_options=options, **signed_in))
+
+
+def _without_live(client: Any) -> Any:
+    """google-genai opens its live connections beside httpx2, at the address that this method gives."""
+    client._api_client._websocket_base_url = refuse_websocket
+    return client
+
+
+def wrong_kind(provider: Provider, kind: str) -> ConfigError:
+    """A provider was named for a client of another kind."""
+    return ConfigError(
+        f"The provider {provider.name!r} is of kind {provider.kind}, not {kind}.",
+        remedy=f"Use kit.{provider.kind}(provider={provider.name!r}).",
+    )

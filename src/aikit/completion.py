@@ -1,0 +1,244 @@
+"""One interface over the providers: a prompt or messages in, a `Reply` or a stream of text out. No I/O."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, TypedDict
+from uuid import UUID
+
+import httpx2
+
+from aikit.attempt import Attempt
+from aikit.config import BUILT_IN, Provider, Settings
+from aikit.errors import AIError, ConfigError, Refused
+from aikit.money import usd
+from aikit.provider_errors import from_response, not_configured
+from aikit.transport import ATTEMPT, ERROR
+from aikit.types import Decision, Usage
+from aikit.wire import registry
+from aikit.wire.codec import ChatCodec, ChatRequest, Message
+from aikit.wire.sse import SSESplitter
+
+TIMEOUT = 600.0
+"""Seconds without a byte after which a call is given up, unless it says otherwise; the SDKs' own default."""
+
+Prompt = str | Sequence[Mapping[str, str]]
+"""A text, or messages like `{"role": "user", "content": "…"}` with the roles system, user and assistant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model answered, and what it came to.
+
+    `usage` is None and `estimated` true when the provider did not say what was used: then `cost_usd` is the upper
+    bound that was held.
+    """
+
+    text: str
+    provider: str
+    model: str
+    usage: Usage | None
+    cost_usd: Decimal
+    estimated: bool
+    decision: Decision
+    call_id: UUID
+    raw: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """A provider-neutral call, turned into one provider's request."""
+
+    provider: Provider
+    codec: ChatCodec
+    model: str
+    request: httpx2.Request
+
+
+class Ask(TypedDict, total=False):
+    """What `complete` and `stream` take beside the prompt.
+
+    `max_tokens` bounds the output (default: the configured ceiling), `timeout` is in seconds, `extra` goes into the
+    provider's request body as it is.
+    """
+
+    model: str | None
+    tenant: str | None
+    user: str | None
+    feature: str | None
+    system: str | None
+    max_tokens: int | None
+    temperature: float | None
+    timeout: float | None
+    extra: Mapping[str, Any] | None
+
+
+def own_tags(ask: Ask) -> dict[str, str | None]:
+    """The tags that an ask names."""
+    return {"tenant": ask.get("tenant"), "user": ask.get("user"), "feature": ask.get("feature")}
+
+
+def dispatch(
+    settings: Settings, known: Callable[[str, str], bool], prompt: Prompt, ask: Ask, *, stream: bool
+) -> Dispatch:
+    """Choose the provider and write its request. `known(provider, model)` says whether a model has a price there.
+
+    Raises ConfigError for an unusable prompt or model, AIError (PROVIDER_NOT_CONFIGURED) without a key.
+    """
+    provider, name = choose(settings, known, ask.get("model"))
+    if not provider.configured:
+        raise not_configured(provider.name, provider.api_key_env)
+    codec = registry.chat_codec(provider.kind)
+    path, body = codec.compose(
+        ChatRequest(
+            model=name,
+            messages=messages_of(prompt),
+            system=ask.get("system"),
+            max_tokens=ask.get("max_tokens"),
+            temperature=ask.get("temperature"),
+            stream=stream,
+            extra=ask.get("extra") or {},
+            native=provider.native,
+        )
+    )
+    headers: dict[str, str] = {}
+    if provider.api_key is not None:
+        headers |= registry.auth_headers(provider.kind, provider.api_key, provider.api_version)
+    elif provider.kind == "anthropic":
+        headers |= {"anthropic-version": registry.ANTHROPIC_VERSION}
+    limits = httpx2.Timeout(ask.get("timeout") or TIMEOUT, connect=5.0)
+    request = httpx2.Request(
+        "POST", provider.base_url + path, json=body, headers=headers, extensions={"timeout": limits.as_dict()}
+    )
+    return Dispatch(provider, codec, name, request)
+
+
+def choose(settings: Settings, known: Callable[[str, str], bool], model: str | None) -> tuple[Provider, str]:
+    """The provider and its model: as named `provider/model`; else the first configured provider that knows it."""
+    ready = available(settings)
+    if model is None:
+        for provider in ready:
+            if provider.model is not None:
+                return provider, provider.model
+        raise AIError(
+            "No provider is configured.",
+            provider="",
+            code="PROVIDER_NOT_CONFIGURED",
+            status=401,
+            retryable=False,
+            remedy=f"Set one of {', '.join(table['api_key_env'] for table in BUILT_IN.values())}.",
+        )
+    name, slash, rest = model.partition("/")
+    if slash and name in settings.providers:
+        return settings.providers[name], rest
+    for provider in ready:
+        if known(provider.name, model):
+            return provider, model
+    raise ConfigError(
+        f"No configured provider is known to have the model {model!r}.",
+        facts={"model": model, "configured": [provider.name for provider in ready]},
+        remedy=f"Name the provider: model='PROVIDER/{model}'. Configured: "
+        f"{', '.join(provider.name for provider in ready) or 'none'}.",
+    )
+
+
+def available(settings: Settings) -> list[Provider]:
+    """The configured providers, in the order in which one is chosen."""
+    return [provider for provider in settings.providers.values() if provider.configured]
+
+
+def messages_of(prompt: Prompt) -> list[Message]:
+    """The messages of a prompt. Raises ConfigError that says what is wrong with which one."""
+    if isinstance(prompt, str):
+        return [Message("user", prompt)]
+    messages = []
+    for index, message in enumerate(prompt):
+        role, content = message.get("role"), message.get("content")
+        if role not in ("system", "user", "assistant") or not isinstance(content, str):
+            raise ConfigError(
+                f"Message {index} can't be used: it needs a role (system, user or assistant) and a text as content.",
+                remedy="For images, tools and the like use the provider's own client: kit.openai(…) and so on.",
+            )
+        messages.append(Message(role, content))
+    if not messages:
+        raise ConfigError("There are no messages.", remedy="Pass a text, or at least one message.")
+    return messages
+
+
+def check(response: httpx2.Response, body: bytes | None, provider: Provider) -> None:
+    """Raise what a response that is no success means: our own refusal, or the provider's error."""
+    refusal = response.extensions.get(ERROR)
+    if isinstance(refusal, Refused):
+        raise refusal
+    if response.status_code >= 400:
+        raise from_response(provider.name, response.status_code, body or b"")
+
+
+def read_reply(response: httpx2.Response, sent: Dispatch) -> Reply:
+    """The reply in a whole response. Raises Refused or AIError."""
+    check(response, response.content, sent.provider)
+    try:
+        raw: Any = json.loads(response.content)
+    except ValueError:
+        raw = None
+    if not isinstance(raw, dict):
+        name = sent.provider.name
+        raise AIError(f"{name} answered with something that is no JSON object.", provider=name)
+    return _reply(sent, response, sent.codec.reply_text(raw), raw)
+
+
+def _reply(sent: Dispatch, response: httpx2.Response, text: str, raw: Mapping[str, Any]) -> Reply:
+    attempt: Attempt = response.extensions[ATTEMPT]
+    receipt = attempt.receipt
+    assert receipt is not None
+    return Reply(
+        text=text,
+        provider=sent.provider.name,
+        model=sent.model,
+        usage=receipt.usage,
+        cost_usd=usd(receipt.nano),
+        estimated=receipt.estimated,
+        decision=receipt.decision,
+        call_id=attempt.call_id,
+        raw=raw,
+    )
+
+
+class TextStream:
+    """Pulls the text out of a provider's stream; once it is over, `reply` says what it came to."""
+
+    def __init__(self, response: httpx2.Response, sent: Dispatch) -> None:
+        self._response = response
+        self._sent = sent
+        self._splitter = SSESplitter(self._see)
+        self._fresh: list[str] = []
+        self._parts: list[str] = []
+        self._error: AIError | None = None
+
+    def feed(self, chunk: bytes) -> Iterable[str]:
+        """The texts that these bytes complete. Raises AIError when the provider reports an error in its stream."""
+        self._splitter.feed(chunk)
+        fresh, self._fresh = self._fresh, []
+        self._parts.extend(fresh)
+        if self._error is not None and not fresh:
+            raise self._error
+        return fresh
+
+    def reply(self) -> Reply:
+        """The whole reply. Only after the stream has ended or was closed."""
+        return _reply(self._sent, self._response, "".join(self._parts), {})
+
+    def _see(self, data: bytes) -> bool:
+        try:
+            event = json.loads(data)
+        except ValueError:
+            return False
+        if isinstance(event, dict):
+            if isinstance(event.get("error"), dict):
+                self._error = from_response(self._sent.provider.name, 500, data)
+            elif text := self._sent.codec.delta_text(event):
+                self._fresh.append(text)
+        return False

@@ -1,0 +1,106 @@
+"""The call path: one generator from a request to its accounted response. Sans-I/O; two shells drive it.
+
+    request ── codec reads it ── priced ── admitted (a hold) ── sent ── read ── ended (an entry) ── response
+
+It yields what it needs (`Admit`, `Send`, `Read`) and is sent the answer, or has the exception thrown in that came
+instead. It returns what the caller gets. Each attempt that was admitted has exactly one ending, whatever happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from aikit.attempt import Attempt, Desk, StreamAccount
+from aikit.config import Provider
+from aikit.errors import Refused, UnmeteredEndpoint
+from aikit.types import Decision, Order, Tags
+from aikit.wire import registry
+from aikit.wire.codec import WireReply, WireRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Ask the meter. Answered with a Decision."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send the request on with this body. Answered with the status of the response."""
+
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read the response to its end. Answered with its body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Result for a free endpoint: send the request on as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Synthetic:
+    """Result of a refusal: a response of ours in the provider's shape, and the error that it words."""
+
+    reply: WireReply
+    error: Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Result of a plain call: the provider's body; our headers go beside its own."""
+
+    body: bytes
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """Result of a stream: every chunk passes through `account`, and `account.finish()` ends it."""
+
+    account: StreamAccount
+
+
+Effect = Admit | Send | Read
+Result = Forward | Synthetic | Whole | Streamed
+Exchange = Generator[Effect, Any, Result]
+
+
+def exchange(request: WireRequest, provider: Provider, tags: Tags, desk: Desk) -> Exchange:
+    """Carry one wire request from its codec to its ending."""
+    codec = registry.find(provider.kind, request.method, request.path)
+    if codec is None and registry.is_free(provider.kind, request.method, request.path):
+        return Forward()
+    attempt = Attempt(codec or registry.chat_codec(provider.kind), request, provider, tags, desk)
+    try:
+        if codec is None:
+            raise _unmetered(request, provider)
+        attempt.tag(request.headers)
+        decision: Decision = yield Admit(attempt.order())
+        attempt.decided(decision)
+    except Refused as error:
+        return Synthetic(attempt.refusal(error), error)
+    try:
+        attempt.began((yield Send(attempt.demand.body)))
+        if attempt.failed or not attempt.demand.stream:
+            body: bytes = yield Read()
+            attempt.whole(body)
+            return Whole(body, attempt)
+        return Streamed(StreamAccount(attempt, codec.stream_reader(attempt.demand)))
+    except BaseException as error:
+        attempt.lost(error)
+        raise
+
+
+def _unmetered(request: WireRequest, provider: Provider) -> UnmeteredEndpoint:
+    return UnmeteredEndpoint(
+        f"{request.method} {request.path[:200]} of {provider.name} is not metered, so it is not sent.",
+        remedy="Metered are chat completions, responses, embeddings, messages and generateContent; "
+        "a codec for another API can be added by the entry point aikit.codecs.",
+    )

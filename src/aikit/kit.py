@@ -1,0 +1,142 @@
+"""`AIKit`: the way in for plain code. It opens the database, runs the meter, and hands out metered clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+
+import httpx2
+
+from aikit import clients
+from aikit.completion import Ask, Dispatch, Prompt, Reply, TextStream, check, own_tags, read_reply
+from aikit.config import Provider
+from aikit.context import tags
+from aikit.kit_core import KitCore
+from aikit.provider_errors import from_exception
+from aikit.types import Tags
+
+if TYPE_CHECKING:
+    import anthropic
+    import openai
+    from google import genai
+
+Client = TypeVar("Client")
+
+
+class AIKit(KitCore):
+    """Metered model calls. Open one a process and share it among threads; close it, or use it as a context manager."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> bool:
+        """Settle what is under way and stop. False: something had to be left in the spool for the next process."""
+        for client in self._clients.values():
+            client.close()
+        return self.meter.close()
+
+    def openai(self, *, tenant: str | None = None, user: str | None = None, feature: str | None = None,
+               provider: str = "openai", **options: Any) -> openai.OpenAI:  # fmt: skip
+        """The official client for a provider of kind openai, metered. `options` go to `openai.OpenAI`."""
+        named = self.named(provider, "openai")
+        made: openai.OpenAI = clients.openai_client(
+            named, self.channels(named, Tags(tenant, user, feature)), asynchronous=False, options=options
+        )
+        return made
+
+    def anthropic(self, *, tenant: str | None = None, user: str | None = None, feature: str | None = None,
+                  provider: str = "anthropic", **options: Any) -> anthropic.Anthropic:  # fmt: skip
+        """The official client for a provider of kind anthropic, metered. `options` go to `anthropic.Anthropic`."""
+        named = self.named(provider, "anthropic")
+        made: anthropic.Anthropic = clients.anthropic_client(
+            named, self.channels(named, Tags(tenant, user, feature)), asynchronous=False, options=options
+        )
+        return made
+
+    def gemini(self, *, tenant: str | None = None, user: str | None = None, feature: str | None = None,
+               provider: str = "gemini", **options: Any) -> genai.Client:  # fmt: skip
+        """The official client for a provider of kind gemini, metered; `.aio` too. `options` go to `genai.Client`."""
+        named = self.named(provider, "gemini")
+        made: genai.Client = clients.gemini_client(named, self.channels(named, Tags(tenant, user, feature)), options)
+        return made
+
+    def wrap(self, client: Client, *, tenant: str | None = None, user: str | None = None, feature: str | None = None,
+             provider: str | None = None) -> Client:  # fmt: skip
+        """A metered copy of an existing SDK client, sync or async. The provider is found by the client's address.
+
+        Raises ConfigError for an object that is no SDK client or an address that no provider is configured for.
+        """
+        return self.wrapped(client, provider, Tags(tenant, user, feature))
+
+    def complete(self, prompt: Prompt, **ask: Unpack[Ask]) -> Reply:
+        """Ask a model. `model` is `provider/model`; a bare model or none goes to the first configured provider.
+
+        Raises Refused (SpendCapExceeded and its siblings) when nothing was sent, AIError when the provider failed,
+        ConfigError for an unusable prompt or model, ValueError for an unusable tag.
+        """
+        sent = self._dispatch(prompt, ask, stream=False)
+        with tags(**own_tags(ask)):
+            try:
+                response = self._client(sent.provider).send(sent.request)
+            except Exception as error:
+                raise from_exception(sent.provider.name, error) from error
+        return read_reply(response, sent)
+
+    def stream(self, prompt: Prompt, **ask: Unpack[Ask]) -> ReplyStream:
+        """Like `complete`, but the text comes piece by piece: `for text in kit.stream(…)`; then `.reply`."""
+        sent = self._dispatch(prompt, ask, stream=True)
+        with tags(**own_tags(ask)):
+            try:
+                response = self._client(sent.provider).send(sent.request, stream=True)
+                body = response.read() if response.status_code >= 400 else b""
+            except Exception as error:
+                raise from_exception(sent.provider.name, error) from error
+        check(response, body, sent.provider)
+        return ReplyStream(response, sent)
+
+    @cached_property
+    def _clients(self) -> dict[str, httpx2.Client]:
+        return {}
+
+    def _client(self, provider: Provider) -> httpx2.Client:
+        client = self._clients.get(provider.name)
+        if client is None:
+            client = self._clients[provider.name] = self.channels(provider, Tags()).sync(None)
+        return client
+
+
+class ReplyStream:
+    """The texts of a streamed reply. Leaving its `with` block early closes the connection and settles."""
+
+    def __init__(self, response: httpx2.Response, sent: Dispatch) -> None:
+        self._response = response
+        self._text = TextStream(response, sent)
+        self._provider = sent.provider.name
+
+    def __iter__(self) -> Iterator[str]:
+        try:
+            for chunk in self._response.iter_bytes():
+                yield from self._text.feed(chunk)
+        except httpx2.HTTPError as error:
+            raise from_exception(self._provider, error) from error
+        finally:
+            self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop reading; what was received so far is accounted for."""
+        self._response.close()
+
+    @property
+    def reply(self) -> Reply:
+        """The whole reply, with usage and cost, once the stream is over."""
+        return self._text.reply()

@@ -1,0 +1,138 @@
+"""What the sync and the async kit share: settings, database, prices, the meter, metered HTTP clients."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeVar
+from urllib.request import getproxies
+
+import httpx2
+
+from aikit import clients
+from aikit.attempt import Desk
+from aikit.completion import Ask, Dispatch, Prompt, available, dispatch
+from aikit.config import Provider, Settings, load
+from aikit.context import tag_source
+from aikit.database.connect import Database, open_database
+from aikit.ledger.opening import prepare
+from aikit.meter.engine import Meter
+from aikit.meter.opening import open_meter
+from aikit.meter.poster import PriceRow
+from aikit.pricing.book import PriceBook
+from aikit.pricing.overrides import parse_overrides
+from aikit.pricing.price import Price
+from aikit.transport import (
+    AsyncClientTransport,
+    AsyncMeteredTransport,
+    ClientTransport,
+    MeteredTransport,
+)
+from aikit.types import Tags
+
+if TYPE_CHECKING:
+    from aikit.ledger.reports import UserUsage
+
+Client = TypeVar("Client")
+
+TIMEOUT = httpx2.Timeout(600.0, connect=5.0)
+LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
+
+
+class KitCore:
+    """An open kit. `settings`, `database`, `book` and `meter` are its parts."""
+
+    def __init__(self, settings: Settings, database: Database, nano_per_credit: int) -> None:
+        self.settings = settings
+        self.database = database
+        self.nano_per_credit = nano_per_credit
+        self.book = PriceBook(parse_overrides(settings.prices))
+        self._prices: dict[str, Price] = {}
+        self.meter: Meter = open_meter(database, settings.data_dir, self._price_row)
+        self._desk = Desk(self.meter, self.book, self._prices, settings.output_tokens, nano_per_credit)
+
+    @classmethod
+    def open(cls, settings: Settings | None = None, *, config: Path | None = None) -> Self:
+        """Open the configured database, bring its schema up to date if it is ours to do so, and start the meter.
+
+        Without a configured database the embedded PostgreSQL is started. Raises ConfigError, DatabaseUnavailable,
+        SchemaBehind or EmbeddedFailed; then nothing has been started.
+        """
+        settings = settings or load(config)
+        database = open_database(settings)
+        return cls(settings, database, prepare(database))
+
+    def is_configured(self) -> bool:
+        """Whether at least one provider has what it needs to be called."""
+        return bool(available(self.settings))
+
+    def available_providers(self) -> list[str]:
+        """The names of the configured providers, in the order in which one is chosen."""
+        return [provider.name for provider in available(self.settings)]
+
+    def flush(self) -> bool:
+        """Wait until all endings so far are in the ledger. False: some had to be spooled."""
+        return self.meter.flush()
+
+    def usage(self, *, tenant: str, user: str, since: datetime | None = None) -> UserUsage:
+        """What a user has used since then (default: since 00:00 UTC today), in all and by provider."""
+        from aikit.ledger.reports import user_usage
+
+        self.meter.flush()
+        today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        return user_usage(self.database, tenant, user, since or today)
+
+    def channels(self, provider: Provider, made_with: Tags) -> clients.Channels:
+        source = tag_source(made_with, self.settings.environment)
+
+        def sync(inner: httpx2.BaseTransport | None) -> httpx2.Client:
+            transport = MeteredTransport(inner or sync_inner(), provider, source, self.meter, self._desk)
+            return httpx2.Client(transport=transport, timeout=TIMEOUT, follow_redirects=False)
+
+        def asynchronous(inner: httpx2.AsyncBaseTransport | None) -> httpx2.AsyncClient:
+            transport = AsyncMeteredTransport(inner or async_inner(), provider, source, self.meter, self._desk)
+            return httpx2.AsyncClient(transport=transport, timeout=TIMEOUT, follow_redirects=False)
+
+        return clients.Channels(sync, asynchronous)
+
+    def named(self, name: str, kind: str) -> Provider:
+        provider = self.settings.provider(name)
+        if provider.kind != kind:
+            raise clients.wrong_kind(provider, kind)
+        return provider
+
+    def wrapped(self, client: Client, provider: str | None, made_with: Tags) -> Client:
+        kind = clients.family(client)
+        found = (
+            self.named(provider, kind)
+            if provider is not None
+            else clients.provider_at(clients.base_url(client), kind, self.settings)
+        )
+        copy: Client = clients.metered_copy(client, self.channels(found, made_with))
+        return copy
+
+    def _dispatch(self, prompt: Prompt, ask: Ask, *, stream: bool) -> Dispatch:
+        return dispatch(self.settings, self._has_price, prompt, ask, stream=stream)
+
+    def _has_price(self, provider: str, model: str) -> bool:
+        return self.book.find(provider, model, at=datetime.now(UTC)) is not None
+
+    def _price_row(self, price_id: str) -> PriceRow:
+        price = self._prices[price_id]
+        body = json.dumps(price.to_json())
+        return PriceRow(price_id, price.provider, price.model, price.source, price.version, body)
+
+
+def sync_inner() -> httpx2.BaseTransport:
+    """The connections that we make ourselves; through a client of its own where the environment names proxies."""
+    if getproxies():
+        return ClientTransport(httpx2.Client(timeout=TIMEOUT, limits=LIMITS))
+    return httpx2.HTTPTransport(limits=LIMITS)
+
+
+def async_inner() -> httpx2.AsyncBaseTransport:
+    """The same for coroutines."""
+    if getproxies():
+        return AsyncClientTransport(httpx2.AsyncClient(timeout=TIMEOUT, limits=LIMITS))
+    return httpx2.AsyncHTTPTransport(limits=LIMITS)

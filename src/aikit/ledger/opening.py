@@ -1,0 +1,51 @@
+"""Makes sure that a database has the schema this version works on, before anything is metered there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from aikit.database.connect import Database
+from aikit.errors import DatabaseError, SchemaBehind
+from aikit.ledger.version import HEAD
+
+
+def prepare(database: Database) -> int:
+    """Check the schema and return the database's nano-USD per credit. The embedded database is upgraded as needed.
+
+    Raises SchemaBehind for another database that needs a migration, DatabaseError for one that is ahead of us.
+    """
+    with database.connect(role="open") as connection:
+        found = current(connection)
+        if found != HEAD and database.embedded:
+            migrate(database)
+        elif found is None or found < HEAD:
+            raise SchemaBehind(
+                f"{database.name} is at {found or 'no schema'}; this aikit needs {HEAD}.",
+                facts={"database": database.name, "found": found, "needed": HEAD},
+            )
+        elif found > HEAD:
+            raise DatabaseError(
+                f"{database.name} is at {found}, ahead of this aikit, which knows {HEAD}.", remedy="Upgrade aikit."
+            )
+        row = connection.execute("SELECT nano_per_credit FROM aikit.state").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def migrate(database: Database) -> None:
+    """Bring the schema up to date."""
+    from aikit.ledger import schema
+
+    with database.engine().connect() as connection:
+        schema.upgrade(connection)
+
+
+def current(connection: psycopg.Connection[Any]) -> str | None:
+    """The migration that a database is at; None for a database without our schema."""
+    present = connection.execute("SELECT to_regclass('aikit.schema_version')").fetchone()
+    if present is None or present[0] is None:
+        return None
+    row = connection.execute("SELECT version_num FROM aikit.schema_version").fetchone()
+    return str(row[0]) if row else None

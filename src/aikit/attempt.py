@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
@@ -95,7 +95,7 @@ class Attempt:
             tags = Tags(**named).over(self._order.call.tags)
         except ValueError as error:
             raise RequestInvalid(f"A tag can't be used: {error}.", remedy="Correct the x-aikit header.") from None
-        self._order = replace(self._order, call=replace(self._order.call, tags=tags))
+        self._order = self._order._replace(call=self._order.call._replace(tags=tags))
 
     def order(self) -> Order:
         """Read and price the request. Raises Refused when that can't be done."""

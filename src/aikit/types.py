@@ -1,8 +1,10 @@
-"""The frozen values that every layer speaks. Tokens and amounts are integers; times are aware and in UTC."""
+"""The frozen values that every layer speaks. Tokens and amounts are integers; times are aware and in UTC.
+
+Those that are made for every attempt are named tuples: they are made four times as fast as frozen dataclasses.
+"""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -10,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from operator import attrgetter
+from random import getrandbits
 from typing import NamedTuple
 from uuid import UUID
 
@@ -187,8 +190,7 @@ class LimitState(NamedTuple):
         return max(0, self.cap - self.used - self.held)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One logical operation of the application: in whose name, to which model, through which API."""
 
     id: UUID
@@ -204,8 +206,7 @@ class Call:
         return self.tags.tenant or ""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """An attempt that asks to be admitted: the most it can cost (nano-USD) and use (tokens), and at which price."""
 
     attempt: UUID
@@ -215,8 +216,7 @@ class Order:
     price_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(NamedTuple):
     """The reserved upper bound of an admitted attempt, in the counters named."""
 
     order: Order
@@ -225,8 +225,7 @@ class Hold:
     generation: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """Whether an attempt may be sent, and why. Its id is the attempt's: each attempt has one decision.
 
     `limits` are the states of all limits that apply, before this attempt; `failing` those that stand in its way.
@@ -251,8 +250,7 @@ class Decision:
         return self.failing[0] if self.failing else None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """The ending of an attempt, ready for the ledger. `usage` None means that nobody can say."""
 
     hold: Hold
@@ -269,8 +267,7 @@ class Entry:
     first_byte_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """An attempt that was refused, ready for the record."""
 
     order: Order
@@ -281,7 +278,4 @@ class Refusal:
 def new_id() -> UUID:
     """A UUIDv7 (RFC 9562): sorts by time of creation, so ids are also an index by time."""
     milliseconds = time.time_ns() // 1_000_000
-    entropy = int.from_bytes(os.urandom(10))
-    return UUID(
-        int=milliseconds << 80 | 0x7 << 76 | (entropy >> 68 & 0xFFF) << 64 | 0b10 << 62 | entropy & (1 << 62) - 1
-    )
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | getrandbits(12) << 64 | 0b10 << 62 | getrandbits(62))

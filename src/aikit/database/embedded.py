@@ -20,7 +20,7 @@ from pathlib import Path
 from aikit.database import launching, processes
 from aikit.database.binaries import Binaries, choose, probe
 from aikit.database.cluster import Cluster, Postmaster
-from aikit.database.server_user import server_user
+from aikit.database.server_user import require_own, server_user
 from aikit.errors import EmbeddedFailed
 
 POLL = 0.01
@@ -179,6 +179,7 @@ def _wait_until(true: Callable[[], object], seconds: float) -> bool:
 @contextmanager
 def _locked(cluster: Cluster) -> Iterator[int]:
     """Hold the lock of this directory; yields its descriptor. The kernel releases it when the last holder ends."""
+    require_own(cluster)
     lock = os.open(cluster.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         deadline = time.monotonic() + LOCK_SECONDS

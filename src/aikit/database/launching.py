@@ -97,20 +97,25 @@ def start(cluster: Cluster, binaries: Binaries, user: ServerUser, deadline: floa
             start_new_session=True,
         )
         with shell:
-            assert shell.stdin and shell.stdout
-            pid = int(shell.stdout.readline())
-            while time.monotonic() < deadline:
-                found = cluster.postmaster()
-                if found and found.ready:
-                    return
-                if processes.gone(pid):
-                    break
-                time.sleep(POLL)
-            else:
+            assert shell.stdout
+            if not _ended_early(cluster, int(shell.stdout.readline() or 0), deadline):
                 return
-            code = int(shell.communicate("stay\n")[0])
+            said = shell.communicate("stay\n")[0]
+            code = int(said) if said.strip() else None
     if not processes.serving(cluster.data):
         raise _failed(cluster, f"the server ended with exit code {code}", _tail(cluster.log, began), code)
+
+
+def _ended_early(cluster: Cluster, pid: int, deadline: float) -> bool:
+    """Wait until the server is ready, its process has ended, or the deadline has passed; says whether it ended."""
+    while time.monotonic() < deadline:
+        server = cluster.postmaster()
+        if server and server.ready:
+            return False
+        if processes.gone(pid):
+            return True
+        time.sleep(POLL)
+    return False
 
 
 def _make(command: Sequence[str], lock: int, cluster: Cluster, statement: str = "") -> None:
@@ -164,7 +169,7 @@ def _to_disk(directory: Path) -> None:
         os.close(fd)
 
 
-def _failed(cluster: Cluster, what: str, said: list[str], code: int) -> EmbeddedFailed:
+def _failed(cluster: Cluster, what: str, said: list[str], code: int | None) -> EmbeddedFailed:
     words = "\n  ".join(said) or "(nothing)"
     full = any("No space left on device" in line for line in said)
     remedy = (

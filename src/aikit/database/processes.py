@@ -65,7 +65,7 @@ def exists(pid: int) -> bool:
 
 def gone(pid: int) -> bool:
     """Has this process ended, reaped or not?"""
-    if not exists(pid):
+    if pid <= 0 or not exists(pid):
         return True
     try:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] == "Z"

@@ -26,17 +26,10 @@ class ServerUser:
 def server_user(cluster: Cluster) -> ServerUser:
     """As whom to run this cluster's programs. Root runs them in a user namespace, or else as nobody.
 
-    Raises EmbeddedFailed when the files belong to another user, or root can't become anyone that may read them.
+    Raises EmbeddedFailed when root can't become anyone that may read the files.
     """
-    me = os.geteuid()
-    if (other := cluster.root.stat().st_uid) != me:
-        raise EmbeddedFailed(
-            f"{cluster.root} belongs to user {other}, and this process runs as user {me}.",
-            facts={"path": str(cluster.root), "owner": other, "user": me},
-            remedy="Run it as that user, or choose another data directory.",
-        )
-    if me != 0:
-        return ServerUser((), me, os.getegid())
+    if os.geteuid() != 0:
+        return ServerUser((), os.geteuid(), os.getegid())
     owner = cluster.data.stat().st_uid if cluster.data.exists() else None
     if not owner and _works(IN_NAMESPACE):
         return ServerUser(IN_NAMESPACE, 0, 0)
@@ -48,6 +41,17 @@ def server_user(cluster: Cluster) -> ServerUser:
     if user.pw_uid == 0 or not _works(prefix):
         raise _no_other_user(cluster)
     return ServerUser(prefix, user.pw_uid, user.pw_gid)
+
+
+def require_own(cluster: Cluster) -> None:
+    """Raises EmbeddedFailed if the root is another user's: our files there would be in its way, root's above all."""
+    owner, me = cluster.root.stat().st_uid, os.geteuid()
+    if owner != me:
+        raise EmbeddedFailed(
+            f"{cluster.root} belongs to user {owner}, and this process runs as user {me}.",
+            facts={"path": str(cluster.root), "owner": owner, "user": me},
+            remedy="Run it as that user, or choose another data directory.",
+        )
 
 
 def _works(prefix: Sequence[str]) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from aikit.policy.model import CounterName, CounterRef, Limit, Policy, counter_name
 from aikit.types import Decision, Entry, Hold, LimitState, Metric, Order, Window
@@ -87,6 +88,15 @@ def charge(entry: Entry, counters: Counters) -> None:
             counter.held -= demand(metric, order)
 
 
+class Lane(NamedTuple):
+    """One limit of a tenant with its counter, for all orders of a batch. A limit on each call has none."""
+
+    limit: Limit
+    key: str
+    resets_at: datetime | None
+    counter: Counter
+
+
 def decide(
     orders: Iterable[Order],
     policies: Mapping[str, Policy],
@@ -98,51 +108,53 @@ def decide(
 
     `counters` must have every counter that `counters_of` names for these orders; their `held` is raised in place.
     """
+    lanes = {tenant: _lanes(policy, counters, now) for tenant, policy in policies.items()}
+    keys = {tenant: tuple([lane.key for lane in found if lane.key]) for tenant, found in lanes.items()}
+    decisions = []
+    for order in orders:
+        tenant = order.call.tenant
+        policy = policies.get(tenant)
+        if policy is None:
+            decision = Decision(order.attempt, "TENANT_UNKNOWN", policy_version=policy_version)
+        elif not policy.limits and not policy.uncapped:
+            decision = Decision(order.attempt, "NO_POLICY", policy_version=policy_version)
+        else:
+            decision = _decide(order, lanes[tenant], keys[tenant], now, policy_version)
+        decisions.append(decision)
+    return decisions
+
+
+def _lanes(policy: Policy, counters: Counters, now: datetime) -> list[Lane]:
     minute = now.replace(second=0, microsecond=0)
-    return [_decide(order, policies.get(order.call.tenant), counters, now, minute, policy_version) for order in orders]
-
-
-def _decide(
-    order: Order, policy: Policy | None, counters: Counters, now: datetime, minute: datetime, version: int
-) -> Decision:
-    tenant = order.call.tenant
-    if policy is None:
-        return Decision(order.attempt, "TENANT_UNKNOWN", policy_version=version)
-    if not policy.limits and not policy.uncapped:
-        return Decision(order.attempt, "NO_POLICY", policy_version=version)
-    states: list[LimitState] = []
-    failing: list[LimitState] = []
-    touched: list[tuple[str, Counter, int]] = []
-    in_flight = True
+    lanes = []
     for limit in policy.limits:
-        size = demand(limit.metric, order)
         if limit.window is Window.CALL:
-            state = LimitState(limit.metric, limit.window, limit.cap, 0, 0, None, limit.source)
+            lanes.append(Lane(limit, "", None, Counter.standing_at(0, 0)))
         else:
             name = counter_name(limit.metric, limit.window, minute)
-            counter = counters[tenant, name.key]
-            state = LimitState(
-                limit.metric, limit.window, limit.cap, counter.used, counter.held, name.end, limit.source
-            )
-            touched.append((name.key, counter, size))
+            lanes.append(Lane(limit, name.key, name.end, counters[policy.tenant, name.key]))
+    return lanes
+
+
+def _decide(order: Order, lanes: list[Lane], keys: tuple[str, ...], now: datetime, version: int) -> Decision:
+    states = []
+    failing = []
+    in_flight = True
+    for limit, key, resets_at, counter in lanes:
+        used, held = counter.used, counter.held
+        state = LimitState(limit.metric, limit.window, limit.cap, used, held, resets_at, limit.source)
         states.append(state)
-        if state.used + state.held + size > limit.cap:
+        size = demand(limit.metric, order)
+        if used + held + size > limit.cap:
             failing.append(state)
-            in_flight = in_flight and state.used + size <= limit.cap
+            in_flight = in_flight and bool(key) and used + size <= limit.cap
     if failing:
         failing.sort(key=_resets, reverse=True)
-        return Decision(
-            order.attempt,
-            reason_code(failing[0]),
-            tuple(states),
-            tuple(failing),
-            in_flight,
-            version,
-        )
-    for _, counter, size in touched:
-        counter.held += size
-    hold = Hold(order, tuple(key for key, _, _ in touched), now)
-    return Decision(order.attempt, "ALLOWED", tuple(states), policy_version=version, hold=hold)
+        return Decision(order.attempt, reason_code(failing[0]), tuple(states), tuple(failing), in_flight, version)
+    for limit, key, _, counter in lanes:
+        if key:
+            counter.held += demand(limit.metric, order)
+    return Decision(order.attempt, "ALLOWED", tuple(states), policy_version=version, hold=Hold(order, keys, now))
 
 
 def _resets(state: LimitState) -> datetime:

@@ -13,7 +13,8 @@ from aikit.meter.spool import Spool
 HOLD_SECONDS = 900
 """How long a hold stands without an ending before it is presumed spent; longer than any provider lets a request run."""
 SESSION = """
-    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+    SET enable_bitmapscan = off; SET jit = off;
     SET plan_cache_mode = force_generic_plan; SET lock_timeout = '8s'; SET idle_in_transaction_session_timeout = '30s'
 """
 """Every statement of a batch is a lookup by key, so a plan that was made while a table was small stays right."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,8 @@ from psycopg import errors as pg
 
 from aikit.meter.decide import Counter, charge, counters_of, decide
 from aikit.meter.rollup import rollup_rows
-from aikit.meter.rows import EndingRow, OrderRow, array, hold_row, plain_row, refusal_row
+from aikit.meter.rows import EndingRow, OrderRow, array, counter_row, hold_row, refusal_row
+from aikit.meter.statement import Rejected, Statement
 from aikit.policy.model import CounterName, CounterRef, Limit, Policy
 from aikit.types import Decision, Metric, Refusal, Window
 
@@ -30,8 +31,11 @@ CACHE = 100_000
 FOREVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 
 POST = """
-    SELECT outcome, at, policy FROM aikit.post(%s, %s, %s, %s, %s::aikit.counter_change[], %s::aikit.new_hold[],
-                                               %s::aikit.ending[], %s::aikit.refusals[], %s::aikit.rollups[])"""
+    SELECT outcome, at, policy FROM aikit.post($1, $2, $3, $4, $5::aikit.counter_change[], $6::aikit.new_hold[],
+                                               $7::aikit.ending[], $8::aikit.refusals[], $9::aikit.rollups[])"""
+HOLD_CHANGED, COUNTER_CHANGED = "AK001", "AK002"
+WORTH_ANOTHER_TRY = ("40P01", "40001")
+"""Deadlock, serialization failure."""
 BARRIER = "SELECT pg_advisory_xact_lock_shared(7206071, 1)"
 STANDING = "SELECT policy_version, now() FROM aikit.state"
 LOCK = """
@@ -73,10 +77,6 @@ class Batch:
     refusals: Sequence[Refusal] = ()
 
 
-class HoldsChanged(Exception):
-    """A hold was opened to a new counter, or has ended already."""
-
-
 class Poster:
     """The one connection of a process that decides and posts. Not thread-safe; the meter's thread owns it."""
 
@@ -89,7 +89,8 @@ class Poster:
     ) -> None:
         self._connection = connection
         self._price_row = price_row
-        self._hold_seconds = hold_seconds
+        self._hold_seconds = str(hold_seconds)
+        self._post = Statement(connection, "aikit_post", POST)
         self._policies: dict[str, Policy | None] = {}
         self._counters: dict[CounterRef, tuple[int, int]] = {}
         self._patience = 0
@@ -109,9 +110,14 @@ class Poster:
                 decisions = self._try(Batch(entries, batch.orders, batch.refusals))
             except (pg.DeadlockDetected, pg.SerializationFailure):
                 continue
-            except HoldsChanged:
-                entries = self._as_held(entries)
-                self._counters.clear()
+            except Rejected as rejected:
+                if rejected.sqlstate == HOLD_CHANGED:
+                    entries = self._as_held(entries)
+                    self._counters.clear()
+                elif rejected.sqlstate == COUNTER_CHANGED:
+                    self._patience = PATIENCE
+                elif rejected.sqlstate not in WORTH_ANOTHER_TRY:
+                    raise
                 continue
             if decisions is not None:
                 return decisions
@@ -201,41 +207,29 @@ class Poster:
             else:
                 refusals.append(Refusal(row.order, decision.reason_code, decision.limits))
         not_before, not_after = _validity(names.values(), now) if batch.orders or refusals else FOREVER
-        arguments = (
-            self._version,
-            not_before,
-            not_after,
-            self._hold_seconds,
-            array([plain_row((*ref, c.was_used, c.was_held, c.used, c.held)) for ref, c in sorted(counters.items())]),
-            array(holds),
-            array([row.text for row in batch.entries]),
-            array([refusal_row(refusal, self._version, now) for refusal in refusals]),
-            array(rollup_rows(entries, refusals, now)),
+        outcome, at, policy = self._post(
+            (
+                str(self._version),
+                not_before.isoformat(),
+                not_after.isoformat(),
+                self._hold_seconds,
+                array([counter_row(tenant, key, counters[tenant, key]) for tenant, key in sorted(counters)]),
+                array(holds),
+                array([row.text for row in batch.entries]),
+                array([refusal_row(refusal, self._version, now) for refusal in refusals]),
+                array(rollup_rows(entries, refusals, now)),
+            )
         )
-        try:
-            outcome, at, policy = self._row(POST, arguments)
-        except pg.DatabaseError as error:
-            if error.sqlstate == "AK001":
-                raise HoldsChanged from None
-            raise
+        self._set_clock(datetime.fromisoformat(at))
         if outcome == "ok":
             if len(self._counters) > CACHE:
                 self._counters.clear()
             self._counters.update([(ref, (c.used, c.held)) for ref, c in counters.items()])
-            self._set_clock(at)
             return decisions
-        self._learn(outcome, at, policy)
-        return None
-
-    def _learn(self, outcome: str, at: datetime, policy: int) -> None:
-        """What the database answered instead of accepting the batch."""
         if outcome == "policy":
-            self._version = policy
+            self._version = int(policy)
             self._policies.clear()
-        elif outcome == "clock":
-            self._set_clock(at)
-        else:
-            self._patience = PATIENCE
+        return None
 
     def _policies_of(self, orders: Iterable[OrderRow]) -> dict[str, Policy]:
         tenants = {row.order.call.tenant for row in orders}
@@ -269,7 +263,7 @@ class Poster:
             for attempt, generation, counters, at in self._connection.execute(HOLDS, keys)
         }
         return [
-            EndingRow.of(replace(entry, hold=replace(entry.hold, **held[entry.hold.order.attempt])))
+            EndingRow.of(entry._replace(hold=entry.hold._replace(**held[entry.hold.order.attempt])))
             for entry in entries
             if entry.hold.order.attempt in held
         ]

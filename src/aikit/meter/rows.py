@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
+from aikit.meter.decide import Counter
 from aikit.types import USAGE_CLASSES, Entry, LimitState, Order, Refusal
 
 SEPARATOR = "\x1f"
@@ -25,8 +26,7 @@ NO_USAGE = "," * (len(USAGE_CLASSES) - 1)
 Value = str | int | datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRow:
+class OrderRow(NamedTuple):
     """An order, and its part of an `aikit.new_hold`."""
 
     order: Order
@@ -37,8 +37,7 @@ class OrderRow:
         return cls(order, f"{_who(order)},{_flag(order.call.stream)},{_price(order)}")
 
 
-@dataclass(frozen=True, slots=True)
-class EndingRow:
+class EndingRow(NamedTuple):
     """An ending, and its `aikit.ending`."""
 
     entry: Entry
@@ -50,7 +49,7 @@ class EndingRow:
         classes = NO_USAGE if usage is None else ",".join(map(str, usage.counts()))
         return cls(
             entry,
-            f'"({text(order.call.tenant)},{order.attempt},{entry.hold.generation},{entry.ending.value},'
+            f'"({text(order.call.tenant)},{order.attempt.hex},{entry.hold.generation},{entry.ending.value},'
             f"{_flag(entry.estimated)},{entry.nano},{classes},{_number(entry.status)},{text(entry.error)},"
             f'{text(entry.served_model)},{text(entry.price_id)},{_number(entry.duration_ms)},{_number(entry.first_byte_ms)})"',
         )
@@ -68,6 +67,11 @@ def refusal_row(refusal: Refusal, policy_version: int, at: datetime) -> str:
         f'"({_who(order)},{_price(order)},{refusal.reason_code},{_limits(refusal.limits)},{policy_version},'
         f'{text(at.isoformat())})"'
     )
+
+
+def counter_row(tenant: str, key: str, counter: Counter) -> str:
+    """An `aikit.counter_change`."""
+    return f'"({text(tenant)},{text(key)},{counter.was_used},{counter.was_held},{counter.used},{counter.held})"'
 
 
 def plain_row(values: Iterable[Value]) -> str:
@@ -92,7 +96,7 @@ def _who(order: Order) -> str:
     call = order.call
     tags = call.tags
     return (
-        f"{text(call.tenant)},{order.attempt},{call.id},{text(tags.user)},{text(tags.feature)},"
+        f"{text(call.tenant)},{order.attempt.hex},{call.id.hex},{text(tags.user)},{text(tags.feature)},"
         f"{text(tags.environment)},{text(call.provider)},{text(call.model)},{text(call.api)}"
     )
 

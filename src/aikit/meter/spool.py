@@ -121,7 +121,12 @@ def read_lines(file: IO[bytes]) -> tuple[list[Entry], list[bytes]]:
 
 def to_line(entry: Entry) -> str:
     """One entry as a line of JSON."""
-    return json.dumps(asdict(entry), default=_plain, separators=(",", ":")) + "\n"
+    order = entry.hold.order
+    call = order.call._asdict() | {"tags": asdict(order.call.tags)}
+    hold = entry.hold._asdict() | {"order": order._asdict() | {"call": call}}
+    usage = None if entry.usage is None else entry.usage.classes()
+    body = entry._asdict() | {"hold": hold, "usage": usage}
+    return json.dumps(body, default=_plain, separators=(",", ":")) + "\n"
 
 
 def from_line(line: bytes) -> Entry:

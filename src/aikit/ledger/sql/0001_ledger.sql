@@ -39,8 +39,8 @@ CREATE TABLE aikit.prices (
 
 -- counters: used and held of one limit in one window; `key` names both --
 CREATE TABLE aikit.counters (
-    tenant text NOT NULL,
-    key text NOT NULL,
+    tenant text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
     metric text NOT NULL,
     "window" text NOT NULL,
     window_start timestamptz NOT NULL,
@@ -67,7 +67,7 @@ CREATE TABLE aikit.holds (
     tokens bigint NOT NULL CHECK (tokens >= 0),
     counters text[] NOT NULL,
     generation smallint NOT NULL DEFAULT 0,
-    limits jsonb NOT NULL,
+    limits json NOT NULL,
     policy_version bigint NOT NULL,
     admitted_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
@@ -110,7 +110,7 @@ CREATE TABLE aikit.entries (
     duration_ms integer,
     first_byte_ms integer,
     held_nano bigint NOT NULL,
-    limits jsonb NOT NULL,
+    limits json NOT NULL,
     policy_version bigint NOT NULL,
     admitted_at timestamptz NOT NULL,
     settled_at timestamptz NOT NULL DEFAULT now(),
@@ -132,7 +132,7 @@ CREATE TABLE aikit.refusals (
     nano bigint,
     tokens bigint,
     reason_code text NOT NULL,
-    limits jsonb NOT NULL,
+    limits json NOT NULL,
     policy_version bigint,
     refused_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant, attempt)
@@ -208,7 +208,7 @@ CREATE TYPE aikit.counter_change AS (
 );
 CREATE TYPE aikit.new_hold AS (
     tenant text, attempt uuid, call uuid, user_id text, feature text, environment text, provider text, model text,
-    api text, stream boolean, price_id text, nano bigint, tokens bigint, counters text, limits jsonb
+    api text, stream boolean, price_id text, nano bigint, tokens bigint, counters text, limits json
 );
 CREATE TYPE aikit.ending AS (
     tenant text, attempt uuid, generation smallint, ending text, estimated boolean, nano bigint,
@@ -219,8 +219,9 @@ CREATE TYPE aikit.ending AS (
 );
 
 -- post: one batch, all or nothing, under a decision that was made on what the process last saw --
--- Answers 'ok', or what has to be read again before the batch can be decided: 'policy', 'clock', 'counters'.
--- A hold that is no longer as its process knew it raises AK001 and undoes the batch.
+-- Answers 'ok', or what has to be read again before the batch can be decided: 'policy' or 'clock'.
+-- A hold that is not as its process knew it raises AK001, a counter AK002, and undoes the batch.
+-- The changes come sorted, and sorted they are locked: tenants and keys collate alike here and in the process.
 CREATE FUNCTION aikit.post(
     seen_policy bigint,
     not_before timestamptz,
@@ -239,20 +240,21 @@ DECLARE
     matched integer;
 BEGIN
     at := now();
-    PERFORM pg_advisory_xact_lock_shared(7206071, 1);
+    IF NOT pg_try_advisory_xact_lock_shared(7206071, 1) THEN  -- without the overhead of a statement
+        PERFORM pg_advisory_xact_lock_shared(7206071, 1);
+    END IF;
     SELECT policy_version INTO policy FROM aikit.state;
     IF policy <> seen_policy THEN outcome := 'policy'; RETURN; END IF;
     IF at < not_before OR at >= not_after THEN outcome := 'clock'; RETURN; END IF;
 
     IF changes IS NOT NULL THEN
-        SELECT count(*) INTO matched FROM (
-            SELECT c.used = x.was_used AND c.held = x.was_held AS same
-            FROM unnest(changes) x JOIN aikit.counters c ON c.tenant = x.tenant AND c.key = x.key
-            ORDER BY c.tenant, c.key FOR UPDATE OF c
-        ) locked WHERE same;
-        IF matched <> cardinality(changes) THEN outcome := 'counters'; RETURN; END IF;
         UPDATE aikit.counters c SET used = x.used, held = x.held
-        FROM unnest(changes) x WHERE c.tenant = x.tenant AND c.key = x.key;
+        FROM unnest(changes) x
+        WHERE c.tenant = x.tenant AND c.key = x.key AND c.used = x.was_used AND c.held = x.was_held;
+        GET DIAGNOSTICS matched = ROW_COUNT;
+        IF matched <> cardinality(changes) THEN
+            RAISE EXCEPTION 'a counter is not as its process knew it' USING ERRCODE = 'AK002';
+        END IF;
     END IF;
 
     IF endings IS NOT NULL THEN

@@ -1,0 +1,60 @@
+"""The root command: global options, and the table of commands."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+from aikit import __version__
+from aikit.cli.group import Entry, Root
+
+COMMANDS = (
+    Entry("demo", "See it work: no key, no database, under a minute.", "demo"),
+    Entry("db", "The database: where it is, upgrade it, stop it.", "db"),
+    Entry("tenant", "Tenants: in whose name calls are made.", "tenant"),
+    Entry("limit", "Caps on what a tenant may spend.", "limit"),
+    Entry("spend", "What was spent, by tenant, user, model, day …", "spend"),
+    Entry("calls", "Single calls: list them, show one.", "calls"),
+    Entry("ledger", "Check the books to the nano-dollar.", "ledger"),
+    Entry("prices", "The prices that calls are billed at.", "prices"),
+    Entry("sim", "A simulated provider on this machine, for tests.", "sim"),
+)
+
+
+class Commands(Root):
+    """The commands of `aikit`."""
+
+    entries = COMMANDS
+
+
+app = typer.Typer(cls=Commands, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"aikit {__version__}")
+        raise typer.Exit
+
+
+@app.callback(epilog="Exit codes: 0 ok · 1 a check said no · 2 usage · 7 database · 130 interrupted.")
+def aikit(
+    config: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="This aikit.toml instead of the nearest one.")
+    ] = None,
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colours; NO_COLOR=1 does the same.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Every model call metered, capped, accounted for and explainable."""
+    if config is not None:
+        os.environ["AIKIT_CONFIG"] = str(config)
+    if no_color:
+        os.environ["NO_COLOR"] = "1"
+
+
+command = get_command(app)

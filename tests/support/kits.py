@@ -1,0 +1,159 @@
+"""An open kit against the simulated provider and a fresh ledger, and looks into that ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import pytest_asyncio
+from psycopg.rows import dict_row
+
+from aikit.async_kit import AsyncAIKit
+from aikit.config import Settings, load
+from aikit.database.connect import Database
+from aikit.kit import AIKit
+from aikit.ledger.opening import migrate
+from aikit.sim import Simulator
+from aikit.types import TOKEN_CLASSES
+from support.postgres import create_database, drop_database
+
+TENANT = "acme"
+NANO_PER_USD = 1_000_000_000
+KEYS = {"OPENAI_API_KEY": "key-of-openai", "ANTHROPIC_API_KEY": "key-of-anthropic", "GEMINI_API_KEY": "key-of-gemini"}
+
+
+@dataclass(frozen=True)
+class Books:
+    """Reads and sets up one ledger, by SQL of its own so that it does not believe what the code under test says."""
+
+    dsn: str
+
+    def rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
+        with psycopg.connect(self.dsn, autocommit=True, row_factory=dict_row) as connection:
+            return connection.execute(query, arguments).fetchall()
+
+    def tell(self, statement: str, *arguments: Any) -> None:
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            connection.execute(statement, arguments)
+
+    def limit(self, tenant: str = TENANT, *, usd: str = "1000000", window: str = "month") -> None:
+        """The tenant, with this cap on money."""
+        with psycopg.connect(self.dsn) as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(7206071, 1)")
+            connection.execute("INSERT INTO aikit.tenants VALUES (%s) ON CONFLICT DO NOTHING", (tenant,))
+            connection.execute(
+                "INSERT INTO aikit.limits VALUES (%s, 'credits', %s, %s) "
+                'ON CONFLICT (tenant, metric, "window") DO UPDATE SET cap = excluded.cap',
+                (tenant, window, int(Decimal(usd) * NANO_PER_USD)),
+            )
+            connection.execute("UPDATE aikit.state SET policy_version = policy_version + 1")
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Every line of the ledger, oldest first."""
+        return self.rows("SELECT * FROM aikit.entries ORDER BY admitted_at, attempt, seq")
+
+    def entry(self) -> dict[str, Any]:
+        """The only line of the ledger."""
+        (entry,) = self.entries()
+        return entry
+
+    def refusals(self) -> list[dict[str, Any]]:
+        return self.rows("SELECT * FROM aikit.refusals ORDER BY refused_at, attempt")
+
+    def holds(self) -> int:
+        (row,) = self.rows("SELECT count(*) AS n FROM aikit.holds")
+        return int(row["n"])
+
+    def used(self, tenant: str = TENANT) -> dict[str, int]:
+        """What each of the tenant's counters says is used, by window."""
+        found = self.rows('SELECT "window", used FROM aikit.counters WHERE tenant = %s', tenant)
+        return {row["window"]: row["used"] for row in found}
+
+    def assert_balanced(self) -> None:
+        """Nothing is pending; counters and rollups say what the entries and refusals add up to."""
+        assert self.rows("SELECT tenant, attempt FROM aikit.holds") == []
+        sums = ", ".join(f"sum(coalesce({name}, 0))::bigint AS {name}" for name in ("nano", *TOKEN_CLASSES))
+        by_tenant = f"SELECT tenant, {sums} FROM aikit.%s GROUP BY tenant ORDER BY tenant"
+        entries = self.rows(by_tenant % "entries")
+        assert [row for row in self.rows(by_tenant % "rollups") if row["tenant"] in {e["tenant"] for e in entries}] == (
+            entries
+        )
+        (counted,) = self.rows(
+            "SELECT coalesce(sum(calls), 0)::int AS calls, coalesce(sum(refused), 0)::int AS refused FROM aikit.rollups"
+        )
+        assert counted == {"calls": len(self.entries()), "refused": len(self.refusals())}
+        spent = {row["tenant"]: row["nano"] for row in entries}
+        for row in self.rows("SELECT tenant, used, held FROM aikit.counters WHERE metric = 'credits'"):
+            assert (row["used"], row["held"]) == (spent.get(row["tenant"], 0), 0)
+
+
+def tokens(entry: Mapping[str, Any]) -> dict[str, int]:
+    """The token classes of an entry that are not zero."""
+    return {name: entry[name] for name in TOKEN_CLASSES if entry[name]}
+
+
+def write_config(folder: Path, simulator_url: str, dsn: str, more: str = "") -> Path:
+    """An aikit.toml that sends all three providers to the simulator."""
+    file = folder / "aikit.toml"
+    file.write_text(
+        f"""
+        [database]
+        url = "{dsn}"
+        data_dir = "{folder / "data"}"
+        [providers.openai]
+        base_url = "{simulator_url}/v1"
+        [providers.anthropic]
+        base_url = "{simulator_url}"
+        [providers.gemini]
+        base_url = "{simulator_url}"
+        {more}
+        """
+    )
+    return file
+
+
+def settings_for(folder: Path, simulator: Simulator, dsn: str, more: str = "") -> Settings:
+    """Those settings, with a key for each provider and nothing from the environment."""
+    return load(write_config(folder, simulator.url, dsn, more), KEYS)
+
+
+@pytest.fixture(scope="session")
+def ledger_template(postgres_server: str) -> Iterator[str]:
+    """The name of a migrated database to copy."""
+    dsn = create_database(postgres_server)
+    migrate(Database(dsn, False, "test"))
+    yield str(psycopg.conninfo.conninfo_to_dict(dsn)["dbname"])
+    drop_database(dsn)
+
+
+@pytest.fixture
+def books(postgres_server: str, ledger_template: str) -> Iterator[Books]:
+    """A fresh ledger in which `acme` may spend a million dollars a month."""
+    dsn = create_database(postgres_server, ledger_template)
+    books = Books(dsn)
+    books.limit()
+    yield books
+    drop_database(dsn)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, simulator: Simulator, books: Books) -> Settings:
+    return settings_for(tmp_path, simulator, books.dsn)
+
+
+@pytest.fixture
+def kit(settings: Settings) -> Iterator[AIKit]:
+    with AIKit.open(settings) as kit:
+        yield kit
+
+
+@pytest_asyncio.fixture
+async def async_kit(settings: Settings) -> AsyncIterator[AsyncAIKit]:
+    async with await asyncio.to_thread(AsyncAIKit.open, settings) as kit:
+        yield kit

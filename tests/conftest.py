@@ -1,3 +1,3 @@
 """Fixtures for all tests."""
 
-pytest_plugins = ["support.postgres", "support.embedded"]
+pytest_plugins = ["support.postgres", "support.embedded", "support.simulator", "support.kits"]

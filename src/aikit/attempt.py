@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,25 +10,16 @@ from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
-import httpx2
-
 from aikit.config import Provider
 from aikit.errors import MeteringUnavailable, PriceUnknown, Refused, RequestInvalid
 from aikit.money import MAX_NANO, credits, usd_string
 from aikit.pricing.book import PriceBook
 from aikit.pricing.price import Price
+from aikit.provider_errors import NEVER_SENT, error_code, plain
 from aikit.refusal import denied, metadata, refused
 from aikit.types import Call, Decision, Ending, Entry, Hold, Metric, Order, Refusal, Tags, Usage, new_id
 from aikit.wire.codec import Codec, Demand, Outcome, StreamReader, WireReply, WireRequest
 
-NEVER_SENT = (
-    httpx2.ConnectError,
-    httpx2.ConnectTimeout,
-    httpx2.PoolTimeout,
-    httpx2.ProxyError,
-    httpx2.UnsupportedProtocol,
-)
-"""After these no provider has seen the request."""
 TAG_HEADERS = {
     "x-aikit-tenant": "tenant",
     "x-aikit-user": "user",
@@ -39,6 +29,8 @@ TAG_HEADERS = {
 """Request headers that name tags. They are ours and never sent on."""
 MAX_TOKENS = 10**12
 """A provider that reports more tokens than this for one attempt reports nonsense; it is treated as no report."""
+UNFINISHED = "unfinished"
+"""The error of a response that did not end the way its API ends: it was cut, or its reader left."""
 
 
 class Recorder(Protocol):
@@ -147,8 +139,8 @@ class Attempt:
 
     @property
     def failed(self) -> bool:
-        """The provider answered with an error, which it does not bill."""
-        return self._status is not None and self._status >= 400
+        """The provider answered with an error or a redirection, which it does not bill."""
+        return self._status is not None and self._status >= 300
 
     def whole(self, body: bytes) -> None:
         """End by a response that was read whole."""
@@ -158,14 +150,23 @@ class Attempt:
             self.outcome(self.codec.read_response(body))
 
     def outcome(self, outcome: Outcome) -> None:
-        """End by what the response says was used; without that, at the upper bound and marked as estimated."""
+        """End by what the response says was used; without that, at the upper bound and marked as estimated.
+
+        What a response says that has not finished is not all that was used: it is a lower bound.
+        """
         usage = outcome.usage if outcome.usage and outcome.usage.total_tokens < MAX_TOKENS else None
+        most = self._order.nano
         if usage is not None:
             with suppress(PriceUnknown):
                 price = self._price(self.demand, outcome.service_tier)
-                self._end(Ending.SETTLED, price.cost(usage), usage, price=price, outcome=outcome)
-                return
-        self._end(Ending.SETTLED, self._order.nano, usage, estimated=True, outcome=outcome, error=outcome.error)
+                cost = price.cost(usage)
+                if outcome.finished:
+                    self._end(Ending.SETTLED, cost, usage, price=price, outcome=outcome, error=outcome.error)
+                    return
+                most = max(most, cost)
+        known = usage if outcome.finished else None
+        error = outcome.error or (None if outcome.finished else UNFINISHED)
+        self._end(Ending.SETTLED, most, known, estimated=True, outcome=outcome, error=error)
 
     def lost(self, error: BaseException) -> None:
         """End by an exception: void what was never sent or not billed, presume the rest spent."""
@@ -234,8 +235,8 @@ class Attempt:
                 usage,
                 estimated,
                 status=self._status,
-                error=error,
-                served_model=outcome.model if outcome and outcome.model != self.demand.model else None,
+                error=plain(error),
+                served_model=plain(outcome.model) if outcome and outcome.model != self.demand.model else None,
                 price_id=price.id if price else None,
                 duration_ms=self._elapsed_ms(),
                 first_byte_ms=self._first_byte_ms,
@@ -265,17 +266,3 @@ class StreamAccount:
         rest = self._reader.flush()
         self.attempt.outcome(self._reader.outcome())
         return rest
-
-
-def error_code(body: bytes) -> str | None:
-    """The code or type in a provider's error body, if it is short and plain."""
-    with suppress(ValueError, RecursionError):
-        found = json.loads(body)
-        found = found[0] if isinstance(found, list) and found else found
-        error = found.get("error") if isinstance(found, dict) else None
-        if isinstance(error, Mapping):
-            for name in ("code", "type", "status"):
-                value = error.get(name)
-                if isinstance(value, str) and 0 < len(value) <= 100 and value.isprintable():
-                    return value
-    return None

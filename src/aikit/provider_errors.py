@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+
 import httpx2
 
-from aikit.attempt import NEVER_SENT, error_code
 from aikit.errors import AIError, AIKitError
 
 QUOTA = {"insufficient_quota", "billing_error", "billing_hard_limit_reached"}
 CONTEXT = {"context_length_exceeded"}
 FILTERED = {"content_filter", "content_policy_violation"}
+NEVER_SENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+)
+"""After these no provider has seen the request."""
+MAX_NAME = 200
+"""Characters of a model's name or an error's code that are kept, if a provider gives longer ones."""
 
 
 def from_response(provider: str, status: int, body: bytes) -> AIError:
@@ -65,3 +78,24 @@ def _code(status: int, theirs: str) -> tuple[str, bool]:
     if status in (408, 504):
         return "TIMEOUT", True
     return ("PROVIDER_ERROR", True) if status >= 500 else ("BAD_REQUEST", False)
+
+
+def plain(name: str | None) -> str | None:
+    """A provider's word as any database can keep it: short, and free of what can't be printed or encoded."""
+    if name is None or (len(name) <= MAX_NAME and name.isprintable()):
+        return name
+    return "".join([letter if letter.isprintable() else "\ufffd" for letter in name[:MAX_NAME]])
+
+
+def error_code(body: bytes) -> str | None:
+    """The code or type in a provider's error body, if it is short and plain."""
+    with suppress(ValueError, RecursionError):
+        found = json.loads(body)
+        found = found[0] if isinstance(found, list) and found else found
+        error = found.get("error") if isinstance(found, dict) else None
+        if isinstance(error, Mapping):
+            for name in ("code", "type", "status"):
+                value = error.get(name)
+                if isinstance(value, str) and 0 < len(value) <= 100 and value.isprintable():
+                    return value
+    return None

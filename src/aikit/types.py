@@ -5,6 +5,7 @@ Those that are made for every attempt are named tuples: they are made four times
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -12,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from operator import attrgetter
-from random import getrandbits
+from random import Random
 from typing import NamedTuple
 from uuid import UUID
 
@@ -275,7 +276,16 @@ class Refusal(NamedTuple):
     limits: tuple[LimitState, ...] = ()
 
 
+_random = Random()
+_bits = _random.getrandbits
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_random.seed)
+
+
 def new_id() -> UUID:
-    """A UUIDv7 (RFC 9562): sorts by time of creation, so ids are also an index by time."""
+    """A UUIDv7 (RFC 9562): sorts by time of creation, so ids are also an index by time.
+
+    From a generator of our own: an application may seed the common one, the same way in every process.
+    """
     milliseconds = time.time_ns() // 1_000_000
-    return UUID(int=milliseconds << 80 | 0x7 << 76 | getrandbits(12) << 64 | 0b10 << 62 | getrandbits(62))
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | _bits(12) << 64 | 0b10 << 62 | _bits(62))

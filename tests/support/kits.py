@@ -7,21 +7,21 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 import pytest_asyncio
 from psycopg.rows import dict_row
 
-from aikit.async_kit import AsyncAIKit
 from aikit.config import Settings, load
-from aikit.database.connect import Database
-from aikit.kit import AIKit
-from aikit.ledger.opening import migrate
-from aikit.sim import Simulator
 from aikit.types import TOKEN_CLASSES
 from support.postgres import create_database, drop_database
+
+if TYPE_CHECKING:
+    from aikit.async_kit import AsyncAIKit
+    from aikit.kit import AIKit
+    from aikit.sim import Simulator
 
 TENANT = "acme"
 NANO_PER_USD = 1_000_000_000
@@ -126,6 +126,9 @@ def settings_for(folder: Path, simulator: Simulator, dsn: str, more: str = "") -
 @pytest.fixture(scope="session")
 def ledger_template(postgres_server: str) -> Iterator[str]:
     """The name of a migrated database to copy."""
+    from aikit.database.connect import Database
+    from aikit.ledger.opening import migrate
+
     dsn = create_database(postgres_server)
     migrate(Database(dsn, False, "test"))
     yield str(psycopg.conninfo.conninfo_to_dict(dsn)["dbname"])
@@ -149,11 +152,15 @@ def settings(tmp_path: Path, simulator: Simulator, books: Books) -> Settings:
 
 @pytest.fixture
 def kit(settings: Settings) -> Iterator[AIKit]:
+    from aikit.kit import AIKit
+
     with AIKit.open(settings) as kit:
         yield kit
 
 
 @pytest_asyncio.fixture
 async def async_kit(settings: Settings) -> AsyncIterator[AsyncAIKit]:
+    from aikit.async_kit import AsyncAIKit
+
     async with await asyncio.to_thread(AsyncAIKit.open, settings) as kit:
         yield kit

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import os
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from aikit.cli.output import emit_json, note
 from aikit.errors import Exit
 
 
@@ -20,10 +19,10 @@ def sim(
     from aikit.sim import serve
 
     def announce(url: str) -> None:
-        typer.echo(f"Simulated provider (not a real one) on {url}", err=True)
-        typer.echo(_how_to_use(url), err=True)
+        for text in _how_to_use(url).splitlines():
+            note(text)
         if json:
-            print_ready(url)
+            emit_json("sim", {"url": url, "pid": os.getpid()})
 
     try:
         serve(port=port, on_ready=announce)
@@ -31,19 +30,9 @@ def sim(
         raise typer.Exit(Exit.INTERRUPTED) from None
 
 
-def print_ready(url: str) -> None:
-    """One line on stdout as soon as it listens."""
-    envelope = {
-        "schema": "aikit.sim/1",
-        "as_of": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "data": {"url": url, "pid": os.getpid()},
-        "totals": {},
-    }
-    typer.echo(jsonlib.dumps(envelope))
-
-
 def _how_to_use(url: str) -> str:
     return f"""\
+Simulated provider (not a real one) on {url}
   openai.OpenAI(base_url="{url}/v1", api_key="sim")
   anthropic.Anthropic(base_url="{url}", api_key="sim")
   genai.Client(api_key="sim", http_options={{"base_url": "{url}", "api_version": "v1beta"}})

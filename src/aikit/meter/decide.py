@@ -29,7 +29,7 @@ ADVERB = {
 
 @dataclass(slots=True)
 class Counter:
-    """What is used and held of one limit in one window. `was_*` is what the database says, the rest what it will say."""
+    """What is used and held of one limit in one window; `was_*` is what the database says so far."""
 
     was_used: int
     was_held: int

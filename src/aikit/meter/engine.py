@@ -51,16 +51,16 @@ class Ticket:
         if self._lock:
             self._lock.acquire()
 
-    def wait(self, timeout: float) -> bool:
+    def wait(self, seconds: float) -> bool:
         """Block until decided; False when that took too long."""
         assert self._lock is not None
-        return self._lock.acquire(timeout=timeout)
+        return self._lock.acquire(timeout=seconds)
 
-    async def wait_async(self, timeout: float) -> bool:
+    async def wait_async(self, seconds: float) -> bool:
         """The same for a coroutine."""
         assert self._future is not None
         if not self._future.done():
-            await asyncio.wait([self._future], timeout=timeout)
+            await asyncio.wait([self._future], timeout=seconds)
         return self._future.done()
 
     def release(self) -> None:
@@ -246,8 +246,9 @@ class Meter:
             try:
                 poster.post(Batch(entries=[entry]))
             except psycopg.Error as error:
-                log.error("the ending of attempt %s was refused: %s", entry.entry.hold.order.attempt, error.sqlstate)
-                self._keep([entry])
+                attempt = entry.entry.hold.order.attempt
+                log.critical("the ledger refuses the ending of attempt %s (%s); set aside", attempt, error.sqlstate)
+                self._spool.set_aside([entry.entry])
         for ticket in tickets:
             try:
                 self._decided(ticket, poster.post(Batch(orders=[ticket.row]))[0])

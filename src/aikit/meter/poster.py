@@ -184,7 +184,7 @@ class Poster:
             connection.execute("COMMIT")
         except BaseException:
             if not connection.closed:
-                connection.rollback()
+                connection.pgconn.exec_(b"ROLLBACK")  # psycopg's own would deallocate our prepared statement
             raise
         return decisions
 

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -51,7 +52,8 @@ class Spool:
                 file.flush()
                 os.fsync(file.fileno())
             except OSError:
-                file.truncate(start)
+                with suppress(OSError):
+                    file.truncate(start)
                 raise
         except OSError as error:
             raise SpoolFull(f"The spool in {self._folder} can't be written: {error.strerror}.") from error
@@ -73,7 +75,8 @@ class Spool:
             found, unread = read_lines(file)
             entries.extend(found)
             if unread:
-                self._set_aside(path, unread)
+                log.error("%d lines of the spool %s can't be read; they are kept beside it", len(unread), path)
+                self._write_aside(path.with_suffix(".unread"), unread)
             self._adopted.append((path, file))
         return entries
 
@@ -87,6 +90,13 @@ class Spool:
             file.close()
         self._adopted.clear()
 
+    def release(self) -> None:
+        """Stop owning files, without removing them: whoever comes next adopts them."""
+        for file in [*([self._own] if self._own else []), *[file for _, file in self._adopted]]:
+            file.close()
+        self._own = None
+        self._adopted.clear()
+
     def _file(self) -> IO[bytes]:
         if self._own is None:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -96,17 +106,20 @@ class Spool:
             self._own, self._path = os.fdopen(handle, "r+b"), path
         return self._own
 
-    def _set_aside(self, path: Path, lines: list[bytes]) -> None:
-        """Keep what can't be read for a person to look at."""
-        aside = path.with_suffix(".unread")
-        log.error("%d lines of the spool %s can't be read; they are kept in %s", len(lines), path, aside.name)
-        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    def set_aside(self, entries: Iterable[Entry]) -> None:
+        """Keep entries that the ledger will never take for a person to look at. Their holds stand until they expire."""
+        with suppress(OSError):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._write_aside(self._folder / f"{new_id()}.unread", [to_line(entry).encode() for entry in entries])
+
+    def _write_aside(self, path: Path, lines: list[bytes]) -> None:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         with os.fdopen(handle, "ab") as file:
             file.writelines(lines)
 
 
 def read_lines(file: IO[bytes]) -> tuple[list[Entry], list[bytes]]:
-    """The entries of a spool file, and the lines that are none. A torn last line was never acknowledged: it is left out."""
+    """The entries of a spool file, and the lines that are none. A torn last line was never acknowledged."""
     file.seek(0)
     entries, unread = [], []
     for line in file:

@@ -1,0 +1,41 @@
+"""Opens the books for a command: the configured database, with its schema checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aikit.cli.output import progress
+
+if TYPE_CHECKING:
+    from aikit.config import Settings
+    from aikit.database.connect import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """A database that is ready for reads and writes, and its unit: nano-USD per credit."""
+
+    database: Database
+    nano_per_credit: int
+
+
+def open_books() -> Books:
+    """Raises ConfigError, or DatabaseError when the database can't be reached or its schema is behind."""
+    from aikit.config import load
+    from aikit.ledger.opening import prepare
+
+    database = open_configured(load())
+    return Books(database, prepare(database))
+
+
+def open_configured(settings: Settings) -> Database:
+    """The configured database; the embedded one is started if need be, which is shown while it lasts."""
+    from aikit.database.connect import open_database
+    from aikit.database.embedded import status
+
+    root = settings.data_dir / "postgres"
+    if settings.database_url is not None or status(root).running:
+        return open_database(settings)
+    with progress(f"Starting the embedded PostgreSQL in {root}"):
+        return open_database(settings)

@@ -1,0 +1,59 @@
+"""What a demo's ledger says when all is done, asked of its rows and of the provider's own books, not of the callers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from aikit.types import USAGE_CLASSES
+
+STANDING = """
+    SELECT coalesce(sum(r.calls), 0)::bigint, coalesce(sum(r.refused), 0)::bigint,
+           coalesce((SELECT used FROM aikit.counters c WHERE c.tenant = %(tenant)s ORDER BY window_start DESC LIMIT 1), 0),
+           coalesce((SELECT held FROM aikit.counters c WHERE c.tenant = %(tenant)s ORDER BY window_start DESC LIMIT 1), 0)
+    FROM aikit.rollups r WHERE r.tenant = %(tenant)s
+"""
+PEAK = """
+    SELECT coalesce(max((state ->> 4)::bigint + (state ->> 5)::bigint + greatest(held_nano, nano)), 0)
+    FROM aikit.entries, json_array_elements(limits) state WHERE tenant = %(tenant)s AND seq = 0
+"""
+"""Each entry carries what was used and held just before it was admitted, and only an admission raises that sum
+(or a provider that bills above its hold): so the largest sum after an admission is the largest there ever was."""
+USED = f"""
+    SELECT {", ".join(f"coalesce(sum({name}), 0)::bigint" for name in USAGE_CLASSES)}
+    FROM aikit.entries WHERE tenant = %(tenant)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """How a tenant stands: attempts ended and refused so far, and nano-USD used and held of its cap."""
+
+    calls: int = 0
+    refused: int = 0
+    used: int = 0
+    held: int = 0
+
+
+def moment(connection: psycopg.Connection[Any], tenant: str) -> Moment:
+    """How the tenant stands now."""
+    return Moment(*_row(connection, STANDING, tenant))
+
+
+def peak(connection: psycopg.Connection[Any], tenant: str) -> int:
+    """The most nano-USD that the tenant ever had used and held at once."""
+    return _row(connection, PEAK, tenant)[0]
+
+
+def tokens(connection: psycopg.Connection[Any], tenant: str) -> dict[str, int]:
+    """What the ledger has of each usage class; classes that were not used are left out."""
+    counts = dict(zip(USAGE_CLASSES, _row(connection, USED, tenant), strict=True))
+    return {name: number for name, number in counts.items() if number}
+
+
+def _row(connection: psycopg.Connection[Any], query: str, tenant: str) -> tuple[int, ...]:
+    row = connection.execute(query.encode(), {"tenant": tenant}).fetchone()
+    assert row is not None
+    return tuple(row)

@@ -1,0 +1,173 @@
+"""One call in full: its attempts, what each was decided on, what it came to, and the price it was charged at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from aikit.database.connect import Database
+from aikit.ledger.reading import ids_around, reading, tenants_in
+from aikit.ledger.tables import entries, holds, prices, refusals
+from aikit.policy.windows import bounds
+from aikit.types import USAGE_CLASSES, LimitState, Metric, Usage, Window
+
+ATTEMPTS_WITHIN = timedelta(hours=1)
+"""How long after a call began its last attempt may begin, for it to be found by the call's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceDetail:
+    """A price as it was recorded: `body` has its rates and is what `aikit.pricing.price.Price.from_json` reads."""
+
+    price_id: str
+    provider: str
+    model: str
+    source: str
+    version: str
+    body: dict[str, Any]
+    first_used_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptDetail:
+    """One line about an attempt: its ending (`seq` 0), a later correction, its hold if it runs, or its refusal.
+
+    `nano` is what this line charged, None while it is running; `bound_nano` the most the attempt could cost, None if
+    it was refused before it was priced. `usage` None: nobody knows. `limits` are as the decision found them.
+    """
+
+    attempt: UUID
+    seq: int
+    state: str
+    provider: str
+    model: str
+    served_model: str | None
+    api: str
+    stream: bool | None
+    reason_code: str
+    policy_version: int | None
+    limits: tuple[LimitState, ...]
+    decided_at: datetime
+    settled_at: datetime | None
+    expires_at: datetime | None
+    duration_ms: int | None
+    first_byte_ms: int | None
+    status: int | None
+    error: str | None
+    estimated: bool
+    usage: Usage | None
+    nano: int | None
+    bound_nano: int | None
+    price_id: str | None
+    price: PriceDetail | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallDetail:
+    """A call: in whose name it was made, and its attempts in order. `nano` is what they came to so far."""
+
+    call: UUID
+    tenant: str
+    user: str | None
+    feature: str | None
+    environment: str
+    nano: int
+    attempts: tuple[AttemptDetail, ...]
+
+
+Row = Mapping[str, Any]
+
+
+def get_call(database: Database, id: UUID) -> CallDetail | None:
+    """The attempt with this id, or the call with all its attempts; None if the ledger has neither.
+
+    Attempts are found by their key. There is no index by call: a call is looked for among the attempts that were made
+    within an hour of it, which its id tells.
+    """
+    with reading(database) as connection:
+        rows = _find(connection, lambda table: table.c.attempt == id) or _find_call(connection, id)
+        return _call(rows, _prices(connection, rows)) if rows else None
+
+
+def _find_call(connection: sa.Connection, id: UUID) -> list[Row]:
+    if id.version != 7:
+        return []
+    first, last = ids_around(id, ATTEMPTS_WITHIN)
+    return _find(connection, lambda table: sa.and_(table.c.attempt.between(first, last), table.c.call == id))
+
+
+def _find(connection: sa.Connection, condition: Callable[[sa.Table], sa.ColumnElement[bool]]) -> list[Row]:
+    """The rows of all tenants, the earliest attempt first; each row tells by its columns which table it is from."""
+    found: list[Row] = []
+    for table in (entries, holds, refusals):
+        names = tenants_in(table)
+        each = sa.select(table).where(table.c.tenant == names.c.tenant, condition(table)).lateral()
+        found += connection.execute(sa.select(each).select_from(names.join(each, sa.true()))).mappings()
+    return sorted(found, key=lambda row: (row["attempt"], row.get("seq", 0)))
+
+
+def _prices(connection: sa.Connection, rows: Iterable[Row]) -> dict[str, PriceDetail]:
+    wanted = {row["price_id"] for row in rows}
+    found = connection.execute(sa.select(prices).where(prices.c.price_id.in_(wanted - {None})))
+    return {row.price_id: PriceDetail(**row._asdict()) for row in found}
+
+
+def _call(rows: Sequence[Row], known: Mapping[str, PriceDetail]) -> CallDetail:
+    attempts = tuple([_attempt(row, known) for row in rows])
+    return CallDetail(
+        call=rows[0]["call"],
+        tenant=rows[0]["tenant"],
+        user=rows[0]["user_id"],
+        feature=rows[0]["feature"],
+        environment=rows[0]["environment"],
+        nano=sum(attempt.nano or 0 for attempt in attempts),
+        attempts=attempts,
+    )
+
+
+def _attempt(row: Row, known: Mapping[str, PriceDetail]) -> AttemptDetail:
+    decided_at = row["refused_at"] if "refused_at" in row else row["admitted_at"]
+    reported = row.get("input") is not None
+    return AttemptDetail(
+        attempt=row["attempt"],
+        seq=row.get("seq", 0),
+        **_standing(row),
+        provider=row["provider"],
+        model=row["model"],
+        served_model=row.get("served_model"),
+        api=row["api"],
+        stream=row.get("stream"),
+        reason_code=row.get("reason_code", "ALLOWED"),
+        policy_version=row["policy_version"],
+        limits=tuple([_limit(decided_at, *values) for values in row["limits"]]),
+        decided_at=decided_at,
+        settled_at=row.get("settled_at"),
+        expires_at=row.get("expires_at"),
+        duration_ms=row.get("duration_ms"),
+        first_byte_ms=row.get("first_byte_ms"),
+        status=row.get("status"),
+        error=row.get("error"),
+        estimated=row.get("estimated", False),
+        usage=Usage(*[row[name] for name in USAGE_CLASSES]) if reported else None,
+        price_id=row["price_id"],
+        price=known.get(row["price_id"]),
+    )
+
+
+def _standing(row: Row) -> dict[str, Any]:
+    """The state, what was charged, and what was held or would have been."""
+    if "ending" in row:
+        return {"state": row["ending"], "nano": row["nano"], "bound_nano": row["held_nano"]}
+    if "refused_at" in row:
+        return {"state": "refused", "nano": 0, "bound_nano": row["nano"] if row["price_id"] else None}
+    return {"state": "running", "nano": None, "bound_nano": row["nano"]}
+
+
+def _limit(at: datetime, metric: str, window: str, source: str, cap: int, used: int, held: int) -> LimitState:
+    resets_at = bounds(Window(window), at)[1]
+    return LimitState(Metric(metric), Window(window), cap, used, held, resets_at, source)

@@ -1,0 +1,207 @@
+"""Attempts one by one: the newest of them, settled, refused or still running; and everything about one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from aikit.database.connect import Database
+from aikit.errors import ConfigError
+from aikit.ledger.call_detail import AttemptDetail, CallDetail, PriceDetail, get_call
+from aikit.ledger.reading import aware, ids_since, reading, tenants_in
+from aikit.ledger.tables import entries, holds, refusals, total_tokens
+from aikit.types import Ending
+
+__all__ = ["AttemptDetail", "CallDetail", "CallRow", "PriceDetail", "State", "get_call", "list_calls"]
+
+
+class State(StrEnum):
+    """Where an attempt stands."""
+
+    SETTLED = "settled"
+    VOIDED = "voided"
+    PRESUMED_SPENT = "presumed_spent"
+    REFUSED = "refused"
+    RUNNING = "running"
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """An attempt. `nano` and `tokens` are what it came to, corrections included; None is what nobody knows (yet).
+
+    `at` is when it was decided on, `bound_nano` the most it could cost, None if it was refused before it was priced.
+    """
+
+    attempt: UUID
+    call: UUID
+    at: datetime
+    tenant: str
+    user: str | None
+    feature: str | None
+    environment: str
+    provider: str
+    model: str
+    api: str
+    state: State
+    reason_code: str | None
+    """Of a refusal."""
+    error: str | None
+    status: int | None
+    estimated: bool
+    tokens: int | None
+    nano: int | None
+    bound_nano: int | None
+    duration_ms: int | None
+
+
+def list_calls(
+    database: Database,
+    *,
+    tenant: str | None = None,
+    user: str | None = None,
+    feature: str | None = None,
+    model: str | None = None,
+    ending: Ending | str | None = None,
+    refused: bool | None = None,
+    since: datetime | None = None,
+    limit: int = 50,
+) -> list[CallRow]:
+    """The newest attempts, the newest first, in the order of their ids. `model` may be given as `provider/model`.
+
+    With a tenant this is one walk down an index; without, the newest of each tenant are compared, which is cheap for
+    thousands of tenants. A filter that few attempts pass walks far: give `since`, too. Raises ConfigError for an
+    unknown ending, a limit below 1, or a time without a time zone.
+    """
+    if ending is not None and ending not in set(Ending):
+        raise ConfigError(f"There is no ending {ending!r}.", remedy=f"Choose one of {', '.join(Ending)}.")
+    if limit < 1:
+        raise ConfigError(f"A list of {limit} calls can't be shown.", remedy="Ask for at least 1.")
+    sources = {entries: _entry_columns(), holds: _hold_columns(), refusals: _refusal_columns()}
+    if ending is not None:
+        sources = {entries: sources[entries]}
+    if refused is not None:
+        sources = {table: columns for table, columns in sources.items() if (table is refusals) is refused}
+    if not sources:
+        return []
+    parts = [
+        _newest(table, columns, [*_filters(table, user, feature, model, since), *_ending(table, ending)], tenant, limit)
+        for table, columns in sources.items()
+    ]
+    newest = sa.union_all(*[sa.select(part.subquery()) for part in parts]).subquery()
+    with reading(database) as connection:
+        rows = connection.execute(sa.select(newest).order_by(newest.c.attempt.desc()).limit(limit))
+        return [_row(row) for row in rows]
+
+
+def _newest(
+    table: sa.Table,
+    columns: list[sa.ColumnElement[Any]],
+    conditions: list[sa.ColumnElement[bool]],
+    tenant: str | None,
+    limit: int,
+) -> sa.Select[Any]:
+    newest = sa.select(*columns).where(*conditions).order_by(table.c.attempt.desc()).limit(limit)
+    if tenant is not None:
+        return newest.where(table.c.tenant == tenant)
+    names = tenants_in(table)
+    each = newest.where(table.c.tenant == names.c.tenant).lateral()
+    return sa.select(each).select_from(names.join(each, sa.true())).order_by(each.c.attempt.desc()).limit(limit)
+
+
+def _filters(
+    table: sa.Table, user: str | None, feature: str | None, model: str | None, since: datetime | None
+) -> list[sa.ColumnElement[bool]]:
+    found: list[sa.ColumnElement[bool]] = []
+    if user is not None:
+        found.append(table.c.user_id == user)
+    if feature is not None:
+        found.append(table.c.feature == feature)
+    if model is not None:
+        found.append(sa.or_(table.c.model == model, table.c.provider + "/" + table.c.model == model))
+    if since is not None:
+        decided = table.c.refused_at if table is refusals else table.c.admitted_at
+        found += [table.c.attempt >= ids_since(aware("since", since)), decided >= since]
+    return found
+
+
+def _ending(table: sa.Table, ending: str | None) -> list[sa.ColumnElement[bool]]:
+    if table is not entries:
+        return []
+    first = entries.c.seq == 0
+    return [first] if ending is None else [first, entries.c.ending == str(ending)]
+
+
+def _common(table: sa.Table, decided: str) -> list[sa.ColumnElement[Any]]:
+    names = ("tenant", "user_id", "feature", "environment", "provider", "model", "api")
+    named = [table.c[name].label(name.removesuffix("_id")) for name in names]
+    return [table.c.attempt, table.c.call, table.c[decided].label("at"), *named]
+
+
+def _entry_columns() -> list[sa.ColumnElement[Any]]:
+    all_of_it = entries.alias()
+    of_attempt = sa.and_(all_of_it.c.tenant == entries.c.tenant, all_of_it.c.attempt == entries.c.attempt)
+    return [
+        *_common(entries, "admitted_at"),
+        entries.c.ending.label("state"),
+        *_literals(reason_code=None),
+        entries.c.error,
+        entries.c.status,
+        entries.c.estimated,
+        sa.select(sa.func.sum(total_tokens(all_of_it))).where(of_attempt).scalar_subquery().label("tokens"),
+        sa.select(sa.func.sum(all_of_it.c.nano)).where(of_attempt).scalar_subquery().label("nano"),
+        entries.c.held_nano.label("bound_nano"),
+        entries.c.duration_ms,
+    ]
+
+
+def _hold_columns() -> list[sa.ColumnElement[Any]]:
+    return [
+        *_common(holds, "admitted_at"),
+        *_literals(state=State.RUNNING, reason_code=None, error=None),
+        *_numbers("status"),
+        sa.false().label("estimated"),
+        *_numbers("tokens", "nano"),
+        holds.c.nano.label("bound_nano"),
+        *_numbers("duration_ms"),
+    ]
+
+
+def _refusal_columns() -> list[sa.ColumnElement[Any]]:
+    return [
+        *_common(refusals, "refused_at"),
+        *_literals(state=State.REFUSED),
+        refusals.c.reason_code,
+        *_literals(error=None),
+        *_numbers("status"),
+        sa.false().label("estimated"),
+        *_numbers("tokens", "nano", value=0),
+        sa.case((refusals.c.price_id.is_not(None), refusals.c.nano)).label("bound_nano"),
+        *_numbers("duration_ms"),
+    ]
+
+
+def _literals(**values: str | None) -> list[sa.ColumnElement[Any]]:
+    return [sa.cast(value, sa.Text).label(name) for name, value in values.items()]
+
+
+def _numbers(*names: str, value: int | None = None) -> list[sa.ColumnElement[Any]]:
+    return [sa.cast(value, sa.BigInteger).label(name) for name in names]
+
+
+def _row(row: sa.Row[Any]) -> CallRow:
+    values = row._asdict()
+    tokens = values["tokens"]  # a sum of bigints is a Decimal
+    nano = values["nano"]
+    return CallRow(
+        **values
+        | {
+            "state": State(values["state"]),
+            "tokens": None if tokens is None else int(tokens),
+            "nano": None if nano is None else int(nano),
+        }
+    )

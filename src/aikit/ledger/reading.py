@@ -1,0 +1,79 @@
+"""One consistent, read-only look at the ledger, and what all reads share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from aikit.database.connect import Database
+from aikit.errors import ConfigError
+from aikit.types import check_tag
+
+CLOCK_SKEW = timedelta(minutes=10)
+"""How far the clock of a process, which is in the ids it makes, may be from the database's."""
+MILLISECOND = timedelta(milliseconds=1)
+
+
+@contextmanager
+def reading(database: Database) -> Iterator[sa.Connection]:
+    """A connection on which every statement sees the ledger at the same instant. Raises DatabaseUnavailable."""
+    options: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with database.engine().execution_options(**options).connect() as connection:
+        yield connection
+
+
+def database_time(connection: sa.Connection) -> datetime:
+    """When this transaction began, by the database's clock; aware, in UTC."""
+    return connection.execute(sa.select(sa.func.now())).scalar_one()
+
+
+def start_of_day() -> sa.ColumnElement[datetime]:
+    """00:00 UTC of the database's today."""
+    return sa.func.date_trunc("day", sa.func.now(), "UTC")
+
+
+def usable_tag(name: str, value: str) -> str:
+    """The value. Raises ConfigError for one that can't be a tag."""
+    try:
+        check_tag(name, value)
+    except ValueError as error:
+        raise ConfigError(f"The {error}.", remedy=f"Give another {name}.") from None
+    return value
+
+
+def aware(name: str, moment: datetime) -> datetime:
+    """The moment. Raises ConfigError for one without a time zone."""
+    if moment.tzinfo is None:
+        raise ConfigError(f"{name} is {moment.isoformat()}, without a time zone.", remedy="Give it as a UTC time.")
+    return moment
+
+
+def ids_since(moment: datetime) -> UUID:
+    """A UUIDv7 that is below all those that were made at `moment` or later, by whichever clock."""
+    return _id_at(int(moment.timestamp() * 1000) - CLOCK_SKEW // MILLISECOND)
+
+
+def ids_around(id: UUID, after: timedelta) -> tuple[UUID, UUID]:
+    """The UUIDv7s that were made at about the time of `id`, itself one, or up to `after` later: the first and last."""
+    made = id.int >> 80
+    return _id_at(made - CLOCK_SKEW // MILLISECOND), _id_at(made + after // MILLISECOND)
+
+
+def _id_at(milliseconds: int) -> UUID:
+    return UUID(int=min(max(0, milliseconds), 2**48 - 1) << 80)
+
+
+def tenants_in(table: sa.Table) -> sa.CTE:
+    """Every tenant that has rows in a table whose key starts with the tenant: one look into the index for each.
+
+    Refusals name tenants that nobody added, so `aikit.tenants` does not know them all.
+    """
+    smallest = sa.func.min(table.c.tenant).label("tenant")
+    names = sa.select(smallest).cte("names", recursive=True)
+    following = sa.select(smallest).where(table.c.tenant > names.c.tenant).scalar_subquery()
+    return names.union_all(sa.select(following).where(names.c.tenant.is_not(None)))

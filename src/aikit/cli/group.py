@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup
-from typer.main import get_command
+from typer.main import get_command, get_group
 
 
 class Group(TyperGroup):
@@ -63,10 +63,8 @@ def group(help: str) -> typer.Typer:
 def load(entry: Entry) -> Any:
     """The command itself. A module has an `app`, or a function of the command's name."""
     module = import_module(f"aikit.cli.{entry.module}")
-    app = getattr(module, "app", None)
-    if app is None:
-        app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        app.command(entry.name)(getattr(module, entry.name))
-    command = get_command(app)
-    command.name = entry.name
-    return command
+    if hasattr(module, "app"):
+        return get_group(module.app)
+    alone = group(entry.help)
+    alone.command(entry.name)(getattr(module, entry.name))
+    return get_command(alone)

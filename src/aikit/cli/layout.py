@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 
 GAP = 2
+COMFORTABLE = 26
+"""Rather than shorten a column of text below this many cells, another column goes, if one may."""
 NARROWEST = 8
 """A column of text is not shortened below this many cells."""
 
@@ -34,7 +36,8 @@ def lay_out(
     numeric = [_numeric([row[i] for row in rows]) for i in range(len(named))]
     kept = list(range(len(named)))
     if width is not None:
-        kept = _drop(named, widths, width)
+        wanted = [size if right else min(size, COMFORTABLE) for size, right in zip(widths, numeric, strict=True)]
+        kept = _drop(named, wanted, width)
         _shorten(kept, widths, numeric, width)
     return [_line(row, kept, widths, numeric) for row in everything]
 

@@ -69,7 +69,17 @@ def list_(tenant: OfTenant = None, json: Json = False) -> None:
     if json:
         emit_json("limit.list", [_data(row, books.nano_per_credit) for row in rows], {"limits": len(rows)})
     elif rows:
-        columns = ["Tenant", "Window", "Cap", "Used", "Held", "Left", "Resets (UTC)"]
+        from aikit.cli.layout import Column
+
+        columns: list[str | Column] = [
+            "Tenant",
+            "Window",
+            "Cap",
+            "Used",
+            Column("Held", 2),
+            "Left",
+            Column("Resets (UTC)", 1),
+        ]
         table("Limits", columns, [_cells(row) for row in rows])
     else:
         whose = f"for {tenant!r}" if tenant else "yet"

@@ -39,8 +39,10 @@ def table(
     from aikit.cli.layout import lay_out
 
     out = console()
-    head, *body = lay_out(columns, [[visible(cell) for cell in row] for row in rows], total, _width(out))
-    _print(out, title, "bold")
+    cells = [[visible(cell) for cell in row] for row in rows]
+    sums = None if total is None else [visible(cell) for cell in total]
+    head, *body = lay_out(columns, cells, sums, _width(out))
+    _print(out, visible(title), "bold")
     _print(out, head, "dim")
     last = [body.pop()] if total is not None else []
     if body:
@@ -61,6 +63,11 @@ def facts(title: str, pairs: Iterable[tuple[str, str]]) -> None:
 def line(text: str) -> None:
     """One line of data on stdout."""
     typer.echo(visible(text))
+
+
+def gap() -> None:
+    """An empty line between two parts of what a command shows."""
+    typer.echo()
 
 
 def note(text: str) -> None:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aikit.cli.group import group
+from aikit.cli.options import Json
 from aikit.cli.output import console, emit_json, note, table
 from aikit.errors import Exit
 
 if TYPE_CHECKING:
     from aikit.pricing import PriceBook
 
-app = typer.Typer(help="The prices that calls are billed at.", no_args_is_help=True)
+app = group("The prices that calls are billed at.")
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
 Model = Annotated[str, typer.Argument(help="provider/model, or a model of OpenAI, Anthropic or Gemini.")]
 Models = Annotated[list[str], typer.Argument(help="provider/model, or models of OpenAI, Anthropic or Gemini.")]
 

@@ -64,7 +64,7 @@ def spend(
 def _print(by: str, report: SpendReport) -> None:
     from aikit.cli.layout import Column
 
-    columns = [
+    columns: list[str | Column] = [
         by.capitalize(),
         "Calls",
         Column("Refused", drop=1),

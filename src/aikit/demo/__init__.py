@@ -1,1 +1,1 @@
-"""The demo: three SDKs in several processes spend one tenant's money until its cap stops them, on a ledger of its own."""
+"""The demo: three SDKs in several processes spend a tenant's money until its cap stops them, on books of their own."""

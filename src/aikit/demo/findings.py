@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
+from aikit.demo.outcome import Moment
 from aikit.types import USAGE_CLASSES
 
 STANDING = """
-    SELECT coalesce(sum(r.calls), 0)::bigint, coalesce(sum(r.refused), 0)::bigint,
-           coalesce((SELECT used FROM aikit.counters c WHERE c.tenant = %(tenant)s ORDER BY window_start DESC LIMIT 1), 0),
-           coalesce((SELECT held FROM aikit.counters c WHERE c.tenant = %(tenant)s ORDER BY window_start DESC LIMIT 1), 0)
-    FROM aikit.rollups r WHERE r.tenant = %(tenant)s
+    SELECT calls, refused, coalesce(used, 0), coalesce(held, 0)
+    FROM (
+        SELECT coalesce(sum(calls), 0)::bigint AS calls, coalesce(sum(refused), 0)::bigint AS refused
+        FROM aikit.rollups WHERE tenant = %(tenant)s
+    ) attempts
+    LEFT JOIN (
+        SELECT used, held FROM aikit.counters WHERE tenant = %(tenant)s ORDER BY window_start DESC LIMIT 1
+    ) counter ON true
 """
 PEAK = """
     SELECT coalesce(max((state ->> 4)::bigint + (state ->> 5)::bigint + greatest(held_nano, nano)), 0)
@@ -25,16 +29,6 @@ USED = f"""
     SELECT {", ".join(f"coalesce(sum({name}), 0)::bigint" for name in USAGE_CLASSES)}
     FROM aikit.entries WHERE tenant = %(tenant)s
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """How a tenant stands: attempts ended and refused so far, and nano-USD used and held of its cap."""
-
-    calls: int = 0
-    refused: int = 0
-    used: int = 0
-    held: int = 0
 
 
 def moment(connection: psycopg.Connection[Any], tenant: str) -> Moment:

@@ -9,26 +9,37 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from aikit.database import embedded
 from aikit.errors import AIKitError, Exit
 
 KEEP = "keep\n"
-TRIES = 10
-"""A caller that is just ending may still write into the directory while it is being removed."""
+TRIES = 20
+"""A process that is just ending may still write into the directory while it is being removed."""
 
 
-def hire(directory: Path) -> subprocess.Popen[str]:
-    """Start the janitor of this directory."""
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", __name__, str(directory)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
+@contextmanager
+def directory(*, keep: bool) -> Iterator[Path]:
+    """A directory that is gone when this ends, or this process does, with the database that runs in it.
+
+    `keep` leaves both, if all goes well.
+    """
+    made = Path(tempfile.mkdtemp(prefix="aikit-demo-")).resolve()
+    command = [sys.executable, "-P", "-m", __name__, str(made)]
+    janitor = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
     )
+    last_word = ""
+    try:
+        yield made
+        last_word = KEEP if keep else ""
+    finally:
+        janitor.communicate(last_word)
 
 
 def clean(directory: Path) -> None:
@@ -38,7 +49,7 @@ def clean(directory: Path) -> None:
         shutil.rmtree(directory, ignore_errors=True)
         if not directory.exists():
             return
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
 def main(directory: Path) -> int:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from aikit.kit import AIKit
 
 MAX_TOKENS = 200
+DEAREST = "anthropic/claude-sonnet-5"
+"""Of the models below the one whose holds are the largest: when no other call fits under a cap, its does not either."""
 QUESTIONS = (
     "Summarize this support ticket in two sentences.",
     "Which of these three invoices is overdue, and by how many days?",

@@ -80,7 +80,7 @@ class CallDetail:
     attempts: tuple[AttemptDetail, ...]
 
 
-Row = Mapping[str, Any]
+Row = sa.RowMapping
 
 
 def get_call(database: Database, id: UUID) -> CallDetail | None:

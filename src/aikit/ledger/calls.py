@@ -104,7 +104,7 @@ def _newest(
     conditions: list[sa.ColumnElement[bool]],
     tenant: str | None,
     limit: int,
-) -> sa.Select[Any]:
+) -> sa.Select[*tuple[Any, ...]]:
     newest = sa.select(*columns).where(*conditions).order_by(table.c.attempt.desc()).limit(limit)
     if tenant is not None:
         return newest.where(table.c.tenant == tenant)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -53,7 +54,7 @@ def _row(
     return LimitRow(tenant, Metric(metric), Window(window), cap, used, held, max(0, cap - used - held), end, at)
 
 
-def _with_state(now: datetime) -> sa.Select[tuple[str, str, str, int, datetime, int, int]]:
+def _with_state(now: datetime) -> sa.Select[str, str, str, int, datetime, int, int]:
     current = _current_counters(now)
     metric = limits.c.metric
     used = sa.select(
@@ -83,7 +84,7 @@ def _with_state(now: datetime) -> sa.Select[tuple[str, str, str, int, datetime, 
     )
 
 
-def _standing(open: sa.Column[int], otherwise: sa.Select[tuple[int]]) -> sa.ColumnElement[int]:
+def _standing(open: sa.Column[int], otherwise: sa.Select[Any]) -> sa.ColumnElement[int]:
     """What an open counter says, or else what one would be opened with."""
     return sa.case((open.is_not(None), open), else_=sa.func.coalesce(otherwise.scalar_subquery(), 0))
 

@@ -140,7 +140,7 @@ def _of_user(tenant: str, user: str) -> tuple[sa.ColumnElement[bool], ...]:
     return rollups.c.tenant == tenant, rollups.c.user_id == user
 
 
-def _sums(key: sa.ColumnElement[str], columns: Iterable[str]) -> sa.Select[Any]:
+def _sums(key: sa.ColumnElement[str], columns: Iterable[str]) -> sa.Select[*tuple[Any, ...]]:
     return sa.select(key, *[sa.func.sum(rollups.c[name]) for name in columns]).group_by(key)
 
 

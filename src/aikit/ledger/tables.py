@@ -15,7 +15,7 @@ Column = sa.Column[Any]
 
 
 def _text(name: str, *, key: bool = False, null: bool = False, collation: str | None = None) -> Column:
-    return sa.Column(name, sa.Text(collation), primary_key=key, nullable=null)
+    return sa.Column(name, sa.Text(collation=collation), primary_key=key, nullable=null)
 
 
 def _bigint(name: str, *, null: bool = False) -> Column:

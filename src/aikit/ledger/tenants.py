@@ -75,6 +75,8 @@ def set_limit(database: Database, tenant: str, metric: Metric, window: Window, c
                 remedy=f"Add it: aikit tenant add {tenant}",
             )
         previous: int | None = connection.execute(sa.select(limits.c.cap).where(_is(tenant, metric, window))).scalar()
+        if previous is None:
+            _forget_counters(connection, tenant, metric, window)
         row = insert(limits).values(tenant=tenant, metric=str(metric), window=str(window), cap=cap)
         connection.execute(row.on_conflict_do_update(index_elements=limits.primary_key, set_={"cap": cap}))
         return previous
@@ -100,7 +102,7 @@ def _policy_change(database: Database) -> Iterator[sa.Connection]:
 
 
 def _forget_counters(connection: sa.Connection, tenant: str, metric: Metric, window: Window) -> None:
-    """Delete a limit's counters, in the holds that list them, too: should the limit come back, they are opened anew.
+    """Delete a limit's counters, and from the holds that list them: when the limit comes back, they are opened anew.
 
     Each such hold gets a new generation, so that its process learns of it on settling.
     """
@@ -110,7 +112,7 @@ def _forget_counters(connection: sa.Connection, tenant: str, metric: Metric, win
     for key in connection.execute(gone.returning(counters.c.key)).scalars().all():
         connection.execute(
             sa.update(holds)
-            .where(holds.c.tenant == tenant, holds.c.counters.any(key))
+            .where(holds.c.tenant == tenant, sa.literal(key) == sa.any_(holds.c.counters))
             .values(counters=sa.func.array_remove(holds.c.counters, key), generation=holds.c.generation + 1)
         )
 

@@ -1,7 +1,8 @@
-"""Group commit: one thread a process posts whatever has queued up while the last batch was in flight.
+"""Group commit: whatever has queued up while the last batch was in flight is the next batch.
 
-There is no timer: an idle meter posts at once, a busy one posts large batches. Callers may be threads or coroutines of
-any event loop. Only admission is waited for; endings are posted behind the caller's back, and `flush` waits for them.
+There is no timer: an idle meter posts at once, a busy one posts large batches. Two workers take turns on one
+connection: one prepares a batch while the other's is under way. Callers may be threads or coroutines of any event
+loop. Only admission is waited for; endings are posted behind the caller's back, and `flush` waits for them.
 """
 
 from __future__ import annotations
@@ -13,17 +14,18 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 
 import psycopg
 
 from aikit.errors import AIKitError, MeteringUnavailable
-from aikit.meter.poster import Batch, Poster
-from aikit.meter.rows import EndingRow, OrderRow
+from aikit.meter.plan import Batch
+from aikit.meter.poster import Poster
+from aikit.meter.rows import EndingRow
 from aikit.meter.spool import Spool, SpoolFull
+from aikit.meter.work import STOP, Item, Marker, Ticket, Work
 from aikit.types import Decision, Ending, Entry, Hold, Order, Refusal
 
 log = logging.getLogger("aikit.meter")
@@ -33,56 +35,6 @@ RECONNECT = (0.05, 2.0)
 """First and longest pause between two attempts to reconnect, in seconds."""
 ADMIT_TIMEOUT = 10.0
 """An admission that takes longer than this is refused: a caller must not hang on a stalled database."""
-
-
-class Ticket:
-    """An order that waits for its decision, in a thread or in a coroutine."""
-
-    __slots__ = ("_future", "_lock", "abandoned", "decision", "error", "loop", "row")
-
-    def __init__(self, order: Order, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        self.row = OrderRow.of(order)
-        self.decision: Decision | None = None
-        self.error: AIKitError | None = None
-        self.abandoned = False
-        self.loop = loop
-        self._future: asyncio.Future[None] | None = loop.create_future() if loop else None
-        self._lock = None if loop else threading.Lock()
-        if self._lock:
-            self._lock.acquire()
-
-    def wait(self, seconds: float) -> bool:
-        """Block until decided; False when that took too long."""
-        assert self._lock is not None
-        return self._lock.acquire(timeout=seconds)
-
-    async def wait_async(self, seconds: float) -> bool:
-        """The same for a coroutine."""
-        assert self._future is not None
-        if not self._future.done():
-            await asyncio.wait([self._future], timeout=seconds)
-        return self._future.done()
-
-    def release(self) -> None:
-        """Wake a thread."""
-        if self._lock is not None:
-            self._lock.release()
-
-    def release_async(self) -> None:
-        """Wake a coroutine; runs in its loop."""
-        if self._future is not None and not self._future.done():
-            self._future.set_result(None)
-
-
-@dataclass(slots=True)
-class Marker:
-    """Set when everything that was queued before it has been posted."""
-
-    done: threading.Event = field(default_factory=threading.Event)
-
-
-STOP = Marker()
-Item = Ticket | EndingRow | Refusal | Marker
 
 
 class Meter:
@@ -95,11 +47,14 @@ class Meter:
         self._queue: SimpleQueue[Item] = SimpleQueue()
         self._poster: Poster | None = connect()
         self._closed = threading.Event()
+        self._stopped = False
+        self._preparing, self._posting, self._kept = threading.Lock(), threading.Lock(), threading.Lock()
         self._retry_at = 0.0
         self._pause = RECONNECT[0]
         self._backlog = [EndingRow.of(entry) for entry in spool.adopt()]
-        self._thread = threading.Thread(target=self._run, name="aikit-meter", daemon=True)
-        self._thread.start()
+        self._workers = [threading.Thread(target=self._run, name=f"aikit-meter-{n}", daemon=True) for n in (1, 2)]
+        for worker in self._workers:
+            worker.start()
         atexit.register(_close_at_exit, weakref.ref(self))
 
     def __enter__(self) -> Meter:
@@ -147,7 +102,11 @@ class Meter:
         if not self._closed.is_set():
             self._closed.set()
             self._queue.put(STOP)
-        self._thread.join(timeout)
+        for worker in self._workers:
+            worker.join(timeout)
+        if not any(worker.is_alive() for worker in self._workers):
+            self._drop(self._poster)
+            self._spool.release()
         return not self._backlog
 
     @property
@@ -179,83 +138,92 @@ class Meter:
             self.end(Entry(ticket.decision.hold, Ending.VOIDED, 0, error="abandoned"))
 
     def _run(self) -> None:
-        while True:
-            timeout = self._retry_at - time.monotonic() if self._backlog else None
-            items = self._take(timeout)
-            stop = any(item is STOP for item in items)
-            self._work(items)
-            if stop and self._queue.empty():
-                break
-        self._drop_connection()
+        """What both workers do: prepare a batch while the other one's is under way, then post it in its turn."""
+        while not self._stopped:
+            with self._preparing:
+                batch = self._prepare(self._take())
+                self._posting.acquire()
+            try:
+                self._execute(batch)
+            finally:
+                self._posting.release()
+                batch.wake()
 
-    def _take(self, timeout: float | None) -> list[Item]:
+    def _take(self) -> list[Item]:
         """Everything that is queued; waits for the first, at most until the backlog is to be tried again."""
+        if self._stopped:
+            return []
         items: list[Item] = []
+        wait = max(0.0, self._retry_at - time.monotonic()) if self._backlog else None
         with contextlib.suppress(Empty):
-            items.append(self._queue.get(timeout=None if timeout is None else max(0.0, timeout)))
+            items.append(self._queue.get(timeout=wait))
             while len(items) < MAX_BATCH:
                 items.append(self._queue.get_nowait())
+        if STOP in items:
+            self._stopped = self._queue.empty()
+            self._queue.put(STOP)  # for the other worker, or for this one after what came behind it
         return items
 
-    def _work(self, items: list[Item]) -> None:
-        tickets = [item for item in items if isinstance(item, Ticket) and not item.abandoned]
-        entries = [item for item in items if isinstance(item, EndingRow)]
-        refusals = [item for item in items if isinstance(item, Refusal)]
+    def _prepare(self, items: list[Item]) -> Work:
+        work = Work(
+            tickets=[item for item in items if isinstance(item, Ticket) and not item.abandoned],
+            entries=[item for item in items if isinstance(item, EndingRow)],
+            refusals=[item for item in items if isinstance(item, Refusal)],
+            markers=[item for item in items if isinstance(item, Marker)],
+        )
+        work.poster = self._reach()
+        if work.poster is not None:
+            work.late = self._take_backlog()
+            try:
+                work.prepared = work.poster.prepare(work.batch())
+            except Exception:
+                log.exception("a batch could not be prepared")
+        return work
+
+    def _execute(self, work: Work) -> None:
         try:
-            if tickets or entries or refusals or self._backlog:
-                self._post(tickets, entries, refusals)
+            if work.poster is None:
+                work.fail("The ledger can't be reached, so nothing was sent.")
+                self._keep(work.entries)
+            elif not work.is_empty:
+                self._post(work, work.poster)
         except Exception:
             log.exception("a batch could not be posted")
-            self._fail(tickets, "The ledger refused the batch.")
-        finally:
-            _wake(tickets)
-            for item in items:
-                if isinstance(item, Marker):
-                    item.done.set()
+            work.fail("The ledger could not take the batch, so nothing was sent.")
+            self._keep([*work.late, *work.entries])
 
-    def _post(self, tickets: list[Ticket], entries: list[EndingRow], refusals: list[Refusal]) -> None:
-        poster = self._reach()
-        if poster is None:
-            self._fail(tickets, "The ledger can't be reached, so nothing was sent.")
-            self._keep(entries)
-            return
-        late, self._backlog = self._backlog, []
-        batch = Batch([*late, *entries], [ticket.row for ticket in tickets], refusals)
+    def _post(self, work: Work, poster: Poster) -> None:
         try:
-            decisions = poster.post(batch)
+            decisions = poster.execute(work.prepared or poster.prepare(work.batch()))
         except psycopg.OperationalError as error:
             log.warning("the ledger was lost: %s", type(error).__name__)
-            self._drop_connection()
-            self._fail(tickets, "The ledger was lost while it decided, so nothing was sent.")
-            self._backlog = late
-            self._keep([*entries, *[EndingRow.of(_void(ticket.row.order)) for ticket in tickets]])
+            self._drop(poster)
+            work.fail("The ledger was lost while it decided, so nothing was sent.")
+            self._keep([*work.entries, *[EndingRow.of(_void(ticket.row.order)) for ticket in work.tickets]], work.late)
         except psycopg.Error:
-            self._backlog = late
-            self._post_apart(poster, tickets, entries, refusals)
+            self._post_apart(poster, work)
         else:
-            if late:
+            if work.late and not self._backlog:
                 self._spool.clear()
-            for ticket, decision in zip(tickets, decisions, strict=True):
+            for ticket, decision in zip(work.tickets, decisions, strict=True):
                 self._decided(ticket, decision)
 
-    def _post_apart(
-        self, poster: Poster, tickets: list[Ticket], entries: list[EndingRow], refusals: list[Refusal]
-    ) -> None:
+    def _post_apart(self, poster: Poster, work: Work) -> None:
         """The database refuses something in the batch: post one by one, so that only its owner suffers."""
-        for entry in [*self._backlog, *entries]:
+        for row in [*work.late, *work.entries]:
             try:
-                poster.post(Batch(entries=[entry]))
+                poster.post(Batch(entries=[row]))
             except psycopg.Error as error:
-                attempt = entry.entry.hold.order.attempt
+                attempt = row.entry.hold.order.attempt
                 log.critical("the ledger refuses the ending of attempt %s (%s); set aside", attempt, error.sqlstate)
-                self._spool.set_aside([entry.entry])
-        for ticket in tickets:
+                self._spool.set_aside([row.entry])
+        for ticket in work.tickets:
             try:
                 self._decided(ticket, poster.post(Batch(orders=[ticket.row]))[0])
             except psycopg.Error as error:
                 log.error("attempt %s could not be decided: %s", ticket.row.order.attempt, error.sqlstate)
-                self._fail([ticket], "The ledger could not decide on this request, so nothing was sent.")
-        for refusal in refusals:
+                ticket.fail("The ledger could not decide on this request, so nothing was sent.")
+        for refusal in work.refusals:
             try:
                 poster.post(Batch(refusals=[refusal]))
             except psycopg.Error as error:
@@ -266,20 +234,20 @@ class Meter:
         if ticket.abandoned and decision.hold is not None:
             self.end(Entry(decision.hold, Ending.VOIDED, 0, error="abandoned"))
 
-    def _fail(self, tickets: list[Ticket], message: str) -> None:
-        for ticket in tickets:
-            if ticket.decision is None:
-                ticket.error = MeteringUnavailable(message, retry_after=1)
+    def _keep(self, entries: list[EndingRow], late: Sequence[EndingRow] = ()) -> None:
+        """Keep endings for later; those that are not on disk yet go there first, the process may be gone by then."""
+        if entries:
+            try:
+                self._spool.append([row.entry for row in entries])
+            except SpoolFull as error:
+                log.critical("%s %d endings are kept in memory only.", error, len(entries))
+        with self._kept:
+            self._backlog = [*self._backlog, *late, *entries]
 
-    def _keep(self, entries: list[EndingRow]) -> None:
-        """Keep endings for later, on disk first: the process may be gone by then."""
-        if not entries:
-            return
-        try:
-            self._spool.append([row.entry for row in entries])
-        except SpoolFull as error:
-            log.critical("%s %d endings are kept in memory only.", error, len(entries))
-        self._backlog.extend(entries)
+    def _take_backlog(self) -> list[EndingRow]:
+        with self._kept:
+            late, self._backlog = self._backlog, []
+        return late
 
     def _reach(self) -> Poster | None:
         """The poster, on a new connection if the last was lost; None while the database is away."""
@@ -293,9 +261,10 @@ class Meter:
                 self._pause = min(RECONNECT[1], self._pause * 2)
         return self._poster
 
-    def _drop_connection(self) -> None:
-        if self._poster is not None:
-            self._poster.close()
+    def _drop(self, poster: Poster | None) -> None:
+        if poster is not None:
+            poster.close()
+        if self._poster is poster:
             self._poster = None
 
 
@@ -305,24 +274,6 @@ def _void(order: Order) -> Entry:
     The generation fits no hold, so what the hold looks like is read from the database.
     """
     return Entry(Hold(order, (), datetime.now(UTC), generation=-1), Ending.VOIDED, 0, error="undecided")
-
-
-def _wake(tickets: list[Ticket]) -> None:
-    """Wake threads one by one and each event loop once."""
-    loops: dict[asyncio.AbstractEventLoop, list[Ticket]] = {}
-    for ticket in tickets:
-        if ticket.loop is None:
-            ticket.release()
-        else:
-            loops.setdefault(ticket.loop, []).append(ticket)
-    for loop, waiting in loops.items():
-        with contextlib.suppress(RuntimeError):  # the loop was closed while it waited
-            loop.call_soon_threadsafe(_release_all, waiting)
-
-
-def _release_all(tickets: list[Ticket]) -> None:
-    for ticket in tickets:
-        ticket.release_async()
 
 
 def _close_at_exit(meter: weakref.ref[Meter]) -> None:

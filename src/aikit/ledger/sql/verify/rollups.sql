@@ -1,0 +1,55 @@
+-- Every rollup against the entries and refusals of its hour, column by column; a row that only one side has is one line.
+WITH attempts AS (
+    SELECT tenant, date_trunc('hour', admitted_at, 'UTC') AS hour, environment, coalesce(user_id, '') AS user_id,
+           coalesce(feature, '') AS feature, provider, model,
+           (seq = 0)::int AS calls, 0 AS refused, (seq = 0 AND ending = 'voided')::int AS failed,
+           (seq = 0 AND estimated)::int AS estimated, (seq = 0 AND price_id IS NULL)::int AS unpriced, nano,
+           input, cache_read, cache_write_5m, cache_write_1h, input_audio, input_image, cache_read_audio,
+           output, reasoning, output_audio, output_image, searches
+    FROM aikit.entries
+    UNION ALL
+    SELECT tenant, date_trunc('hour', refused_at, 'UTC'), environment, coalesce(user_id, ''), coalesce(feature, ''),
+           provider, model, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+    FROM aikit.refusals
+), expected AS (
+    SELECT tenant, hour, environment, user_id, feature, provider, model,
+           sum(calls) AS calls, sum(refused) AS refused, sum(failed) AS failed, sum(estimated) AS estimated,
+           sum(unpriced) AS unpriced, sum(nano) AS nano, coalesce(sum(input), 0) AS input,
+           coalesce(sum(cache_read), 0) AS cache_read, coalesce(sum(cache_write_5m), 0) AS cache_write_5m,
+           coalesce(sum(cache_write_1h), 0) AS cache_write_1h, coalesce(sum(input_audio), 0) AS input_audio,
+           coalesce(sum(input_image), 0) AS input_image, coalesce(sum(cache_read_audio), 0) AS cache_read_audio,
+           coalesce(sum(output), 0) AS output, coalesce(sum(reasoning), 0) AS reasoning,
+           coalesce(sum(output_audio), 0) AS output_audio, coalesce(sum(output_image), 0) AS output_image,
+           coalesce(sum(searches), 0) AS searches
+    FROM attempts
+    GROUP BY 1, 2, 3, 4, 5, 6, 7
+)
+SELECT CASE WHEN r.calls IS NULL THEN 'rollup_missing' WHEN e.calls IS NULL THEN 'rollup_surplus' ELSE 'rollup' END,
+       tenant,
+       concat_ws('/', to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI'), environment, nullif(user_id, ''),
+                 nullif(feature, ''), provider, model) || ': ' || v.name,
+       v.expected, v.found, v.name = 'nano'
+FROM expected e
+FULL JOIN aikit.rollups r USING (tenant, hour, environment, user_id, feature, provider, model)
+CROSS JOIN LATERAL (VALUES
+    ('calls', e.calls, r.calls),
+    ('refused', e.refused, r.refused),
+    ('failed', e.failed, r.failed),
+    ('estimated', e.estimated, r.estimated),
+    ('unpriced', e.unpriced, r.unpriced),
+    ('nano', e.nano, r.nano),
+    ('input', e.input, r.input),
+    ('cache_read', e.cache_read, r.cache_read),
+    ('cache_write_5m', e.cache_write_5m, r.cache_write_5m),
+    ('cache_write_1h', e.cache_write_1h, r.cache_write_1h),
+    ('input_audio', e.input_audio, r.input_audio),
+    ('input_image', e.input_image, r.input_image),
+    ('cache_read_audio', e.cache_read_audio, r.cache_read_audio),
+    ('output', e.output, r.output),
+    ('reasoning', e.reasoning, r.reasoning),
+    ('output_audio', e.output_audio, r.output_audio),
+    ('output_image', e.output_image, r.output_image),
+    ('searches', e.searches, r.searches)
+) AS v (name, expected, found)
+WHERE CASE WHEN e.calls IS NULL OR r.calls IS NULL THEN v.name = 'nano' ELSE v.expected <> v.found END
+ORDER BY 2, 3

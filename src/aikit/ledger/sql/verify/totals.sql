@@ -1,0 +1,9 @@
+-- How much there is to verify.
+SELECT (SELECT count(*) FROM aikit.entries) AS entries,
+       (SELECT count(*) FROM aikit.holds) AS holds,
+       (SELECT count(*) FROM aikit.counters) AS counters,
+       (SELECT count(*) FROM aikit.rollups) AS rollups,
+       (SELECT count(*) FROM aikit.refusals) AS refusals,
+       (SELECT count(*) FROM aikit.entries WHERE ending = 'presumed_spent' AND seq = 0) AS presumed,
+       (SELECT coalesce(sum(nano), 0) FROM aikit.entries WHERE ending = 'presumed_spent' AND seq = 0) AS presumed_nano,
+       (SELECT count(*) FROM aikit.holds WHERE expires_at < now()) AS expired_holds

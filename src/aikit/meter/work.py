@@ -1,0 +1,117 @@
+"""What passes through the engine: orders that wait for a decision, and the batches they travel in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from dataclasses import dataclass, field
+
+from aikit.errors import AIKitError, MeteringUnavailable
+from aikit.meter.plan import Batch
+from aikit.meter.poster import Poster, Prepared
+from aikit.meter.rows import EndingRow, OrderRow
+from aikit.types import Decision, Order, Refusal
+
+
+class Ticket:
+    """An order that waits for its decision, in a thread or in a coroutine."""
+
+    __slots__ = ("_future", "_lock", "abandoned", "decision", "error", "loop", "row")
+
+    def __init__(self, order: Order, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self.row = OrderRow.of(order)
+        self.decision: Decision | None = None
+        self.error: AIKitError | None = None
+        self.abandoned = False
+        self.loop = loop
+        self._future: asyncio.Future[None] | None = loop.create_future() if loop else None
+        self._lock = None if loop else threading.Lock()
+        if self._lock:
+            self._lock.acquire()
+
+    def wait(self, seconds: float) -> bool:
+        """Block until decided; False when that took too long."""
+        assert self._lock is not None
+        return self._lock.acquire(timeout=seconds)
+
+    async def wait_async(self, seconds: float) -> bool:
+        """The same for a coroutine."""
+        assert self._future is not None
+        if not self._future.done():
+            await asyncio.wait([self._future], timeout=seconds)
+        return self._future.done()
+
+    def fail(self, message: str) -> None:
+        """No decision could be had, so nothing may be sent."""
+        if self.decision is None:
+            self.error = MeteringUnavailable(message, retry_after=1)
+
+    def release(self) -> None:
+        """Wake a thread."""
+        if self._lock is not None:
+            self._lock.release()
+
+    def release_async(self) -> None:
+        """Wake a coroutine; runs in its loop."""
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
+
+
+@dataclass(slots=True)
+class Marker:
+    """Set when everything that was queued before it has been posted."""
+
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+class Stop:
+    """The last item of a meter's queue."""
+
+
+STOP = Stop()
+Item = Ticket | EndingRow | Refusal | Marker | Stop
+
+
+@dataclass(slots=True)
+class Work:
+    """One batch on its way through the engine. `late` are endings that wait in the spool."""
+
+    tickets: list[Ticket]
+    entries: list[EndingRow]
+    refusals: list[Refusal]
+    markers: list[Marker]
+    late: list[EndingRow] = field(default_factory=list)
+    poster: Poster | None = None
+    prepared: Prepared | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.tickets or self.entries or self.refusals or self.late)
+
+    def batch(self) -> Batch:
+        return Batch([*self.late, *self.entries], [ticket.row for ticket in self.tickets], self.refusals)
+
+    def fail(self, message: str) -> None:
+        """Nobody was admitted."""
+        for ticket in self.tickets:
+            ticket.fail(message)
+
+    def wake(self) -> None:
+        """Wake threads one by one and each event loop once."""
+        loops: dict[asyncio.AbstractEventLoop, list[Ticket]] = {}
+        for ticket in self.tickets:
+            if ticket.loop is None:
+                ticket.release()
+            else:
+                loops.setdefault(ticket.loop, []).append(ticket)
+        for loop, waiting in loops.items():
+            with contextlib.suppress(RuntimeError):  # the loop was closed while it waited
+                loop.call_soon_threadsafe(_release_all, waiting)
+        for marker in self.markers:
+            marker.done.set()
+
+
+def _release_all(tickets: list[Ticket]) -> None:
+    for ticket in tickets:
+        ticket.release_async()

@@ -1,0 +1,73 @@
+"""What the benches share: a PostgreSQL of their own, tenants with four limits, medians, and a table at the end."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from aikit.database import embedded
+from aikit.database.connect import Database
+from aikit.ledger.opening import migrate
+
+WINDOWS = ("day", "week", "month", "total")
+FAR_AWAY = 9_000_000_000_000_000
+
+
+@contextmanager
+def a_ledger() -> Iterator[Database]:
+    """A migrated database on an embedded server of its own, removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="aikit-bench-") as folder:
+        root = Path(folder) / "postgres"
+        try:
+            database = Database(embedded.ensure(root), True, "bench")
+            migrate(database)
+            yield database
+        finally:
+            embedded.stop(root)
+
+
+def add_tenants(database: Database, names: list[str]) -> None:
+    """Tenants with four limits each that nothing will reach."""
+    with database.connect(role="bench") as connection:
+        connection.execute("INSERT INTO aikit.tenants SELECT unnest(%s::text[])", (names,))
+        connection.execute(
+            "INSERT INTO aikit.limits SELECT t, 'credits', w, %s FROM unnest(%s::text[]) t, unnest(%s::text[]) w",
+            (FAR_AWAY, names, list(WINDOWS)),
+        )
+        connection.execute("UPDATE aikit.state SET policy_version = policy_version + 1")
+
+
+def commit_microseconds(database: Database, times: int = 400) -> float:
+    """The median of a single-row UPDATE with its commit, by psycopg with a prepared statement: the yardstick."""
+    with database.connect(role="bench") as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS yardstick (id int PRIMARY KEY, n bigint)")
+        connection.execute("INSERT INTO yardstick VALUES (1, 0) ON CONFLICT DO NOTHING")
+        statement = "UPDATE yardstick SET n = n + 1 WHERE id = 1"
+        return median_microseconds(lambda: connection.execute(statement, prepare=True), times)
+
+
+def median_microseconds(once: Callable[[], Any], times: int) -> float:
+    taken = []
+    for _ in range(times):
+        start = time.perf_counter()
+        once()
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken) * 1e6
+
+
+def report(name: str, figures: dict[str, float | int | str]) -> None:
+    """The figures on stdout: a table, or one JSON object with --json."""
+    if "--json" in sys.argv:
+        print(json.dumps({"bench": name, **figures}))
+        return
+    print(f"\n{name}")
+    for label, value in figures.items():
+        shown = f"{value:,.0f}" if isinstance(value, int | float) and abs(value) >= 100 else value
+        print(f"  {label:58} {shown if isinstance(shown, str) else f'{shown:,.2f}':>12}")

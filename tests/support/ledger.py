@@ -22,10 +22,15 @@ from aikit.pricing.rates import Rate, complete
 from aikit.types import Call, Decision, Ending, Entry, Hold, Order, Refusal, Tags, Usage, new_id
 from support.postgres import create_database, drop_database
 
-MINI = Price(
-    "openai", "gpt-4o-mini", "test", "1", complete({"input": Rate(Decimal("0.15")), "output": Rate(Decimal("0.60"))})
-)
-CLAUDE = Price("anthropic", "claude", "test", "1", complete({"input": Rate(Decimal(3)), "output": Rate(Decimal(15))}))
+
+def a_price(provider: str, model: str, **rates: str) -> Price:
+    """USD per million tokens, `searches` per thousand."""
+    given = {name: Rate(Decimal(rate)) for name, rate in rates.items()}
+    return Price(provider, model, "test", "1", complete(given))
+
+
+MINI = a_price("openai", "gpt-4o-mini", input="0.15", output="0.60")
+CLAUDE = a_price("anthropic", "claude", input="3", output="15", searches="10")
 PRICES = {price.id: price for price in (MINI, CLAUDE)}
 SOME = Usage(input=1000, cache_read=200, output=300, reasoning=50)
 BOUND = 1_000_000

@@ -23,7 +23,7 @@ from aikit.sim import Simulator
 from support.kits import TENANT, Books
 
 HELLO: Any = [{"role": "user", "content": "Hello there"}]
-ODD = b'{ "model":"gpt-4o-mini" ,"choices":[], "usage": {"prompt_tokens": 7, "completion_tokens": 3}, "new": "\xc3\xa9" }\n'
+ODD = b'{ "model":"gpt-4o-mini" ,"choices":[], "usage": {"prompt_tokens": 7, "completion_tokens": 3}, "x": "\xc3\xa9" }\n'
 
 
 class Provider:

@@ -38,7 +38,7 @@ def test_a_tenant_is_added_once_and_then_stays_as_it_is(ledger: Database) -> Non
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 201, "a\0b", "a\nb"])
 def test_a_name_that_cant_be_a_tag_is_refused_in_words(ledger: Database, name: str) -> None:
-    with pytest.raises(ConfigError, match="The tenant (is empty|has)") as caught:
+    with pytest.raises(ConfigError, match=r"The tenant (is empty|has)") as caught:
         add_tenant(ledger, name)
     assert caught.value.exit == Exit.USAGE
     assert caught.value.remedy

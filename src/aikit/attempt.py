@@ -80,7 +80,7 @@ class Attempt:
 
     def tag(self, headers: Mapping[str, str]) -> None:
         """Take the tags that the request's own headers name. Raises RequestInvalid for an unusable one."""
-        named = {tag: headers[header] for header, tag in TAG_HEADERS.items() if header in headers}
+        named = {tag: headers[name] for name in headers if (tag := TAG_HEADERS.get(name.lower()))}
         if not named:
             return
         try:

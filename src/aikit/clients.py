@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
 
 import httpx2
 
 from aikit.config import Provider, Settings
 from aikit.errors import ConfigError, UnmeteredEndpoint
-from aikit.transport import AsyncClientTransport, ClientTransport
+from aikit.transport import AsyncClientTransport, AsyncMeteredTransport, ClientTransport, MeteredTransport
 
 NO_KEY = "not-needed"
 """What an SDK that insists on a key is given for a server that needs none."""
@@ -47,26 +47,19 @@ def openai_client(provider: Provider, channels: Channels, *, asynchronous: bool,
     """`openai.OpenAI` or `openai.AsyncOpenAI` for a provider of kind openai."""
     import openai
 
-    common: dict[str, Any] = {
-        "api_key": provider.api_key or NO_KEY,
-        "base_url": provider.base_url,
-        "max_retries": 0,
-        "websocket_base_url": NoWebSocket(),
-    } | options
-    if asynchronous:
-        return openai.AsyncOpenAI(http_client=channels.asynchronous(None), **common)
-    return openai.OpenAI(http_client=channels.sync(None), **common)
+    common = _common(provider, options)
+    return _without_websockets(
+        openai.AsyncOpenAI(http_client=channels.asynchronous(None), **common)
+        if asynchronous
+        else openai.OpenAI(http_client=channels.sync(None), **common)
+    )
 
 
 def anthropic_client(provider: Provider, channels: Channels, *, asynchronous: bool, options: dict[str, Any]) -> Any:
     """`anthropic.Anthropic` or `anthropic.AsyncAnthropic` for a provider of kind anthropic."""
     import anthropic
 
-    common: dict[str, Any] = {
-        "api_key": provider.api_key or NO_KEY,
-        "base_url": provider.base_url,
-        "max_retries": 0,
-    } | options
+    common = _common(provider, options)
     if asynchronous:
         return anthropic.AsyncAnthropic(http_client=channels.asynchronous(None), **common)
     return anthropic.Anthropic(http_client=channels.sync(None), **common)
@@ -77,6 +70,7 @@ def gemini_client(provider: Provider, channels: Channels, options: dict[str, Any
     from google import genai
     from google.genai import types
 
+    _check_options(options, "http_options")
     client = genai.Client(
         api_key=provider.api_key or NO_KEY,
         http_options=types.HttpOptions(
@@ -88,6 +82,19 @@ def gemini_client(provider: Provider, channels: Channels, options: dict[str, Any
         **options,
     )
     return _without_live(client)
+
+
+def _common(provider: Provider, options: dict[str, Any]) -> dict[str, Any]:
+    _check_options(options, "http_client")
+    return {"api_key": provider.api_key or NO_KEY, "base_url": provider.base_url, "max_retries": 0} | options
+
+
+def _check_options(options: dict[str, Any], ours: str) -> None:
+    if ours in options:
+        raise ConfigError(
+            f"The option {ours} is taken: it is how a client is metered.",
+            remedy="Make the client with the SDK and pass it to wrap(), which keeps its connections.",
+        )
 
 
 def family(client: object) -> str:
@@ -113,44 +120,43 @@ def base_url(client: Any) -> str:
 
 def provider_at(url: str, kind: str, settings: Settings) -> Provider:
     """The configured provider of this kind at this address. Raises ConfigError if there is none."""
-    wanted = urlsplit(url)
+    wanted = httpx2.URL(url)
     for provider in settings.providers.values():
-        known = urlsplit(provider.base_url)
-        if provider.kind == kind and (known.hostname, known.port) == (wanted.hostname, wanted.port):
+        known = httpx2.URL(provider.base_url)
+        if provider.kind == kind and (known.host, known.port) == (wanted.host, wanted.port):
             return provider
     raise ConfigError(
-        f"No provider of kind {kind} is configured at {wanted.hostname}.",
-        facts={"host": wanted.hostname, "kind": kind},
+        f"No provider of kind {kind} is configured at {wanted.host}.",
+        facts={"host": wanted.host, "kind": kind},
         remedy=f'Add [providers.NAME] with kind = "{kind}" and its base_url to aikit.toml, '
         "or name a configured one: wrap(client, provider=…).",
     )
 
 
 def metered_copy(client: Any, channels: Channels) -> Any:
-    """A copy of an SDK client that sends through the client's own connections, metered."""
+    """A copy of an SDK client that sends through the client's own connections, metered once."""
     match family(client):
         case "gemini":
             return _gemini_copy(client, channels)
         case sdk:
             inner = client._client
-            http_client: httpx2.Client | httpx2.AsyncClient = (
-                channels.asynchronous(AsyncClientTransport(inner))
+            copy = client.copy(
+                http_client=channels.asynchronous(_async_inner(inner, client))
                 if isinstance(inner, httpx2.AsyncClient)
-                else channels.sync(ClientTransport(inner))
+                else channels.sync(_sync_inner(inner, client))
             )
-            extra = {"websocket_base_url": NoWebSocket()} if sdk == "openai" else {}
-            return client.copy(http_client=http_client, **extra)
+            return _without_websockets(copy) if sdk == "openai" else copy
 
 
 def _gemini_copy(client: Any, channels: Channels) -> Any:
     from google import genai
 
     api = client._api_client
-    sync_inner, async_inner = api._httpx_client, api._async_httpx_client
+    sync_client, async_client = api._httpx_client, api._async_httpx_client
     options = api._http_options.model_copy(
         update={
-            "httpx_client": channels.sync(ClientTransport(sync_inner) if sync_inner else None),
-            "httpx_async_client": channels.asynchronous(AsyncClientTransport(async_inner) if async_inner else None),
+            "httpx_client": channels.sync(_sync_inner(sync_client, client) if sync_client else None),
+            "httpx_async_client": channels.asynchronous(_async_inner(async_client, client) if async_client else None),
             "aiohttp_client": None,
         }
     )
@@ -160,6 +166,30 @@ def _gemini_copy(client: Any, channels: Channels) -> Any:
         else {"api_key": api.api_key}
     )
     return _without_live(genai.Client(http_options=options, **signed_in))
+
+
+def _sync_inner(client: httpx2.Client, owner: object) -> httpx2.BaseTransport:
+    """How to send through a client: as it does, or, if it is metered already, as the one below the meter does."""
+    transport = client._transport
+    return transport.inner if isinstance(transport, MeteredTransport) else ClientTransport(client, owner)
+
+
+def _async_inner(client: httpx2.AsyncClient, owner: object) -> httpx2.AsyncBaseTransport:
+    """The same for coroutines."""
+    transport = client._transport
+    return transport.inner if isinstance(transport, AsyncMeteredTransport) else AsyncClientTransport(client, owner)
+
+
+def _without_websockets(client: Any) -> Any:
+    """An OpenAI client that has no WebSocket address, whatever it or a copy of it is told."""
+    client.__class__ = _socketless(client.__class__)
+    return client
+
+
+@cache
+def _socketless(kind: Any) -> Any:
+    address = property(lambda _: NoWebSocket(), lambda _, told: None)
+    return type(kind.__name__, (kind,), {"websocket_base_url": address, "__module__": kind.__module__})
 
 
 def _without_live(client: Any) -> Any:

@@ -17,7 +17,7 @@ ERROR = "aikit.error"
 """Response extension: the error that a synthetic response words."""
 ATTEMPT = "aikit.attempt"
 """Response extension: the attempt, with its decision and, once it has ended, its receipt."""
-HOP_HEADERS = {"content-encoding", "content-length", "transfer-encoding"}
+HOP_HEADERS = {b"content-encoding", b"content-length", b"transfer-encoding"}
 """Response headers that are no longer true of a decoded body."""
 
 
@@ -41,7 +41,7 @@ class MeteredTransport(httpx2.BaseTransport):
     def __init__(
         self, inner: httpx2.BaseTransport, provider: Provider, tags: TagSource, admitter: Admitter, desk: Desk
     ) -> None:
-        self._inner = inner
+        self.inner = inner
         self._provider = provider
         self._tags = tags
         self._admitter = admitter
@@ -59,7 +59,7 @@ class MeteredTransport(httpx2.BaseTransport):
                     if isinstance(effect, Admit):
                         answer = self._admitter.admit(effect.order)
                     elif isinstance(effect, Send):
-                        response = self._inner.handle_request(with_body(request, effect.body))
+                        response = self.inner.handle_request(with_body(request, effect.body))
                         answer = response.status_code
                     else:
                         assert response is not None
@@ -73,14 +73,14 @@ class MeteredTransport(httpx2.BaseTransport):
         except StopIteration as stop:
             result = stop.value
         if isinstance(result, Forward):
-            return self._inner.handle_request(without_tags(request))
+            return self.inner.handle_request(without_tags(request))
         if isinstance(result, Streamed):
             assert response is not None
             return streamed(response, MeteredStream(response, result.account), result.account, request)
         return finished(result, response, request)
 
     def close(self) -> None:
-        self._inner.close()
+        self.inner.close()
 
 
 class AsyncMeteredTransport(httpx2.AsyncBaseTransport):
@@ -89,7 +89,7 @@ class AsyncMeteredTransport(httpx2.AsyncBaseTransport):
     def __init__(
         self, inner: httpx2.AsyncBaseTransport, provider: Provider, tags: TagSource, admitter: Admitter, desk: Desk
     ) -> None:
-        self._inner = inner
+        self.inner = inner
         self._provider = provider
         self._tags = tags
         self._admitter = admitter
@@ -107,7 +107,7 @@ class AsyncMeteredTransport(httpx2.AsyncBaseTransport):
                     if isinstance(effect, Admit):
                         answer = await self._admitter.admit_async(effect.order)
                     elif isinstance(effect, Send):
-                        response = await self._inner.handle_async_request(with_body(request, effect.body))
+                        response = await self.inner.handle_async_request(with_body(request, effect.body))
                         answer = response.status_code
                     else:
                         assert response is not None
@@ -121,14 +121,14 @@ class AsyncMeteredTransport(httpx2.AsyncBaseTransport):
         except StopIteration as stop:
             result = stop.value
         if isinstance(result, Forward):
-            return await self._inner.handle_async_request(without_tags(request))
+            return await self.inner.handle_async_request(without_tags(request))
         if isinstance(result, Streamed):
             assert response is not None
             return streamed(response, AsyncMeteredStream(response, result.account), result.account, request)
         return finished(result, response, request)
 
     async def aclose(self) -> None:
-        await self._inner.aclose()
+        await self.inner.aclose()
 
 
 class MeteredStream(httpx2.SyncByteStream):
@@ -139,11 +139,14 @@ class MeteredStream(httpx2.SyncByteStream):
         self._account = account
 
     def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._response.iter_bytes():
-            if passed := self._account.feed(chunk):
-                yield passed
-        if rest := self._account.finish():
-            yield rest
+        try:
+            for chunk in self._response.iter_bytes():
+                if passed := self._account.feed(chunk):
+                    yield passed
+            if rest := self._account.finish():
+                yield rest
+        finally:
+            self._account.finish()
 
     def close(self) -> None:
         self._account.finish()
@@ -158,11 +161,14 @@ class AsyncMeteredStream(httpx2.AsyncByteStream):
         self._account = account
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._response.aiter_bytes():
-            if passed := self._account.feed(chunk):
-                yield passed
-        if rest := self._account.finish():
-            yield rest
+        try:
+            async for chunk in self._response.aiter_bytes():
+                if passed := self._account.feed(chunk):
+                    yield passed
+            if rest := self._account.finish():
+                yield rest
+        finally:
+            self._account.finish()
 
     async def aclose(self) -> None:
         self._account.finish()
@@ -170,20 +176,25 @@ class AsyncMeteredStream(httpx2.AsyncByteStream):
 
 
 class ClientTransport(httpx2.BaseTransport):
-    """Sends through an existing client, with its proxies, certificates and limits."""
+    """Sends through an existing client, with its proxies, certificates and limits.
 
-    def __init__(self, client: httpx2.Client) -> None:
+    `owner` is kept, too: an SDK's client may close its connections when it is forgotten.
+    """
+
+    def __init__(self, client: httpx2.Client, owner: object = None) -> None:
         self._client = client
+        self._owner = owner
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         return self._client.send(request, stream=True, auth=None, follow_redirects=False)
 
 
 class AsyncClientTransport(httpx2.AsyncBaseTransport):
-    """Sends through an existing client, with its proxies, certificates and limits."""
+    """The same for coroutines."""
 
-    def __init__(self, client: httpx2.AsyncClient) -> None:
+    def __init__(self, client: httpx2.AsyncClient, owner: object = None) -> None:
         self._client = client
+        self._owner = owner
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         return await self._client.send(request, stream=True, auth=None, follow_redirects=False)
@@ -198,19 +209,18 @@ def wire_request(request: httpx2.Request, body: bytes) -> WireRequest:
 
 def with_body(request: httpx2.Request, body: bytes) -> httpx2.Request:
     """The request as it is sent on: our headers removed, the body replaced if something was written into it."""
-    headers = [
-        (name, value)
-        for name, value in request.headers.multi_items()
-        if name not in TAG_HEADERS and name != "content-length"
-    ]
+    request = without_tags(request)
+    if body is request.content:
+        return request
+    headers = [item for item in request.headers.multi_items() if item[0] != "content-length"]
     return httpx2.Request(request.method, request.url, headers=headers, content=body, extensions=request.extensions)
 
 
 def without_tags(request: httpx2.Request) -> httpx2.Request:
-    """A request without body of ours, for endpoints that are not metered."""
-    for name in TAG_HEADERS:
-        if name in request.headers:
-            del request.headers[name]
+    """The request without headers of ours, which are never sent on."""
+    if any(name.lower().startswith(b"x-aikit-") for name, _ in request.headers.raw):
+        for name in TAG_HEADERS:
+            request.headers.pop(name, None)
     return request
 
 
@@ -226,13 +236,17 @@ def finished(result: Result | None, response: httpx2.Response | None, request: h
             extensions={ERROR: result.error},
         )
     assert isinstance(result, Whole) and response is not None
-    return httpx2.Response(
-        response.status_code,
-        headers=_headers(response, result.attempt.headers()),
-        content=result.body,
-        request=request,
-        extensions={**response.extensions, ATTEMPT: result.attempt},
-    )
+    return rewound(response, result)
+
+
+def rewound(response: httpx2.Response, result: Whole) -> httpx2.Response:
+    """A response that we have read, as if nobody had: a new one would cost more than the rest of the exchange."""
+    ours = {"content-length": str(len(result.body)), **result.attempt.headers()}
+    response.headers = httpx2.Headers(_headers(response, ours))
+    response.extensions[ATTEMPT] = result.attempt
+    response.stream = httpx2.ByteStream(result.body)
+    response.is_stream_consumed = response.is_closed = False
+    return response
 
 
 def streamed(
@@ -251,6 +265,6 @@ def streamed(
     )
 
 
-def _headers(response: httpx2.Response, ours: Mapping[str, str]) -> list[tuple[str, str]]:
-    kept = [(name, value) for name, value in response.headers.multi_items() if name not in HOP_HEADERS]
-    return [*kept, *ours.items()]
+def _headers(response: httpx2.Response, ours: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    kept = [(name, value) for name, value in response.headers.raw if name.lower() not in HOP_HEADERS]
+    return [*kept, *[(name.encode(), value.encode()) for name, value in ours.items()]]

@@ -238,7 +238,6 @@ def unmetered_calls(kit: AIKit) -> Iterator[Callable[[], Any]]:
     yield lambda: of_anthropic.messages.batches.create(requests=[])
     yield lambda: of_google.interactions.create(model="gemini-2.5-flash", input="Hi")
     yield lambda: of_google.models.embed_content(model="gemini-embedding-001", contents="Hi")
-    yield lambda: of_google.models.generate_images(model="imagen-4.0-generate-001", prompt="a cat")
     yield lambda: of_google.caches.create(model="gemini-2.5-flash")
     yield lambda: of_google.batches.create(model="gemini-2.5-flash", src="files/1")
     yield lambda: of_google.files.upload(file=__file__, config={"mime_type": "text/plain"})

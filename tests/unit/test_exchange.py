@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -21,6 +21,7 @@ from aikit.errors import MeteringUnavailable
 from aikit.exchange import Admit, Exchange, Forward, Read, Result, Send, Streamed, Synthetic, Whole, exchange
 from aikit.pricing.book import PriceBook
 from aikit.pricing.overrides import parse_overrides
+from aikit.transport import AsyncMeteredStream, MeteredStream
 from aikit.types import Decision, Ending, Entry, Hold, LimitState, Metric, Order, Refusal, Tags, Usage, Window
 from aikit.wire.codec import WireRequest
 
@@ -380,3 +381,30 @@ def test_tags_of_the_request_go_before_tags_of_the_client(journal: Journal) -> N
 def test_a_refusal_names_its_attempt(journal: Journal) -> None:
     got = refusal(start(journal, b"{"))
     assert got.reply.headers["x-aikit-decision-id"] == str(journal.refusals[0].order.attempt)
+
+
+class Breaking(httpx2.SyncByteStream, httpx2.AsyncByteStream):
+    """A response body that breaks off after one event, and that nobody closes."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield chat_event()
+        raise httpx2.ReadError("gone")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield chat_event()
+        raise httpx2.ReadError("gone")
+
+
+def test_a_stream_that_breaks_is_ended_though_nobody_closes_it(journal: Journal) -> None:
+    stream, order = streaming(journal)
+    with pytest.raises(httpx2.ReadError):
+        list(MeteredStream(httpx2.Response(200, stream=Breaking()), stream.account))
+    assert journal.entry.nano == order.nano
+
+
+async def test_an_async_stream_that_breaks_is_ended_though_nobody_closes_it(journal: Journal) -> None:
+    stream, order = streaming(journal)
+    with pytest.raises(httpx2.ReadError):
+        async for _ in AsyncMeteredStream(httpx2.Response(200, stream=Breaking()), stream.account):
+            pass
+    assert journal.entry.nano == order.nano

@@ -49,9 +49,11 @@ def demo(cap_usd: CapUsd = "0.05", processes: Processes = 4, keep: Keep = False,
         emit_json("demo", *as_json(outcome))
     else:
         print_report(outcome)
-    say_what_next(outcome)
-    if not outcome.sound:
+    for problem in outcome.problems:
+        note(f"error: {problem}")
+    if outcome.problems:
         raise typer.Exit(Exit.NO)
+    say_what_next(outcome)
 
 
 def _read_cap(text: str) -> int:
@@ -72,8 +74,9 @@ def _screen(plan: Plan) -> Iterator[Lines | Bar]:
         return
     from rich import progress
 
+    bar = progress.BarColumn(24, complete_style="cyan", pulse_style="cyan")
     said = progress.TextColumn("{task.fields[said]}", markup=False)
-    with progress.Progress(progress.TextColumn(" "), progress.BarColumn(24), said, console=out) as shown:
+    with progress.Progress(progress.TextColumn(" "), bar, said, console=out) as shown:
         task = shown.add_task(TENANT, total=None, said="the SDKs are being imported")
         yield Bar(shown, task, plan.cap)
 

@@ -14,7 +14,7 @@ from aikit.cli.ledger import summary
 from aikit.cli.output import console, facts, line, note, table
 from aikit.demo.outcome import TENANT, Outcome
 from aikit.ledger.reports import SpendRow
-from aikit.money import format_usd, usd, usd_string
+from aikit.money import usd, usd_string
 from aikit.types import INPUT_CLASSES, OUTPUT_CLASSES
 
 ELSEWHERE = ("DATABASE_URL", "AIKIT_DATA_DIR", "AIKIT_ENV")
@@ -40,7 +40,10 @@ def print_report(outcome: Outcome) -> None:
         _cells("Total", outcome.spend.totals),
     )
     line("")
-    facts("The books", _books(outcome))
+    facts(_headline(outcome), _books(outcome))
+    line("")
+    out.print("aikit ledger verify", style="bold")
+    line(f"  {summary(outcome.verification)}")
 
 
 def as_json(outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -48,7 +51,7 @@ def as_json(outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
     plan, end, verified = outcome.plan, outcome.end, outcome.verification
     data = {
         "simulated": True,
-        "sound": outcome.sound,
+        "problems": outcome.problems,
         "tenant": TENANT,
         "cap_usd": usd_string(plan.cap),
         "used_usd": usd_string(end.used),
@@ -110,18 +113,23 @@ def _cells(name: str, row: SpendRow) -> list[str]:
     return [name, *[f"{count:,}" for count in (row.calls, row.refused, *tokens)], f"${usd(row.nano):.4f}"]
 
 
+def _headline(outcome: Outcome) -> str:
+    if outcome.overshoot:
+        return f"Overshoot ${usd_string(outcome.overshoot)}"
+    return "Overshoot $0.00: what was used and held never passed the cap, at any instant"
+
+
 def _books(outcome: Outcome) -> list[tuple[str, str]]:
     plan, end = outcome.plan, outcome.end
     billed, entered = sum(outcome.billed.values()), sum(outcome.entered.values())
     return [
-        ("cap", f"${usd_string(plan.cap)}"),
-        ("used", f"${usd_string(end.used)}"),
-        ("most at once", f"${usd_string(outcome.peak)}, used and held for calls in flight"),
-        ("overshoot", f"{format_usd(outcome.overshoot)} ({outcome.overshoot:,} nano-dollars)"),
+        ("cap", f"${usd(plan.cap):.9f}"),
+        ("peak", f"${usd(outcome.peak):.9f}, used and held for calls in flight"),
+        ("used", f"${usd(end.used):.9f}"),
+        ("overshoot", f"{outcome.overshoot:,} nano-dollars"),
         ("admitted", f"{end.calls:,} calls of {plan.callers} callers in {plan.processes} processes"),
         ("refused", f"{end.refused:,}, of them {outcome.retried:,} tried again because calls were still in flight"),
         ("provider", f"saw {outcome.served:,} requests, billed {billed:,} tokens; the ledger has {entered:,}"),
-        ("verified", summary(outcome.verification)),
     ]
 
 

@@ -83,12 +83,14 @@ class Outcome:
         return max(0, self.peak - self.plan.cap, self.end.used - self.plan.cap)
 
     @property
-    def agreed(self) -> bool:
-        """The provider was sent nothing that was refused, and billed exactly what the ledger has."""
-        return self.served == self.end.calls and self.billed == self.entered
-
-    @property
-    def sound(self) -> bool:
-        """Everything is as it should be."""
-        closed = self.end.held == 0 and self.stopped == self.plan.callers
-        return closed and self.overshoot == 0 and self.agreed and self.verification.ok
+    def problems(self) -> list[str]:
+        """What is not as it should be."""
+        checks = {
+            "the cap was exceeded": self.overshoot == 0,
+            "money is still held": self.end.held == 0,
+            "not every caller was refused": self.stopped == self.plan.callers,
+            "the provider saw other requests than were admitted": self.served == self.end.calls,
+            "the provider billed other tokens than the ledger has": self.billed == self.entered,
+            "the ledger does not verify": self.verification.ok,
+        }
+        return [problem for problem, passed in checks.items() if not passed]

@@ -74,8 +74,8 @@ def list_calls(
     """The newest attempts, the newest first, in the order of their ids. `model` may be given as `provider/model`.
 
     With a tenant this is one walk down an index; without, the newest of each tenant are compared, which is cheap for
-    thousands of tenants. A filter that few attempts pass walks far: give `since`, too. Raises ConfigError for an
-    unknown ending, a limit below 1, or a time without a time zone.
+    thousands of tenants. If fewer than `limit` attempts pass a filter, all are read to find that out: then give `since`.
+    Raises ConfigError for an unknown ending, a limit below 1, or a time without a time zone.
     """
     if ending is not None and ending not in set(Ending):
         raise ConfigError(f"There is no ending {ending!r}.", remedy=f"Choose one of {', '.join(Ending)}.")
@@ -92,10 +92,11 @@ def list_calls(
         _newest(table, columns, [*_filters(table, user, feature, model, since), *_ending(table, ending)], tenant, limit)
         for table, columns in sources.items()
     ]
-    newest = sa.union_all(*[sa.select(part.subquery()) for part in parts]).subquery()
+    found = sa.union_all(*[sa.select(part.subquery()) for part in parts]).subquery()
+    newest = sa.select(found).order_by(found.c.attempt.desc()).limit(limit).subquery()
     with reading(database) as connection:
-        rows = connection.execute(sa.select(newest).order_by(newest.c.attempt.desc()).limit(limit))
-        return [_row(row) for row in rows]
+        rows = connection.execute(sa.select(newest, *_corrections(newest)).order_by(newest.c.attempt.desc()))
+        return [_row(**row._asdict()) for row in rows]
 
 
 def _newest(
@@ -143,8 +144,6 @@ def _common(table: sa.Table, decided: str) -> list[sa.ColumnElement[Any]]:
 
 
 def _entry_columns() -> list[sa.ColumnElement[Any]]:
-    all_of_it = entries.alias()
-    of_attempt = sa.and_(all_of_it.c.tenant == entries.c.tenant, all_of_it.c.attempt == entries.c.attempt)
     return [
         *_common(entries, "admitted_at"),
         entries.c.ending.label("state"),
@@ -152,8 +151,8 @@ def _entry_columns() -> list[sa.ColumnElement[Any]]:
         entries.c.error,
         entries.c.status,
         entries.c.estimated,
-        sa.select(sa.func.sum(total_tokens(all_of_it))).where(of_attempt).scalar_subquery().label("tokens"),
-        sa.select(sa.func.sum(all_of_it.c.nano)).where(of_attempt).scalar_subquery().label("nano"),
+        total_tokens(entries).label("tokens"),
+        entries.c.nano,
         entries.c.held_nano.label("bound_nano"),
         entries.c.duration_ms,
     ]
@@ -193,15 +192,18 @@ def _numbers(*names: str, value: int | None = None) -> list[sa.ColumnElement[Any
     return [sa.cast(value, sa.BigInteger).label(name) for name in names]
 
 
-def _row(row: sa.Row[Any]) -> CallRow:
-    values = row._asdict()
-    tokens = values["tokens"]  # a sum of bigints is a Decimal
-    nano = values["nano"]
-    return CallRow(
-        **values
-        | {
-            "state": State(values["state"]),
-            "tokens": None if tokens is None else int(tokens),
-            "nano": None if nano is None else int(nano),
-        }
-    )
+def _corrections(newest: sa.Subquery) -> list[sa.ColumnElement[Any]]:
+    """What later entries add to the first; looked up for the rows that are shown alone."""
+    later = sa.and_(entries.c.tenant == newest.c.tenant, entries.c.attempt == newest.c.attempt, entries.c.seq > 0)
+    sums = {"more_tokens": total_tokens(entries), "more_nano": entries.c.nano}
+    return [sa.select(sa.func.sum(each)).where(later).scalar_subquery().label(name) for name, each in sums.items()]
+
+
+def _row(
+    *, state: str, tokens: int | None, nano: int | None, more_tokens: int | None, more_nano: int | None, **rest: Any
+) -> CallRow:
+    return CallRow(state=State(state), tokens=_plus(tokens, more_tokens), nano=_plus(nano, more_nano), **rest)
+
+
+def _plus(known: int | None, more: int | None) -> int | None:
+    return known if more is None else (known or 0) + int(more)

@@ -74,6 +74,6 @@ def tenants_in(table: sa.Table) -> sa.CTE:
     Refusals name tenants that nobody added, so `aikit.tenants` does not know them all.
     """
     smallest = sa.func.min(table.c.tenant).label("tenant")
-    names = sa.select(smallest).cte("names", recursive=True)
+    names = sa.select(smallest).cte(f"tenants_in_{table.name}", recursive=True)
     following = sa.select(smallest).where(table.c.tenant > names.c.tenant).scalar_subquery()
     return names.union_all(sa.select(following).where(names.c.tenant.is_not(None)))

@@ -17,13 +17,14 @@ OTHER = Usage(input=10, cache_write_1h=7, output=3, searches=1)
 DAY = datetime(2026, 3, 10, tzinfo=UTC)
 ROLLUP = """
     INSERT INTO aikit.rollups
-    VALUES ('{tenant}', '{hour}', 'prod', 'u1', '', 'openai', 'gpt', 1, 0, 0, 0, 0, {nano}, 5, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0)
+    VALUES ('{tenant}', '{hour}', 'prod', 'u1', '', 'openai', 'gpt',
+            1, 0, 0, 0, 0, {nano}, 5, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0)
 """
 
 
 @pytest.fixture
 def spent(ledger: Database, till: Till) -> Database:
-    """acme: u1 chats twice, u2 once in dev, an attempt of u1 fails, one is lost; beta asks Claude; nobody is unknown."""
+    """acme: u1 chats twice, u2 once in dev, an attempt of u1 fails, one is lost; beta asks Claude."""
     for tenant in ("acme", "beta"):
         add_tenant(ledger, tenant, uncapped=True)
     till.spend("acme", user="u1", feature="chat")

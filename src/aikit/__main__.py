@@ -1,0 +1,5 @@
+"""`python -m aikit` is `aikit`."""
+
+from aikit.cli import main
+
+main()

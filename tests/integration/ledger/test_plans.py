@@ -1,0 +1,183 @@
+"""Every read that is made often finds its rows by an index, on a ledger of realistic size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+
+from aikit.database.connect import Database
+from aikit.ledger.calls import get_call, list_calls
+from aikit.ledger.reports import spend, user_tokens_today, user_usage
+from aikit.ledger.tenants import list_limits, list_tenants
+from aikit.ledger.verify import verify
+from support.ledger import MINI, SOME, price_row
+from support.postgres import create_database, drop_database
+
+ENTRIES, TENANTS, DAYS = 50_000, 200, 20
+FILL = f"""
+    INSERT INTO aikit.tenants SELECT 'tenant' || n FROM generate_series(0, {TENANTS - 1}) n;
+    INSERT INTO aikit.limits
+    SELECT tenant, 'credits', w, 10^15 FROM aikit.tenants, unnest('{{day,month,total}}'::text[]) w;
+
+    CREATE TEMP TABLE made AS
+    SELECT 'tenant' || n % {TENANTS} AS tenant, at, 'user' || n % 37 AS user_id, n,
+           (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7000'
+            || '8' || lpad(to_hex(n), 15, '0'))::uuid AS attempt,
+           (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7001'
+            || '8' || lpad(to_hex(n), 15, '0'))::uuid AS call
+    FROM (SELECT n, now() - interval '{DAYS} days' * (n / {ENTRIES}::float8) AS at
+          FROM generate_series(1, {ENTRIES}) n) _;
+
+    INSERT INTO aikit.entries (
+        tenant, attempt, call, user_id, feature, environment, provider, model, api, stream, price_id, ending, estimated,
+        nano, input, cache_read, cache_write_5m, cache_write_1h, input_audio, input_image, cache_read_audio, output,
+        reasoning, output_audio, output_image, searches, status, held_nano, limits, policy_version, admitted_at)
+    SELECT tenant, attempt, call, user_id, 'chat', 'prod', 'openai', 'gpt-4o-mini', 'openai.chat', false, '{MINI.id}',
+           'settled', false, {MINI.cost(SOME)}, {", ".join(map(str, SOME.counts()))}, 200, 10^6,
+           '[["credits", "month", "tenant", 1, 0, 0]]', 1, at
+    FROM made WHERE n % 10 > 0;
+
+    INSERT INTO aikit.refusals
+    SELECT tenant, attempt, call, user_id, 'chat', 'prod', 'openai', 'gpt-4o-mini', 'openai.chat', '{MINI.id}', 10, 10,
+           'MONTHLY_BUDGET_EXCEEDED', '[]', 1, at
+    FROM made WHERE n % 10 = 0;
+
+    INSERT INTO aikit.rollups
+    SELECT tenant, date_trunc('hour', at, 'UTC'), 'prod', user_id, 'chat', 'openai', 'gpt-4o-mini',
+           count(*) FILTER (WHERE n % 10 > 0), count(*) FILTER (WHERE n % 10 = 0), 0, 0, 0,
+           count(*) FILTER (WHERE n % 10 > 0) * {MINI.cost(SOME)},
+           {", ".join(f"count(*) FILTER (WHERE n % 10 > 0) * {count}" for count in SOME.counts())}
+    FROM made GROUP BY 1, 2, 3, 4, 5, 6, 7;
+"""
+
+
+@pytest.fixture(scope="module")
+def large(postgres_server: str, ledger_template: str) -> Iterator[Database]:
+    """200 tenants with 50,000 attempts in 20 days, a tenth of them refused."""
+    dsn = create_database(postgres_server, ledger_template)
+    ledger = Database(dsn, False, "test")
+    with ledger.connect(role="test") as connection:
+        price = price_row(MINI.id)
+        row = (price.price_id, price.provider, price.model, price.source, price.version, price.body)
+        connection.execute("INSERT INTO aikit.prices VALUES (%s, %s, %s, %s, %s, %s)", row)
+        connection.execute(FILL)
+        connection.execute("VACUUM ANALYZE")
+    yield ledger
+    drop_database(dsn)
+
+
+@pytest.fixture(scope="module")
+def one(large: Database) -> tuple[UUID, UUID]:
+    """An attempt somewhere in the middle, and its call."""
+    with large.connect(role="test") as connection:
+        query = "SELECT attempt, call FROM aikit.entries WHERE tenant = 'tenant7' ORDER BY attempt OFFSET 100 LIMIT 1"
+        row = connection.execute(query).fetchone()
+        assert row is not None
+        return row
+
+
+def scans(ledger: Database, read: Callable[[], object]) -> dict[str, set[str]]:
+    """How each table is read by the statements that `read` runs: by name, the kinds of scan."""
+    statements: list[tuple[str, Any]] = []
+
+    def listen(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        statements.append((statement, parameters))
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", listen)
+    try:
+        read()
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", listen)
+    found: dict[str, set[str]] = {}
+    with ledger.connect(role="test") as connection:
+        for statement, parameters in statements:
+            if "aikit." in statement:
+                row = connection.execute(f"EXPLAIN (FORMAT JSON) {statement}".encode(), parameters).fetchone()
+                assert row is not None
+                for node in nodes(row[0][0]["Plan"]):
+                    if "Relation Name" in node:
+                        found.setdefault(node["Relation Name"], set()).add(node["Node Type"])
+    assert found, "the read made no statement"
+    return found
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)
+
+
+def test_a_plan_that_reads_a_whole_table_is_seen(large: Database) -> None:
+    def read() -> None:
+        with large.engine().connect() as connection:
+            connection.execute(sa.text("SELECT sum(nano) FROM aikit.entries"))
+
+    assert scans(large, read) == {"entries": {"Seq Scan"}}
+
+
+@pytest.mark.parametrize("by", ["tenant", "user", "feature", "model", "provider", "day", "environment"])
+def test_spending_is_summed_from_rollups_alone(large: Database, by: str) -> None:
+    assert scans(large, lambda: spend(large, by)).keys() == {"rollups"}
+
+
+def test_a_tenants_or_a_days_spending_does_not_read_all_rollups(large: Database) -> None:
+    since = datetime.now(UTC) - timedelta(hours=24)
+    assert "Seq Scan" not in scans(large, lambda: spend(large, since=since))["rollups"]
+    assert "Seq Scan" not in scans(large, lambda: spend(large, "user", tenant="tenant7"))["rollups"]
+
+
+@pytest.mark.parametrize(
+    "narrowed",
+    [
+        {},
+        {"tenant": "tenant7"},
+        {"tenant": "tenant7", "user": "user3"},
+        {"tenant": "tenant7", "ending": "voided"},
+        {"tenant": "tenant7", "refused": True},
+        {"tenant": "tenant7", "model": "openai/gpt-4o-mini", "limit": 1000},
+        {"refused": False},
+        {"user": "user3", "since": datetime.now(UTC) - timedelta(days=1)},
+    ],
+    ids=str,
+)
+def test_calls_are_listed_by_walking_down_an_index(large: Database, narrowed: dict[str, Any]) -> None:
+    found = scans(large, lambda: list_calls(large, **narrowed))
+    assert "Seq Scan" not in found.get("entries", set()) | found.get("refusals", set())
+
+
+def test_a_call_is_found_by_index_by_either_of_its_ids(large: Database, one: tuple[UUID, UUID]) -> None:
+    for id in one:
+        found = scans(large, lambda id=id: get_call(large, id))  # type: ignore[misc]  # bound at once
+        assert "Seq Scan" not in found["entries"] | found["refusals"]
+        call = get_call(large, id)
+        assert call is not None
+        assert ([attempt.attempt for attempt in call.attempts], call.call) == ([one[0]], one[1])
+
+
+def test_a_users_usage_is_read_from_the_tenants_rollups(large: Database) -> None:
+    since = datetime.now(UTC) - timedelta(days=7)
+    for found in (
+        scans(large, lambda: user_usage(large, "tenant7", "user7", since)),
+        scans(large, lambda: user_tokens_today(large, "tenant7", "user7")),
+    ):
+        assert found.keys() == {"rollups"}
+        assert "Seq Scan" not in found["rollups"]
+
+
+def test_tenants_and_limits_read_no_entries(large: Database) -> None:
+    for read in (lambda: list_tenants(large), lambda: list_limits(large), lambda: list_limits(large, "tenant7")):
+        found = scans(large, read)
+        assert not found.keys() & {"entries", "refusals"}
+        assert "Seq Scan" not in found["rollups"]
+
+
+def test_a_large_ledger_is_verified_in_seconds(large: Database) -> None:
+    started = datetime.now(UTC)
+    proof = verify(large)
+    assert (proof.findings, proof.entries, proof.refusals) == ([], ENTRIES * 9 // 10, ENTRIES // 10)
+    assert datetime.now(UTC) - started < timedelta(seconds=30)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from weakref import WeakKeyDictionary
 
 import httpx2
 
@@ -36,8 +37,9 @@ class AsyncAIKit(KitCore):
 
     async def close(self) -> bool:
         """Settle what is under way and stop. False: something had to be left in the spool for the next process."""
-        for client in self._clients.values():
+        for client in self._clients.pop(asyncio.get_running_loop(), {}).values():
             await client.aclose()
+        self._clients.clear()
         return await asyncio.to_thread(self.meter.close)
 
     def openai(self, *, tenant: str | None = None, user: str | None = None, feature: str | None = None,
@@ -83,7 +85,7 @@ class AsyncAIKit(KitCore):
         with tags(**own_tags(ask)):
             try:
                 response = await self._client(sent.provider).send(sent.request)
-            except Exception as error:
+            except httpx2.HTTPError as error:
                 raise from_exception(sent.provider.name, error) from error
         return read_reply(response, sent)
 
@@ -94,19 +96,21 @@ class AsyncAIKit(KitCore):
             try:
                 response = await self._client(sent.provider).send(sent.request, stream=True)
                 body = await response.aread() if response.status_code >= 400 else b""
-            except Exception as error:
+            except httpx2.HTTPError as error:
                 raise from_exception(sent.provider.name, error) from error
         check(response, body, sent.provider)
         return AsyncReplyStream(response, sent)
 
     @cached_property
-    def _clients(self) -> dict[str, httpx2.AsyncClient]:
-        return {}
+    def _clients(self) -> WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, httpx2.AsyncClient]]:
+        """Connections belong to the event loop that made them."""
+        return WeakKeyDictionary()
 
     def _client(self, provider: Provider) -> httpx2.AsyncClient:
-        client = self._clients.get(provider.name)
+        clients = self._clients.setdefault(asyncio.get_running_loop(), {})
+        client = clients.get(provider.name)
         if client is None:
-            client = self._clients[provider.name] = self.channels(provider, Tags()).asynchronous(None)
+            client = clients[provider.name] = self.channels(provider, Tags()).asynchronous(None)
         return client
 
 
@@ -123,6 +127,8 @@ class AsyncReplyStream:
             async for chunk in self._response.aiter_bytes():
                 for text in self._text.feed(chunk):
                     yield text
+            for text in self._text.end():
+                yield text
         except httpx2.HTTPError as error:
             raise from_exception(self._provider, error) from error
         finally:

@@ -13,12 +13,13 @@ import httpx2
 
 from aikit.attempt import Attempt
 from aikit.config import BUILT_IN, Provider, Settings
-from aikit.errors import AIError, ConfigError, Refused
+from aikit.errors import AIError, AIKitError, ConfigError, Refused
 from aikit.money import usd
 from aikit.provider_errors import from_response, not_configured
 from aikit.transport import ATTEMPT, ERROR
 from aikit.types import Decision, Usage
 from aikit.wire import registry
+from aikit.wire.body import serialise
 from aikit.wire.codec import ChatCodec, ChatRequest, Message
 from aikit.wire.sse import SSESplitter
 
@@ -86,8 +87,11 @@ def dispatch(
 ) -> Dispatch:
     """Choose the provider and write its request. `known(provider, model)` says whether a model has a price there.
 
-    Raises ConfigError for an unusable prompt or model, AIError (PROVIDER_NOT_CONFIGURED) without a key.
+    Raises ConfigError for an unusable prompt or model, AIError (PROVIDER_NOT_CONFIGURED) without a key, TypeError for
+    an argument that does not exist.
     """
+    for argument in ask.keys() - Ask.__optional_keys__:
+        raise TypeError(f"unexpected keyword argument {argument!r}")
     provider, name = choose(settings, known, ask.get("model"))
     if not provider.configured:
         raise not_configured(provider.name, provider.api_key_env)
@@ -104,15 +108,21 @@ def dispatch(
             native=provider.native,
         )
     )
-    headers: dict[str, str] = {}
+    headers = {"content-type": "application/json"}
     if provider.api_key is not None:
         headers |= registry.auth_headers(provider.kind, provider.api_key, provider.api_version)
     elif provider.kind == "anthropic":
         headers |= {"anthropic-version": registry.ANTHROPIC_VERSION}
     limits = httpx2.Timeout(ask.get("timeout") or TIMEOUT, connect=5.0)
     request = httpx2.Request(
-        "POST", provider.base_url + path, json=body, headers=headers, extensions={"timeout": limits.as_dict()}
+        "POST",
+        provider.base_url + path,
+        content=to_json(body),
+        headers=headers,
+        extensions={"timeout": limits.as_dict()},
     )
+    if not codec.matches("POST", request.url.path):
+        raise ConfigError(f"The model {name[:200]!r} can't be used: it is no name.", remedy="Give its bare name.")
     return Dispatch(provider, codec, name, request)
 
 
@@ -150,13 +160,27 @@ def available(settings: Settings) -> list[Provider]:
     return [provider for provider in settings.providers.values() if provider.configured]
 
 
+def to_json(body: Mapping[str, Any]) -> bytes:
+    """The body as it is sent. Raises RequestInvalid or ConfigError for what JSON has no form for."""
+    try:
+        return serialise(body)
+    except TypeError as error:
+        raise ConfigError(f"The request can't be written as JSON: {error}.", remedy="Correct `extra`.") from None
+
+
 def messages_of(prompt: Prompt) -> list[Message]:
     """The messages of a prompt. Raises ConfigError that says what is wrong with which one."""
     if isinstance(prompt, str):
         return [Message("user", prompt)]
+    if not isinstance(prompt, list | tuple):
+        raise ConfigError(
+            f"The prompt must be a text or a list of messages, not {type(prompt).__name__}.",
+            remedy='Pass a text, or messages like {"role": "user", "content": "…"}.',
+        )
     messages = []
     for index, message in enumerate(prompt):
-        role, content = message.get("role"), message.get("content")
+        known = message if isinstance(message, Mapping) else {}
+        role, content = known.get("role"), known.get("content")
         if role not in ("system", "user", "assistant") or not isinstance(content, str):
             raise ConfigError(
                 f"Message {index} can't be used: it needs a role (system, user or assistant) and a text as content.",
@@ -219,17 +243,27 @@ class TextStream:
         self._error: AIError | None = None
 
     def feed(self, chunk: bytes) -> Iterable[str]:
-        """The texts that these bytes complete. Raises AIError when the provider reports an error in its stream."""
+        """The texts that these bytes complete."""
         self._splitter.feed(chunk)
-        fresh, self._fresh = self._fresh, []
-        self._parts.extend(fresh)
-        if self._error is not None and not fresh:
+        return self._take()
+
+    def end(self) -> Iterable[str]:
+        """The texts that were still incomplete. Raises AIError if the provider has reported an error in its stream."""
+        self._splitter.flush()
+        if self._error is not None:
             raise self._error
-        return fresh
+        return self._take()
 
     def reply(self) -> Reply:
-        """The whole reply. Only after the stream has ended or was closed."""
+        """The whole reply. Raises AIKitError before the stream has ended or was closed."""
+        if self._response.extensions[ATTEMPT].receipt is None:
+            raise AIKitError("The stream is not over yet.", code="STREAM_OPEN", remedy="Read on, or close it.")
         return _reply(self._sent, self._response, "".join(self._parts), {})
+
+    def _take(self) -> list[str]:
+        fresh, self._fresh = self._fresh, []
+        self._parts.extend(fresh)
+        return fresh
 
     def _see(self, data: bytes) -> bool:
         try:

@@ -35,8 +35,8 @@ class AIKit(KitCore):
 
     def close(self) -> bool:
         """Settle what is under way and stop. False: something had to be left in the spool for the next process."""
-        for client in self._clients.values():
-            client.close()
+        while self._clients:
+            self._clients.popitem()[1].close()
         return self.meter.close()
 
     def openai(self, *, tenant: str | None = None, user: str | None = None, feature: str | None = None,
@@ -82,7 +82,7 @@ class AIKit(KitCore):
         with tags(**own_tags(ask)):
             try:
                 response = self._client(sent.provider).send(sent.request)
-            except Exception as error:
+            except httpx2.HTTPError as error:
                 raise from_exception(sent.provider.name, error) from error
         return read_reply(response, sent)
 
@@ -93,7 +93,7 @@ class AIKit(KitCore):
             try:
                 response = self._client(sent.provider).send(sent.request, stream=True)
                 body = response.read() if response.status_code >= 400 else b""
-            except Exception as error:
+            except httpx2.HTTPError as error:
                 raise from_exception(sent.provider.name, error) from error
         check(response, body, sent.provider)
         return ReplyStream(response, sent)
@@ -121,6 +121,7 @@ class ReplyStream:
         try:
             for chunk in self._response.iter_bytes():
                 yield from self._text.feed(chunk)
+            yield from self._text.end()
         except httpx2.HTTPError as error:
             raise from_exception(self._provider, error) from error
         finally:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 
 import httpx2
 
-from aikit.errors import AIError, AIKitError
+from aikit.errors import AIError
 
 QUOTA = {"insufficient_quota", "billing_error", "billing_hard_limit_reached"}
 CONTEXT = {"context_length_exceeded"}
+TOO_LONG = re.compile(rb"prompt is too long|exceeds the maximum number of tokens")
+"""How Anthropic and Google word it: their codes don't tell it from any other bad request."""
 FILTERED = {"content_filter", "content_policy_violation"}
 NEVER_SENT = (
     httpx2.ConnectError,
@@ -28,17 +31,15 @@ MAX_NAME = 200
 def from_response(provider: str, status: int, body: bytes) -> AIError:
     """The error in a response with a status of 400 or above. The provider's own text is not repeated."""
     theirs = error_code(body) or ""
-    code, retryable = _code(status, theirs)
+    code, retryable = _code(status, theirs, body)
     said = f" ({theirs})" if theirs else ""
     return AIError(
         f"{provider} answered {status}{said}.", provider=provider, code=code, status=status, retryable=retryable
     )
 
 
-def from_exception(provider: str, error: Exception) -> AIKitError:
+def from_exception(provider: str, error: httpx2.HTTPError) -> AIError:
     """The error that a failed request becomes."""
-    if isinstance(error, AIKitError):
-        return error
     name = type(error).__name__
     if isinstance(error, httpx2.TimeoutException):
         return AIError(f"{provider} did not answer in time ({name}).", provider=provider, code="TIMEOUT", status=504)
@@ -60,14 +61,14 @@ def not_configured(provider: str, variable: str | None) -> AIError:
     )
 
 
-def _code(status: int, theirs: str) -> tuple[str, bool]:
+def _code(status: int, theirs: str, body: bytes) -> tuple[str, bool]:
     if theirs in QUOTA or status == 402:
         return "INSUFFICIENT_QUOTA", False
-    if theirs in CONTEXT:
+    if theirs in CONTEXT or (status == 400 and TOO_LONG.search(body)):
         return "CONTEXT_LENGTH_EXCEEDED", False
     if theirs in FILTERED:
         return "CONTENT_FILTERED", False
-    if status in (401, 403):
+    if status in (401, 403) or (status == 400 and b"API_KEY_INVALID" in body):
         return "AUTHENTICATION_FAILED", False
     if status == 404:
         return "MODEL_NOT_FOUND", False

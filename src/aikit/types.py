@@ -54,11 +54,15 @@ class Tags:
         )
 
 
-@lru_cache(maxsize=4096, typed=True)
 def check_tag(name: str, value: object) -> None:
     """Raises ValueError, with the tag's name and what is wrong but never a long value, for an unusable tag."""
     if not isinstance(value, str):
         raise ValueError(f"{name} must be a string, not {type(value).__name__}")
+    _check_text(name, value)
+
+
+@lru_cache(maxsize=4096)
+def _check_text(name: str, value: str) -> None:
     if not value.strip():
         raise ValueError(f"{name} is empty")
     if len(value) > TAG_LENGTH:

@@ -72,7 +72,7 @@ class Till:
 
     def spend(self, tenant: str = "acme", usage: Usage = SOME, *, price: Price = MINI, **tags: str) -> Entry:
         """An attempt from beginning to end; posted by the next `flush`."""
-        return self.settle(self.admit(tenant, price=price, **tags), usage)
+        return self.settle(self.admit(tenant, BOUND, price=price, **tags), usage)
 
     def settle(self, hold: Hold, usage: Usage = SOME) -> Entry:
         """End by what this usage costs at the price of the hold."""

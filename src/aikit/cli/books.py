@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aikit.cli.output import progress
@@ -32,10 +34,17 @@ def open_books() -> Books:
 def open_configured(settings: Settings) -> Database:
     """The configured database; the embedded one is started if need be, which is shown while it lasts."""
     from aikit.database.connect import open_database
-    from aikit.database.embedded import status
 
-    root = settings.data_dir / "postgres"
-    if settings.database_url is not None or status(root).running:
+    if settings.database_url is not None or _is_running(settings.data_dir / "postgres"):
         return open_database(settings)
-    with progress(f"Starting the embedded PostgreSQL in {root}"):
+    with progress(f"Starting the embedded PostgreSQL in {settings.data_dir}"):
         return open_database(settings)
+
+
+def _is_running(root: Path) -> bool:
+    """Quickly, and only to know whether to show something: what stands in the way is told by whoever opens it."""
+    from aikit.database.cluster import Cluster
+
+    with suppress(OSError):
+        return Cluster(root.expanduser().resolve()).postmaster() is not None
+    return False

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from aikit.cli.output import UNKNOWN, facts, gap, table, when
 from aikit.money import credits, format_usd, usd_string
-from aikit.types import LimitState, Metric, Usage
+from aikit.types import LimitState, Metric, Usage, Window
 
 if TYPE_CHECKING:
     from aikit.ledger.calls import AttemptDetail, CallDetail
@@ -52,12 +52,13 @@ def print_attempt(attempt: AttemptDetail) -> None:
 
 def _attempt_facts(attempt: AttemptDetail) -> list[tuple[str, str]]:
     served = f", served by {attempt.served_model}" if attempt.served_model not in (None, attempt.model) else ""
-    version = f" under policy version {attempt.policy_version}" if attempt.policy_version is not None else ""
+    version = f", policy version {attempt.policy_version}" if attempt.policy_version is not None else ""
     price = attempt.price
     pairs = [
         ("Model", f"{attempt.provider}/{attempt.model}{served}"),
         ("API", f"{attempt.api}{', streamed' if attempt.stream else ''}"),
-        ("Decided", f"{when(attempt.decided_at)} UTC: {attempt.reason_code}{version}"),
+        ("Decided", f"{when(attempt.decided_at)} UTC"),
+        ("Decision", f"{attempt.reason_code}{version}"),
         ("State", _state(attempt)),
         ("Most it could cost", format_usd(attempt.bound_nano)),
         ("Cost", f"{format_usd(attempt.nano)}{', estimated' if attempt.estimated else ''}"),
@@ -83,7 +84,8 @@ def _limit_cells(limit: LimitState) -> list[str]:
     amounts = [limit.cap, limit.used, limit.held, limit.remaining]
     money = limit.metric is Metric.CREDITS
     shown = [format_usd(amount) if money else f"{amount:,}" for amount in amounts]
-    return [f"{limit.metric} per {limit.window}", *shown, limit.source]
+    span = "in total" if limit.window is Window.TOTAL else f"per {limit.window}"
+    return [f"{limit.metric} {span}", *shown, limit.source]
 
 
 def _attempt_data(attempt: AttemptDetail) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def _cells(row: CallRow, for_people: bool) -> list[str]:
         row.tenant or UNKNOWN,
         row.user or UNKNOWN,
         row.feature or UNKNOWN,
-        f"{row.provider}/{row.model}",
+        row.model if for_people else f"{row.provider}/{row.model}",
         _state(row),
         UNKNOWN if row.tokens is None else f"{row.tokens:,}",
         format_usd(row.nano),

@@ -16,6 +16,9 @@ from aikit.errors import AIKitError, Exit
 TRACEBACK = "AIKIT_TRACEBACK"
 """Set to anything, an unexpected error shows its traceback, without the values of variables."""
 
+PYDANTIC = "Value error, "
+"""How pydantic, which typer reads values with, begins what went wrong."""
+
 
 def run(command: Callable[..., Any]) -> int:
     """Run a command and return its exit code; what it raises is told on stderr."""
@@ -42,7 +45,8 @@ def tell(error: Exception) -> int:
         return error.exit
     if isinstance(error, TyperException):
         context = getattr(error, "ctx", None)
-        _say(error.format_message(), [], f"{context.command_path if context else 'aikit'} --help")
+        message = error.format_message().replace(PYDANTIC, "", 1)
+        _say(message, [], f"{context.command_path if context else 'aikit'} --help")
         return error.exit_code
     if refused := _by_the_database(error):
         _say(f"The database refused: {refused}.", [], "Run `aikit db status`.")

@@ -150,7 +150,7 @@ _RATES = ("input_usd", "cache_read_usd", "output_usd")
 
 def _compare_cells(row: dict[str, Any]) -> list[str]:
     name = f"{row['provider']}/{row['model']}" if row["provider"] else row["asked"]
-    return [name, row["cost_usd"] or "unknown", row["source"] or "—"]
+    return [name, row["cost_usd"] or "—", row["source"] or "—"]
 
 
 def _window(tokens: int | None) -> str:
@@ -168,7 +168,7 @@ def _print_price(data: dict[str, Any]) -> None:
         for rate in data["rates"]
     ]
     tier = f", {data['service_tier']} tier" if data["service_tier"] else ""
-    table(f"{data['provider']}/{data['model']}{tier}", ["Class", "$", "per", "$ for large input (tokens)"], rates)
+    table(f"{data['provider']}/{data['model']}{tier}", ["Class", "Price $", "Per", "For large input $ (tokens)"], rates)
     facts = [
         ("Context window", _window(data["context_window"])),
         ("Source", f"{data['source']} {data['version']}"),

@@ -43,7 +43,7 @@ def add(
 
 @app.command("list")
 def list_(json: Json = False) -> None:
-    """Every tenant, its number of limits, and what it has spent today (UTC)."""
+    """Every tenant, its limits, and what it has spent today (UTC)."""
     from aikit.cli.books import open_books
     from aikit.ledger.tenants import list_tenants
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from aikit.database.connect import Database
 from aikit.errors import ConfigError
 from aikit.ledger.call_detail import AttemptDetail, CallDetail, PriceDetail, get_call
-from aikit.ledger.reading import aware, ids_since, reading, tenants_in
+from aikit.ledger.reading import aware, check_tags, ids_since, reading, tenants_in
 from aikit.ledger.tables import entries, holds, refusals, total_tokens
 from aikit.types import Ending
 
@@ -74,9 +74,10 @@ def list_calls(
     """The newest attempts, the newest first, in the order of their ids. `model` may be given as `provider/model`.
 
     With a tenant this is one walk down an index; without, the newest of each tenant are compared, which is cheap for
-    thousands of tenants. If fewer than `limit` attempts pass a filter, all are read to find that out: then give `since`.
-    Raises ConfigError for an unknown ending, a limit below 1, or a time without a time zone.
+    thousands of tenants. Where fewer than `limit` attempts pass a filter, all are read to find that out: give `since`.
+    Raises ConfigError for an unusable tag, an unknown ending, a limit below 1, or a time without a time zone.
     """
+    check_tags(tenant=tenant, user=user, feature=feature)
     if ending is not None and ending not in set(Ending):
         raise ConfigError(f"There is no ending {ending!r}.", remedy=f"Choose one of {', '.join(Ending)}.")
     if limit < 1:

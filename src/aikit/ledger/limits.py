@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aikit.database.connect import Database
-from aikit.ledger.reading import database_time, reading
+from aikit.ledger.reading import check_tags, database_time, reading
 from aikit.ledger.tables import counters, holds, limits, rollups, total_tokens
 from aikit.policy.model import counter_name
 from aikit.types import Metric, Window
@@ -36,7 +36,9 @@ def list_limits(database: Database, tenant: str | None = None) -> list[LimitRow]
     """The limits of a tenant, or all, by tenant, metric and window.
 
     A counter that no call has opened yet is shown as it will be opened: with what is used and held in its window.
+    Raises ConfigError for a tenant's name that can't be one.
     """
+    check_tags(tenant=tenant)
     with reading(database) as connection:
         now = database_time(connection).replace(second=0, microsecond=0)
         query = _with_state(now)

@@ -37,13 +37,14 @@ def start_of_day() -> sa.ColumnElement[datetime]:
     return sa.func.date_trunc("day", sa.func.now(), "UTC")
 
 
-def usable_tag(name: str, value: str) -> str:
-    """The value. Raises ConfigError for one that can't be a tag."""
-    try:
-        check_tag(name, value)
-    except ValueError as error:
-        raise ConfigError(f"The {error}.", remedy=f"Give another {name}.") from None
-    return value
+def check_tags(**tags: str | None) -> None:
+    """Raises ConfigError for a value that can't be the tag of its name."""
+    for name, value in tags.items():
+        try:
+            if value is not None:
+                check_tag(name, value)
+        except ValueError as error:
+            raise ConfigError(f"The {error}.", remedy=f"Give another {name}.") from None
 
 
 def aware(name: str, moment: datetime) -> datetime:

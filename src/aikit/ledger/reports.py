@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from aikit.database.connect import Database
 from aikit.errors import ConfigError
-from aikit.ledger.reading import aware, database_time, reading, start_of_day
+from aikit.ledger.reading import aware, check_tags, database_time, reading, start_of_day
 from aikit.ledger.tables import rollups, total_tokens
 from aikit.types import TOKEN_CLASSES, USAGE_CLASSES, Usage
 
@@ -88,10 +88,11 @@ def spend(
 
     `since` (default: the 1st of this month, UTC) and `until` are rounded outward to the hour. Users and features are
     taken by name: two tenants' users of one name are one row, unless `tenant` is given. Raises ConfigError for an
-    unknown `by`, a time without a time zone, or a period that ends before it begins.
+    unknown `by`, an unusable tag, a time without a time zone, or a period that ends before it begins.
     """
     if by not in KEYS:
         raise ConfigError(f"Spending can't be reported by {by!r}.", remedy=f"Choose one of {', '.join(KEYS)}.")
+    check_tags(tenant=tenant, user=user, feature=feature, environment=environment)
     end = None if until is None else _hour_after(aware("until", until))
     with reading(database) as connection:
         start = _hour(aware("since", since) if since is not None else database_time(connection).replace(day=1, hour=0))
@@ -111,7 +112,7 @@ def spend(
 def user_usage(database: Database, tenant: str, user: str, since: datetime) -> UserUsage:
     """What a user of a tenant has used since the hour that `since` lies in.
 
-    Raises ConfigError for a time without a time zone.
+    Raises ConfigError for an unusable tag or a time without a time zone.
     """
     query = _sums(rollups.c.provider, ("calls", "nano", *USAGE_CLASSES)).where(
         *_of_user(tenant, user), rollups.c.hour >= _hour(aware("since", since))
@@ -128,7 +129,10 @@ def user_usage(database: Database, tenant: str, user: str, since: datetime) -> U
 
 
 def user_tokens_today(database: Database, tenant: str, user: str) -> int:
-    """The tokens of all classes that a user of a tenant has used since 00:00 UTC by the database's clock."""
+    """The tokens of all classes that a user of a tenant has used since 00:00 UTC by the database's clock.
+
+    Raises ConfigError for an unusable tag.
+    """
     query = sa.select(sa.func.coalesce(sa.func.sum(total_tokens(rollups)), 0)).where(
         *_of_user(tenant, user), rollups.c.hour >= start_of_day()
     )
@@ -137,6 +141,7 @@ def user_tokens_today(database: Database, tenant: str, user: str) -> int:
 
 
 def _of_user(tenant: str, user: str) -> tuple[sa.ColumnElement[bool], ...]:
+    check_tags(tenant=tenant, user=user)
     return rollups.c.tenant == tenant, rollups.c.user_id == user
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from aikit.database.connect import Database
 from aikit.errors import ConfigError
 from aikit.ledger.limits import LimitRow, list_limits
-from aikit.ledger.reading import reading, start_of_day, usable_tag
+from aikit.ledger.reading import check_tags, reading, start_of_day
 from aikit.ledger.tables import counters, holds, limits, rollups, state, tenants
 from aikit.money import MAX_NANO
 from aikit.types import Metric, Window
@@ -41,7 +41,7 @@ def add_tenant(database: Database, tenant: str, *, uncapped: bool = False) -> bo
 
     Raises ConfigError for a name that can't be a tag.
     """
-    usable_tag("tenant", tenant)
+    check_tags(tenant=tenant)
     with _policy_change(database) as connection:
         row = insert(tenants).values(tenant=tenant, uncapped=uncapped).on_conflict_do_nothing()
         return connection.execute(row.returning(tenants.c.tenant)).first() is not None
@@ -65,7 +65,7 @@ def set_limit(database: Database, tenant: str, metric: Metric, window: Window, c
 
     Raises ConfigError for an unknown tenant, a limit that can't be set yet, or a cap out of range.
     """
-    usable_tag("tenant", tenant)
+    check_tags(tenant=tenant)
     _check_limit(metric, window, cap)
     with _policy_change(database) as connection:
         if connection.execute(sa.select(tenants.c.tenant).where(tenants.c.tenant == tenant)).first() is None:
@@ -84,6 +84,7 @@ def set_limit(database: Database, tenant: str, metric: Metric, window: Window, c
 
 def remove_limit(database: Database, tenant: str, metric: Metric, window: Window) -> bool:
     """Remove a limit. False: there was none. A tenant that is left without any may do nothing, unless uncapped."""
+    check_tags(tenant=tenant)
     with _policy_change(database) as connection:
         removed = connection.execute(
             sa.delete(limits).where(_is(tenant, metric, window)).returning(limits.c.cap)

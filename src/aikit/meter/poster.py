@@ -55,6 +55,10 @@ class Prepared:
     epoch: int = 0
 
 
+Standing = dict[CounterRef, tuple[int, int]]
+"""Used and held."""
+
+
 class Poster:
     """The one connection of a process that decides and posts.
 
@@ -144,10 +148,20 @@ class Poster:
         connection = self._connection
         try:
             connection.execute("BEGIN")
-            counters = self._locked(sorted(refs_of(batch, needed)), needed)
+            refs = sorted(refs_of(batch, needed))
+            standing = self._locked(refs)
+            missing = [ref for ref in refs if ref in needed and ref not in standing]
+            if missing:
+                standing |= self._opened(missing, needed)
+                # what was opened has taken in pending holds, maybe some that this very batch ends
+                batch = Batch(self._as_held(batch.entries), batch.orders, batch.refusals)
+            counters = {ref: Counter.standing_at(*amounts) for ref, amounts in standing.items()}
             planned = self._plan(batch, policies, needed, counters, now)
             accepted = self._accepted(planned)
-            connection.execute("COMMIT")
+            if accepted:
+                connection.execute("COMMIT")
+            else:  # a counter opened for a limit that is gone, or a window that has not begun, must not stay
+                connection.pgconn.exec_(b"ROLLBACK")
         except BaseException:
             if not connection.closed:
                 connection.pgconn.exec_(b"ROLLBACK")  # psycopg's own would deallocate our prepared statement
@@ -157,26 +171,27 @@ class Poster:
         self._remember(counters)
         return planned.decisions
 
-    def _locked(self, refs: list[CounterRef], needed: Needs) -> dict[CounterRef, Counter]:
-        """The counters, locked in one order; those that are not there yet are opened."""
+    def _locked(self, refs: list[CounterRef]) -> Standing:
+        """The counters that are there, locked in one order."""
         connection = self._connection
         with connection.pipeline():
             connection.execute(BARRIER)
             found = connection.execute(LOCK, ([tenant for tenant, _ in refs], [key for _, key in refs]))
         standing = {(tenant, key): (used, held) for tenant, key, used, held in found}
         self._judge_the_race(standing)
-        missing = [ref for ref in refs if ref in needed and ref not in standing]
-        if missing:
-            of = [needed[ref] for ref in missing]
-            columns = [[tenant for tenant, _ in missing], [key for _, key in missing]]
-            spans = [
-                [limit.metric for limit, _ in of],
-                [limit.window for limit, _ in of],
-                [name.start for _, name in of],
-            ]
-            opened = connection.execute(OPEN, (*columns, *spans))
-            standing |= {(tenant, key): (used, held) for tenant, key, used, held in opened}
-        return {ref: Counter.standing_at(*amounts) for ref, amounts in standing.items()}
+        return standing
+
+    def _opened(self, missing: list[CounterRef], needed: Needs) -> Standing:
+        """The counters that were not there."""
+        of = [needed[ref] for ref in missing]
+        columns = [[tenant for tenant, _ in missing], [key for _, key in missing]]
+        spans = [
+            [limit.metric for limit, _ in of],
+            [limit.window for limit, _ in of],
+            [name.start for _, name in of],
+        ]
+        opened = self._connection.execute(OPEN, (*columns, *spans))
+        return {(tenant, key): (used, held) for tenant, key, used, held in opened}
 
     def _judge_the_race(self, standing: Mapping[CounterRef, tuple[int, int]]) -> None:
         """Would an unlocked batch have been accepted? Then it is worth trying again soon."""

@@ -27,7 +27,7 @@ def rollup_rows(entries: Iterable[Entry], refusals: Iterable[Refusal], now: date
         row[0] += 1
         row[2] += entry.ending is Ending.VOIDED
         row[3] += entry.estimated
-        row[4] += order.price_id is None
+        row[4] += order.price_id is None and entry.price_id is None
         row[5] += entry.nano
         if entry.usage is not None:
             row[len(COUNTS) :] = map(add, row[len(COUNTS) :], entry.usage.counts())

@@ -1,19 +1,24 @@
-"""Runs the installed `aikit` in a process of its own, as a shell would."""
+"""Runs `aikit`: in this process, where it is quick, or as the installed script, as a shell would."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from aikit.cli.app import command
+from aikit.cli.errors import run
 from aikit.database.connect import Database
 
 SCRIPT = Path(sys.executable).with_name("aikit")
@@ -43,13 +48,20 @@ class Cli:
     folder: Path
     environ: Mapping[str, str] = field(default_factory=dict)
 
-    def __call__(self, *arguments: str, **environ: str) -> Ended:
-        """Run it to its end. `environ` is added to the environment."""
-        command = [str(SCRIPT), *arguments]
+    def __call__(self, *arguments: str) -> Ended:
+        """Run it to its end, in this process."""
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
+        environ = patch.dict(os.environ, self.environ, clear=True)
+        with environ, chdir(self.folder), redirect_stdout(out), redirect_stderr(err):
+            code = run(lambda **options: command(list(arguments), prog_name="aikit", **options))
+        return Ended(code, written(out), written(err))
+
+    def script(self, *arguments: str) -> Ended:
+        """Run the installed script to its end."""
         done = subprocess.run(
-            command,
+            [str(SCRIPT), *arguments],
             cwd=self.folder,
-            env={**self.environ, **environ},
+            env=dict(self.environ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",
@@ -70,9 +82,14 @@ class Cli:
         return json.loads(ended.out)["data"]
 
 
+def written(stream: io.TextIOWrapper) -> str:
+    stream.seek(0)
+    return stream.read()
+
+
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the runs keep compiled modules, so that only the first one is slow."""
+    """Where the runs keep compiled modules, so that only the first script is slow."""
     return tmp_path_factory.mktemp("compiled")
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import subprocess
 
 import pytest
 
 from aikit.cli.calls import SHORT
 from aikit.database.connect import Database
 from aikit.types import TOKEN_CLASSES
-from integration.cli.conftest import SCRIPT, Cli
+from integration.cli.conftest import Cli
 from support.ledger import CLAUDE, Till, tell
 
 SOME_COST = "0.00039"
@@ -144,7 +141,7 @@ def test_a_call_is_shown_by_its_id_or_the_end_of_it(cli: Cli, spent: Till) -> No
     assert attempt["tokens"]["reasoning"] == 50
     text = cli.ok("calls", "show", listed["id"]).out
     assert f"Call {listed['call']}" in text
-    assert "ALLOWED under policy version" in text
+    assert "ALLOWED, policy version" in text
 
 
 @pytest.mark.parametrize(
@@ -176,43 +173,3 @@ def test_a_nano_dollar_too_much_is_found_and_exits_1(cli: Cli, spent: Till, ledg
     (finding,) = unsound["data"]["findings"]
     assert (unsound["totals"], unsound["data"]["unexplained_usd"]) == ({"findings": 1}, "0.000000001")
     assert (finding["tenant"], finding["expected_usd"], finding["found_usd"]) == ("globex", SOME_COST, "0.000390001")
-
-
-def test_a_reader_that_goes_away_is_no_error(cli: Cli, spent: Till) -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    for command in (["calls", "list"], ["calls", "list", "--json"], ["prices", "list"]):
-        done = subprocess.run(
-            [str(SCRIPT), *command], env=dict(cli.environ), cwd=cli.folder, stdout=writer, stderr=subprocess.PIPE
-        )
-        assert (done.returncode, done.stderr) == (1, b"")
-    os.close(writer)
-
-
-@pytest.mark.parametrize("command", ["tenant list", "limit list", "spend --by model", "calls list", "db status"])
-def test_nothing_is_wider_than_a_terminal_of_80_columns(cli: Cli, spent: Till, command: str) -> None:
-    cli.ok("tenant", "add", "x" * 200)
-    cli.ok("limit", "set", "--tenant", "x" * 200, "--window", "month", "--usd", "12345678")
-    spent.spend("x" * 200)
-    spent.flush()
-    screen = on_a_terminal(cli, *command.split())
-    assert max(map(len, screen.splitlines())) <= 80
-    assert "\x1b" not in screen
-
-
-def on_a_terminal(cli: Cli, *arguments: str) -> str:
-    """What a person sees who has a terminal of 80 columns and wants no colours or styles."""
-    ours, theirs = pty.openpty()
-    environ = {**cli.environ, "COLUMNS": "80", "TERM": "dumb"}
-    running = subprocess.Popen([str(SCRIPT), *arguments], env=environ, cwd=cli.folder, stdout=theirs)
-    os.close(theirs)
-    seen = b""
-    try:
-        while part := os.read(ours, 65_536):
-            seen += part
-    except OSError:
-        pass
-    finally:
-        os.close(ours)
-        assert running.wait(timeout=60) == 0
-    return seen.decode()

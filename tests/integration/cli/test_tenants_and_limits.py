@@ -46,7 +46,7 @@ def test_a_name_that_is_markup_is_a_name(cli: Cli) -> None:
 def test_an_unusable_name_exits_2_and_reaches_no_terminal(cli: Cli, name: str) -> None:
     ended = cli("tenant", "add", name)
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err.startswith("error: Tenant ")
+    assert ended.err.startswith("error: The tenant ")
     assert "\x1b" not in ended.err
 
 
@@ -125,7 +125,9 @@ def test_a_cap_of_zero_is_a_cap(cli: Cli) -> None:
 
 @pytest.mark.parametrize("window", ["year", "minute", ""])
 def test_an_unknown_window_exits_2(cli: Cli, window: str) -> None:
-    assert cli("limit", "set", "--tenant", "acme", "--window", window, "--usd", "1").code == 2
+    ended = cli("limit", "set", "--tenant", "acme", "--window", window, "--usd", "1")
+    assert ended.code == 2
+    assert f"error: Invalid value for '--window': '{window}' is not one of 'call', 'day'" in ended.err
 
 
 def test_a_limit_for_an_unknown_tenant_exits_2_with_the_way_out(cli: Cli) -> None:

@@ -76,9 +76,8 @@ def one(large: Database) -> tuple[UUID, UUID]:
     """An attempt somewhere in the middle, and its call."""
     with large.connect(role="test") as connection:
         query = "SELECT attempt, call FROM aikit.entries WHERE tenant = 'tenant7' ORDER BY attempt OFFSET 100 LIMIT 1"
-        row = connection.execute(query).fetchone()
-        assert row is not None
-        return row
+        ((attempt, call),) = connection.execute(query).fetchall()
+        return attempt, call
 
 
 def scans(ledger: Database, read: Callable[[], object]) -> dict[str, set[str]]:
@@ -141,11 +140,13 @@ def test_a_tenants_or_a_days_spending_does_not_read_all_rollups(large: Database)
         {"tenant": "tenant7", "refused": True},
         {"tenant": "tenant7", "model": "openai/gpt-4o-mini", "limit": 1000},
         {"refused": False},
-        {"user": "user3", "since": datetime.now(UTC) - timedelta(days=1)},
+        {"user": "user3", "since": timedelta(days=1)},
     ],
     ids=str,
 )
 def test_calls_are_listed_by_walking_down_an_index(large: Database, narrowed: dict[str, Any]) -> None:
+    if ago := narrowed.get("since"):
+        narrowed = narrowed | {"since": datetime.now(UTC) - ago}
     found = scans(large, lambda: list_calls(large, **narrowed))
     assert "Seq Scan" not in found.get("entries", set()) | found.get("refusals", set())
 

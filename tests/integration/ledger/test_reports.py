@@ -125,6 +125,10 @@ def test_a_report_that_cant_be_made_says_what_can(ledger: Database) -> None:
         spend(ledger, since=DAY, until=DAY)
     with pytest.raises(ConfigError, match="without a time zone"):
         spend(ledger, since=datetime(2026, 3, 10))
+    with pytest.raises(ConfigError, match="environment must be dev, staging or prod"):
+        spend(ledger, environment="test")
+    with pytest.raises(ConfigError, match="user has characters that can't be printed"):
+        user_tokens_today(ledger, "acme", "u\0")
 
 
 def test_a_users_usage_is_of_one_tenant_in_all_and_by_provider(spent: Database, till: Till) -> None:

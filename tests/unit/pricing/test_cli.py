@@ -107,7 +107,7 @@ def test_compare_writes_exact_costs(writer: Writer) -> None:
     assert run("compare", "gpt-4o", "gpt-4o-mini", "--input", "1000", "--output", "500", "--json").exit_code == Exit.OK
     assert [row["cost_usd"] for row in writer.json[0][1]] == ["0.00045", "0.0075"]
     assert run("compare", "gpt-4o", "nobody/x").exit_code == Exit.NO
-    assert writer.tables[0][2][1] == ["nobody/x", "unknown", "—"]
+    assert writer.tables[0][2][1] == ["nobody/x", "—", "—"]
     assert run("compare", "gpt-4o", "--input", "-1").exit_code == Exit.USAGE
 
 

@@ -1,0 +1,71 @@
+"""Limits that come and go while calls are running; each batch is posted by hand, so that it holds what it has to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from aikit.database.connect import Database
+from aikit.ledger.tenants import add_tenant, remove_limit, set_limit
+from aikit.ledger.verify import verify
+from aikit.meter.opening import SESSION
+from aikit.meter.poster import Batch, Poster
+from aikit.meter.rows import EndingRow, OrderRow
+from aikit.types import Decision, Ending, Entry, Metric, Window
+from support.ledger import BOUND, MINI, SOME, order, price_row, rows
+
+CREDITS = Metric.CREDITS
+CAP = 100 * BOUND
+
+
+@pytest.fixture
+def posters(ledger: Database) -> Iterator[list[Poster]]:
+    """Two processes; acme has a limit a month."""
+    add_tenant(ledger, "acme")
+    set_limit(ledger, "acme", CREDITS, Window.MONTH, CAP)
+    opened = []
+    for _ in range(2):
+        connection = ledger.connect(role="meter")
+        connection.execute(SESSION)
+        opened.append(Poster(connection, price_row, hold_seconds=900))
+    yield opened
+    for poster in opened:
+        poster.close()
+
+
+def asked(poster: Poster, *decided: Decision) -> Decision:
+    """One batch that ends what was decided before and asks for another attempt."""
+    endings = [EndingRow.of(Entry(d.hold, Ending.SETTLED, MINI.cost(SOME), SOME)) for d in decided if d.hold]
+    (decision,) = poster.post(Batch(endings, [OrderRow.of(order("acme", BOUND))]))
+    assert decision.allowed
+    return decision
+
+
+def test_a_new_limit_takes_in_a_hold_that_ends_in_the_batch_that_opens_its_counter(
+    ledger: Database, posters: list[Poster]
+) -> None:
+    running = asked(posters[0])
+    set_limit(ledger, "acme", CREDITS, Window.DAY, CAP)
+    asked(posters[0], running)
+    assert rows(ledger, "SELECT DISTINCT used, held FROM aikit.counters") == [(MINI.cost(SOME), BOUND)]
+    assert verify(ledger).ok
+
+
+def test_a_process_that_has_not_heard_of_a_removed_limit_leaves_no_counter_of_it(
+    ledger: Database, posters: list[Poster]
+) -> None:
+    one, other = posters
+    first, second = asked(one), asked(other)
+    set_limit(ledger, "acme", CREDITS, Window.DAY, CAP)
+    third = asked(one)
+    remove_limit(ledger, "acme", CREDITS, Window.DAY)
+    set_limit(ledger, "acme", CREDITS, Window.WEEK, CAP)
+    fourth = asked(one)
+    remove_limit(ledger, "acme", CREDITS, Window.WEEK)
+    one._counters.clear()  # as when the cache is full: the batch goes straight to the locks, with the old policy
+    last = asked(one, first, third, fourth)
+    asked(other, second)
+    assert rows(ledger, 'SELECT DISTINCT "window" FROM aikit.counters') == [("month",)]
+    assert last.hold is not None
+    assert verify(ledger).ok

@@ -80,7 +80,7 @@ class Attempt:
 
     def tag(self, headers: Mapping[str, str]) -> None:
         """Take the tags that the request's own headers name. Raises RequestInvalid for an unusable one."""
-        named = {tag: headers[name] for name in headers if (tag := TAG_HEADERS.get(name.lower()))}
+        named = {TAG_HEADERS[name]: headers[name] for name in headers.keys() & TAG_HEADERS.keys()}
         if not named:
             return
         try:

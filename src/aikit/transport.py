@@ -202,9 +202,8 @@ class AsyncClientTransport(httpx2.AsyncBaseTransport):
 
 def wire_request(request: httpx2.Request, body: bytes) -> WireRequest:
     """The request as codecs read it."""
-    return WireRequest(
-        request.method, request.url.path, request.headers, body, request.url.query.decode("ascii", "replace")
-    )
+    headers = {name.decode("latin-1").lower(): value.decode("utf-8", "replace") for name, value in request.headers.raw}
+    return WireRequest(request.method, request.url.path, headers, body, request.url.query.decode("ascii", "replace"))
 
 
 def with_body(request: httpx2.Request, body: bytes) -> httpx2.Request:

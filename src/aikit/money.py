@@ -45,13 +45,17 @@ def usd_string(nano: int) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def format_usd(nano: int | None) -> str:
-    """For people: cents when there are cents to show, otherwise the first significant digits. Unknown is `—`."""
+def format_usd(nano: int | None, *, floor: bool = False) -> str:
+    """For people: cents when there are cents to show, otherwise the first significant digits. Unknown is `—`.
+
+    With `floor` cents are rounded down, for what is left: nobody should read that more is left than there is.
+    """
     if nano is None:
         return "—"
     sign, size = ("-", -nano) if nano < 0 else ("", nano)
-    if size == 0 or size >= NANO_PER_USD // 100:
-        return f"{sign}${usd(size):,.2f}"
+    cent = NANO_PER_USD // 100
+    if size == 0 or size >= cent:
+        return f"{sign}${usd(size - size % cent if floor else size):,.2f}"
     return f"{sign}${usd(round_significant(size, 2)):f}".rstrip("0")
 
 

@@ -130,7 +130,7 @@ def _message(state: LimitState, order: Order) -> str:
     need = f"this call may cost up to {format_usd(order.nano)}"
     if state.window is Window.CALL:
         return f"{tenant}: a single call may cost {format_usd(state.cap)}, and {need}."
-    left = format_usd(state.remaining)
+    left = format_usd(state.remaining, floor=True)
     span = "in total" if state.window is Window.TOTAL else f"this {state.window}"
     return f"{tenant}: {left} of {format_usd(state.cap)} {span} are left, and {need}."
 

@@ -19,6 +19,7 @@ import pytest
 from aikit.database import embedded
 from aikit.demo.janitor import directory
 
+pytestmark = pytest.mark.xdist_group("demo")  # one worker, so that the demo is played once
 AIKIT = [sys.executable, "-c", "from aikit.cli import main; main()"]
 NOWHERE = {
     "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",

@@ -25,7 +25,7 @@ from aikit.ledger.verify import verify
 from aikit.refusal import native_body
 from aikit.types import Metric, Window
 
-LONGEST_SECONDS = 120.0
+LONGEST_SECONDS = 600.0
 LOOK_SECONDS = 0.1
 
 

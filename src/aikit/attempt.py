@@ -65,13 +65,16 @@ class Receipt:
 class Attempt:
     """One wire request on its way. Call `order` first, then `decided`, then one of the endings."""
 
-    def __init__(self, codec: Codec, request: WireRequest, provider: Provider, tags: Tags, desk: Desk) -> None:
+    def __init__(
+        self, codec: Codec, request: WireRequest, provider: Provider, tags: Tags, desk: Desk, *, api: str | None = None
+    ) -> None:
+        """`api` names what was asked for where that is not what the codec reads: it then only words the refusal."""
         self.codec = codec
         self.receipt: Receipt | None = None
         self._request = request
         self._provider = provider
         self._desk = desk
-        self._order = Order(new_id(), Call(new_id(), tags, provider.name, "", codec.name), 0, 0)
+        self._order = Order(new_id(), Call(new_id(), tags, provider.name, "", api or codec.name), 0, 0)
         self.decision: Decision | None = None
         self._started = time.monotonic()
         self._waited = 0.0

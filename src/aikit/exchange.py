@@ -77,7 +77,8 @@ def exchange(request: WireRequest, provider: Provider, tags: Tags, desk: Desk) -
     codec = registry.find(provider.kind, request.method, request.path)
     if codec is None and registry.is_free(provider.kind, request.method, request.path):
         return Forward()
-    attempt = Attempt(codec or registry.chat_codec(provider.kind), request, provider, tags, desk)
+    api = None if codec else f"{request.method} {request.path}"[:200]
+    attempt = Attempt(codec or registry.chat_codec(provider.kind), request, provider, tags, desk, api=api)
     try:
         if codec is None:
             raise _unmetered(request, provider)

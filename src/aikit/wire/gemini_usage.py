@@ -16,14 +16,14 @@ _GENERATION = re.compile(r"gemini-(\d+)")
 def read_usage(report: object, searches: int = 0) -> Usage | None:
     """`promptTokenCount` includes what came from the cache; thoughts and tool prompts stand beside.
 
-    Counts of zero are left out of the JSON, so an absent one is zero as long as there is any. None if there is no
-    count, or one that can't be read. What the total has beyond its parts is taken for thoughts.
+    Counts of zero are left out of the JSON, so an absent one is zero as long as there is any; one that says zero is
+    zero. None if there is no count, or one that can't be read. What the total has beyond its parts is taken for thoughts.
     """
     if not isinstance(report, Mapping):
         return None
     try:
         prompt, total = count(report, "promptTokenCount"), count(report, "totalTokenCount")
-        if not prompt and not total:
+        if not prompt and not total and not report.keys() & {"promptTokenCount", "totalTokenCount"}:
             return None
         cached, candidates = count(report, "cachedContentTokenCount"), count(report, "candidatesTokenCount")
         tool_prompt, thoughts = count(report, "toolUsePromptTokenCount"), count(report, "thoughtsTokenCount")

@@ -169,6 +169,7 @@ def test_gemini_modalities_have_classes_of_their_own() -> None:
 
 def test_gemini_leaves_zeros_out_but_not_everything() -> None:
     assert gemini(promptTokenCount=5) == Usage(input=5)
+    assert gemini(promptTokenCount=0) == Usage()
     assert gemini(trafficType="ON_DEMAND") is None
     assert gemini() is None
 

@@ -1,0 +1,145 @@
+"""Settings: the environment goes before .env, .env before aikit.toml; each value says where it came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aikit.config import BUILT_IN, Settings, load
+from aikit.errors import ConfigError
+
+
+def written(folder: Path, text: str = "", env: str | None = None, **environ: str) -> Settings:
+    """The settings of a folder with this aikit.toml and .env."""
+    (folder / "aikit.toml").write_text(text)
+    if env is not None:
+        (folder / ".env").write_text(env)
+    return load(folder / "aikit.toml", environ)
+
+
+def test_without_anything_there_are_defaults(tmp_path: Path) -> None:
+    settings = written(tmp_path)
+    assert (settings.environment, settings.database_url, settings.output_tokens) == ("dev", None, 4096)
+    assert list(settings.providers) == list(BUILT_IN) == ["openai", "anthropic", "gemini"]
+    assert not any(provider.configured for provider in settings.providers.values())
+    assert set(settings.sources.values()) == {"default"}
+
+
+def test_each_source_goes_before_the_next(tmp_path: Path) -> None:
+    toml = '[database]\nurl = "postgresql://toml/x"'
+    assert written(tmp_path, toml).database_url == "postgresql://toml/x"
+    dotenv = "DATABASE_URL=postgresql://dotenv/x"
+    settings = written(tmp_path, toml, dotenv)
+    assert (settings.database_url, settings.sources["database.url"]) == (
+        "postgresql://dotenv/x",
+        "DATABASE_URL (.env)",
+    )
+    settings = written(tmp_path, toml, dotenv, DATABASE_URL="postgresql://environ/x")
+    assert (settings.database_url, settings.sources["database.url"]) == (
+        "postgresql://environ/x",
+        "DATABASE_URL (environment)",
+    )
+
+
+def test_an_empty_variable_says_nothing(tmp_path: Path) -> None:
+    settings = written(tmp_path, '[database]\nurl = "postgresql://toml/x"', DATABASE_URL="", OPENAI_API_KEY="")
+    assert settings.database_url == "postgresql://toml/x"
+    assert not settings.provider("openai").configured
+
+
+def test_a_key_says_where_it_came_from(tmp_path: Path) -> None:
+    settings = written(tmp_path, env="OPENAI_API_KEY=k1\n", ANTHROPIC_API_KEY="k2")
+    assert settings.provider("openai").source == "OPENAI_API_KEY (.env)"
+    assert settings.provider("anthropic").source == "ANTHROPIC_API_KEY (environment)"
+    assert (settings.provider("openai").api_key, settings.provider("openai").configured) == ("k1", True)
+
+
+def test_a_dollar_in_a_key_is_a_dollar(tmp_path: Path) -> None:
+    assert written(tmp_path, env="OPENAI_API_KEY=a$b${c}\n").provider("openai").api_key == "a$b${c}"
+
+
+def test_secrets_do_not_show(tmp_path: Path) -> None:
+    settings = written(tmp_path, '[database]\nurl = "postgresql://joe:hush@db/x"', OPENAI_API_KEY="hush-key")
+    assert "hush" not in repr(settings)
+
+
+SELF_HOSTED = """
+[providers.vllm]
+kind = "openai"
+base_url = "http://127.0.0.1:8000/v1/"
+model = "qwen"
+[providers.router]
+kind = "openai"
+base_url = "https://router.example/v1"
+api_key_env = "ROUTER_KEY"
+"""
+
+
+def test_a_provider_of_ones_own_needs_a_key_only_if_it_says_so(tmp_path: Path) -> None:
+    settings = written(tmp_path, SELF_HOSTED)
+    vllm, router = settings.provider("vllm"), settings.provider("router")
+    assert (vllm.base_url, vllm.configured, vllm.native) == ("http://127.0.0.1:8000/v1", True, False)
+    assert not router.configured
+    assert written(tmp_path, SELF_HOSTED, ROUTER_KEY="k").provider("router").configured
+
+
+def test_a_built_in_provider_can_be_changed_in_part(tmp_path: Path) -> None:
+    openai = written(tmp_path, '[providers.openai]\nmodel = "gpt-5"').provider("openai")
+    assert (openai.model, openai.base_url, openai.native) == ("gpt-5", "https://api.openai.com/v1", True)
+
+
+def test_an_unknown_provider_is_named_with_those_that_are_known(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'openia'.*anthropic, gemini, openai"):
+        written(tmp_path).provider("openia")
+
+
+WRONG = {
+    "no TOML": ("providers = [", "is not TOML"),
+    "an unknown table": ("[databse]\nurl = 'x'", "databse"),
+    "an unknown field": ("[database]\nurll = 'x'", "database.urll"),
+    "a wrong type": ("[defaults]\noutput_tokens = '4096'", "defaults.output_tokens"),
+    "too few tokens": ("[defaults]\noutput_tokens = 0", "defaults.output_tokens"),
+    "an unknown kind": ("[providers.x]\nkind = 'cohere'\nbase_url = 'http://x'", r"providers\.x.*kind"),
+    "no base_url": ("[providers.x]\nkind = 'openai'", r"providers\.x.*base_url"),
+    "another scheme": ("[providers.x]\nkind = 'openai'\nbase_url = 'ftp://x'", "ftp://x"),
+    "an unknown environment": ("environment = 'production'", "environment"),
+}
+
+
+@pytest.mark.parametrize(("text", "names"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, names: str) -> None:
+    with pytest.raises(ConfigError, match=names) as refused:
+        written(tmp_path, text)
+    assert "aikit.toml" in str(refused.value)
+    assert refused.value.remedy
+
+
+def test_a_wrong_value_is_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        written(tmp_path, "[database]\nurl = ['postgresql://joe:hush@db/x']")
+    assert "hush" not in f"{refused.value} {refused.value.facts}"
+
+
+def test_a_wrong_environment_variable_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="AIKIT_ENV is 'production'"):
+        written(tmp_path, AIKIT_ENV="production")
+
+
+def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="can't be read"):
+        load(tmp_path / "nowhere.toml", {})
+    (tmp_path / "aikit.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="is not TOML"):
+        load(tmp_path / "aikit.toml", {})
+
+
+def test_the_nearest_file_above_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "aikit.toml").write_text("[defaults]\noutput_tokens = 7")
+    inside = tmp_path / "a" / "b"
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)
+    assert load(environ={}).output_tokens == 7
+    other = tmp_path / "other.toml"
+    other.write_text("[defaults]\noutput_tokens = 8")
+    assert load(environ={"AIKIT_CONFIG": str(other)}).output_tokens == 8

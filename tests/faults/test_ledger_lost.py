@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import openai
 import pytest
 
@@ -190,6 +191,33 @@ def test_the_next_process_posts_what_a_dead_one_has_spooled(
     assert books.entry()["ending"] == "settled"
     assert spooled(tmp_path) == []
     books.assert_balanced()
+
+
+UNKNOWN = pytest.mark.xfail(strict=True, reason="a price that the heir has not seen blocks all its batches")
+
+
+@UNKNOWN
+def test_an_heir_posts_endings_at_prices_that_it_has_not_seen(
+    books: Books, proxy: Proxy, settings: Settings, simulator: Simulator
+) -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        proxy.cut()
+        usage = {"prompt_tokens": 10, "completion_tokens": 10}
+        return httpx2.Response(200, json={"model": "gpt-5", "service_tier": "priority", "choices": [], "usage": usage})
+
+    kit = AIKit.open(settings)
+    url = settings.provider("openai").base_url
+    inner = httpx2.Client(transport=httpx2.MockTransport(answer))
+    client = kit.wrap(openai.OpenAI(api_key="k", base_url=url, http_client=inner), tenant=TENANT)
+    client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": "Hi"}])
+    assert kit.close() is False
+    proxy.restore()
+    with AIKit.open(settings) as heir:
+        wait_for(heir.flush, 2)
+        assert heir.complete("Hi", model=MODEL, tenant=TENANT).text
+    # gpt-5, priority: $2.50 input, $20 output. 10 × 2,500 + 10 × 20,000
+    assert books.entries()[0]["nano"] == 225_000
+    assert books.holds() == 0
 
 
 def test_a_kit_that_is_closed_during_the_outage_says_so_and_leaves_its_spool(

@@ -15,7 +15,9 @@ from aikit.types import Call, Decision, Ending, Entry, Hold, Order, Tags, Usage,
 NOW = datetime(2026, 11, 21, 10, 30, 12, 345, tzinfo=UTC)
 
 
-def order(tenant: str | None = "acme", nano: int = 100, tokens: int = 20, *, user: str = "u1", price: str | None = "p1") -> Order:
+def order(
+    tenant: str | None = "acme", nano: int = 100, tokens: int = 20, *, user: str = "u1", price: str | None = "p1"
+) -> Order:
     call = Call(new_id(), Tags(tenant, user, "chat", "prod"), "openai", "gpt-4o-mini", "openai.chat")
     return Order(new_id(), call, nano, tokens, price)
 

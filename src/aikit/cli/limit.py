@@ -137,7 +137,9 @@ def _cells(row: LimitRow) -> list[str]:
 
 def _standing(row: LimitRow) -> str:
     resets = f"resets {when(row.resets_at)[:16]} UTC" if row.resets_at else "never resets"
-    amounts = f"used {format_usd(row.used)} · held {format_usd(row.held)} · left {format_usd(row.remaining, floor=True)}"
+    amounts = (
+        f"used {format_usd(row.used)} · held {format_usd(row.held)} · left {format_usd(row.remaining, floor=True)}"
+    )
     return f"{amounts} · {resets}"
 
 

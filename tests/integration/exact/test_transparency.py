@@ -23,7 +23,7 @@ from aikit.sim import Simulator
 from support.kits import TENANT, Books
 
 HELLO: Any = [{"role": "user", "content": "Hello there"}]
-ODD = b'{ "model":"gpt-4o-mini" ,"choices":[], "usage": {"prompt_tokens": 7, "completion_tokens": 3}, "x": "\xc3\xa9" }\n'
+ODD = b'{ "model":"gpt-4o-mini" ,"choices":[], "usage": {"prompt_tokens": 7, "completion_tokens": 3}, "x":"\xc3\xa9"}\n'
 
 
 class Provider:
@@ -133,7 +133,7 @@ def test_the_response_says_what_it_cost(kit: AIKit, settings: Settings, books: B
     assert int(raw.headers["x-aikit-limit-remaining"]) == (1_000_000_000 - entry["held_nano"]) // 100_000
 
 
-def denied(kit: AIKit, **tags: str) -> Iterator[tuple[type[Exception], Callable[[], Any]]]:
+def denied(kit: AIKit, **tags: str | None) -> Iterator[tuple[type[Exception], Callable[[], Any]]]:
     """Every call that the three SDKs offer, with the class of the exception that it raises for 402."""
     of_openai, of_anthropic, of_google = kit.openai(**tags), kit.anthropic(**tags), kit.gemini(**tags)
     claude: Any = {"model": "claude-haiku-4-5", "max_tokens": 50, "messages": HELLO}
@@ -152,10 +152,15 @@ def denied(kit: AIKit, **tags: str) -> Iterator[tuple[type[Exception], Callable[
 
 @pytest.mark.parametrize(
     ("tenant", "status", "code"),
-    [(TENANT, 402, "MONTHLY_BUDGET_EXCEEDED"), ("nobody", 403, "TENANT_UNKNOWN"), ("poor", 403, "NO_POLICY")],
+    [
+        (TENANT, 402, "MONTHLY_BUDGET_EXCEEDED"),
+        ("nobody", 403, "TENANT_UNKNOWN"),
+        ("poor", 403, "NO_POLICY"),
+        (None, 403, "TENANT_REQUIRED"),
+    ],
 )
 def test_a_denied_call_sends_nothing_and_raises_the_sdks_own_error(
-    kit: AIKit, books: Books, simulator: Simulator, tenant: str, status: int, code: str
+    kit: AIKit, books: Books, simulator: Simulator, tenant: str | None, status: int, code: str
 ) -> None:
     books.limit(usd="0")
     books.tell("INSERT INTO aikit.tenants VALUES ('poor')")

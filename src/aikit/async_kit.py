@@ -40,6 +40,7 @@ class AsyncAIKit(KitCore):
         for client in self._clients.pop(asyncio.get_running_loop(), {}).values():
             await client.aclose()
         self._clients.clear()
+        self._end_streams()
         return await asyncio.to_thread(self.meter.close)
 
     def openai(self, *, tenant: str | None = None, user: str | None = None, feature: str | None = None,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
+from weakref import WeakSet
 
 from aikit.config import Provider
 from aikit.errors import MeteringUnavailable, PriceUnknown, Refused, RequestInvalid
@@ -50,6 +51,8 @@ class Desk:
     prices: dict[str, Price]
     output_tokens: int
     nano_per_credit: int
+    streams: WeakSet[StreamAccount] = field(default_factory=WeakSet)
+    """Streams under way; whoever closes the kit ends them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Attempt:
         self.receipt: Receipt | None = None
         self._request = request
         self._provider = provider
-        self._desk = desk
+        self.desk = desk
         self._order = Order(new_id(), Call(new_id(), tags, provider.name, "", api or codec.name), 0, 0)
         self.decision: Decision | None = None
         self._started = time.monotonic()
@@ -98,7 +101,7 @@ class Attempt:
         if tags.tenant is None:
             raise denied("TENANT_REQUIRED", "")
         self.demand = demand = self.codec.read_request(
-            self._request, default_output_tokens=self._desk.output_tokens, native=self._provider.native
+            self._request, default_output_tokens=self.desk.output_tokens, native=self._provider.native
         )
         call = Call(self._order.call.id, tags, self._provider.name, demand.model, self.codec.name, demand.stream)
         self._order = Order(self._order.attempt, call, 0, 0)
@@ -108,7 +111,7 @@ class Attempt:
         if nano > MAX_NANO:
             raise RequestInvalid("The request could cost more than nine billion dollars.", remedy="Ask for less.")
         self._order = Order(self._order.attempt, call, nano, tokens, price.id)
-        self._desk.prices[price.id] = price
+        self.desk.prices[price.id] = price
         self._waited = time.monotonic()
         return self._order
 
@@ -122,7 +125,7 @@ class Attempt:
                 decision,
                 self._order,
                 affordable=self.price.affordable_output_tokens(self.demand.bound, left),
-                nano_per_credit=self._desk.nano_per_credit,
+                nano_per_credit=self.desk.nano_per_credit,
                 now=datetime.now(UTC),
             )
         self.hold: Hold = decision.hold
@@ -130,7 +133,7 @@ class Attempt:
     def refusal(self, error: Refused) -> WireReply:
         """The refusal in the API's own shape; recorded, unless the meter has done that or can't."""
         if error.decision is None and not isinstance(error, MeteringUnavailable):
-            self._desk.recorder.refuse(Refusal(self._order, error.code))
+            self.desk.recorder.refuse(Refusal(self._order, error.code))
         request_id = str(self._order.attempt)
         reply = self.codec.refusal(error, request_id=request_id, metadata=metadata(error, self._order.attempt))
         return WireReply(reply.status, {**reply.headers, **self.headers()}, reply.body)
@@ -193,16 +196,16 @@ class Attempt:
         }
         if self.receipt is not None:
             headers["x-aikit-cost-usd"] = usd_string(self.receipt.nano)
-            headers["x-aikit-credits"] = str(credits(self.receipt.nano, self._desk.nano_per_credit))
+            headers["x-aikit-credits"] = str(credits(self.receipt.nano, self.desk.nano_per_credit))
         limits = self.decision.limits if self.decision else ()
         left = [state.remaining for state in limits if state.metric is Metric.CREDITS]
         if self.decision and left:
             remaining = min(left) - (self._order.nano if self.decision.allowed else 0)
-            headers["x-aikit-limit-remaining"] = str(max(0, remaining) // self._desk.nano_per_credit)
+            headers["x-aikit-limit-remaining"] = str(max(0, remaining) // self.desk.nano_per_credit)
         return headers
 
     def _price(self, demand: Demand, tier: str | None = None) -> Price:
-        price = self._desk.book.find(
+        price = self.desk.book.find(
             self._provider.name, demand.model, at=datetime.now(UTC), service_tier=tier or demand.service_tier
         )
         if price is None or not price.covers(demand.bound):
@@ -229,8 +232,8 @@ class Attempt:
         assert self.decision is not None
         self.receipt = Receipt(self.decision, usage, nano, estimated)
         if price is not None and price.id != self._order.price_id:
-            self._desk.prices[price.id] = price
-        self._desk.recorder.end(
+            self.desk.prices[price.id] = price
+        self.desk.recorder.end(
             Entry(
                 self.hold,
                 ending,
@@ -256,6 +259,11 @@ class StreamAccount:
     def __init__(self, attempt: Attempt, reader: StreamReader) -> None:
         self.attempt = attempt
         self._reader = reader
+        attempt.desk.streams.add(self)
+
+    def __del__(self) -> None:
+        """Nobody holds the response any more, read or not."""
+        self.finish()
 
     def feed(self, chunk: bytes) -> bytes:
         """Take the next bytes; return what to hand on."""

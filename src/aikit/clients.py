@@ -11,6 +11,7 @@ import httpx2
 
 from aikit.config import Provider, Settings
 from aikit.errors import ConfigError, UnmeteredEndpoint
+from aikit.provider_errors import not_configured
 from aikit.transport import AsyncClientTransport, AsyncMeteredTransport, ClientTransport, MeteredTransport
 
 NO_KEY = "not-needed"
@@ -72,21 +73,27 @@ def gemini_client(provider: Provider, channels: Channels, options: dict[str, Any
 
     _check_options(options, "http_options")
     client = genai.Client(
-        api_key=provider.api_key or NO_KEY,
         http_options=types.HttpOptions(
             base_url=provider.base_url,
             api_version=provider.api_version,
             httpx_client=channels.sync(None),
             httpx_async_client=channels.asynchronous(None),
         ),
-        **options,
+        **({"api_key": _key(provider, options)} | options),
     )
     return _without_live(client)
 
 
 def _common(provider: Provider, options: dict[str, Any]) -> dict[str, Any]:
     _check_options(options, "http_client")
-    return {"api_key": provider.api_key or NO_KEY, "base_url": provider.base_url, "max_retries": 0} | options
+    return {"api_key": _key(provider, options), "base_url": provider.base_url, "max_retries": 0} | options
+
+
+def _key(provider: Provider, options: dict[str, Any]) -> str:
+    """The key to sign in with. Raises AIError (PROVIDER_NOT_CONFIGURED) where one is needed and there is none."""
+    if not provider.configured and "api_key" not in options:
+        raise not_configured(provider.name, provider.api_key_env)
+    return provider.api_key or NO_KEY
 
 
 def _check_options(options: dict[str, Any], ours: str) -> None:

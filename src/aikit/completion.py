@@ -14,7 +14,7 @@ import httpx2
 from aikit.attempt import Attempt
 from aikit.config import BUILT_IN, Provider, Settings
 from aikit.errors import AIError, AIKitError, ConfigError, Refused
-from aikit.money import usd
+from aikit.money import usd_string
 from aikit.provider_errors import from_response, not_configured
 from aikit.transport import ATTEMPT, ERROR
 from aikit.types import Decision, Usage
@@ -223,7 +223,7 @@ def _reply(sent: Dispatch, response: httpx2.Response, text: str, raw: Mapping[st
         provider=sent.provider.name,
         model=sent.model,
         usage=receipt.usage,
-        cost_usd=usd(receipt.nano),
+        cost_usd=Decimal(usd_string(receipt.nano)),
         estimated=receipt.estimated,
         decision=receipt.decision,
         call_id=attempt.call_id,

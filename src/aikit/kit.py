@@ -37,6 +37,7 @@ class AIKit(KitCore):
         """Settle what is under way and stop. False: something had to be left in the spool for the next process."""
         while self._clients:
             self._clients.popitem()[1].close()
+        self._end_streams()
         return self.meter.close()
 
     def openai(self, *, tenant: str | None = None, user: str | None = None, feature: str | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -84,6 +85,12 @@ class KitCore:
         self.meter.flush()
         today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         return user_usage(self.database, tenant, user, since or today)
+
+    def _end_streams(self) -> None:
+        """Streams that nobody has read to their end are accounted for with what was seen of them."""
+        with suppress(KeyError):
+            while True:
+                self._desk.streams.pop().finish()
 
     def channels(self, provider: Provider, made_with: Tags) -> clients.Channels:
         source = tag_source(made_with, self.settings.environment)

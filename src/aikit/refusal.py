@@ -14,6 +14,7 @@ from aikit.types import Decision, LimitState, Metric, Order, Window
 IN_FLIGHT_RETRY = 1.0
 """Seconds after which a call that only running calls stand in the way of is worth another try."""
 
+SPAN = {Window.TOTAL: "in total", Window.DAY: "today"}
 DENIED = {
     "TENANT_REQUIRED": (
         "The call names no tenant.",
@@ -130,8 +131,10 @@ def _message(state: LimitState, order: Order) -> str:
     need = f"this call may cost up to {format_usd(order.nano)}"
     if state.window is Window.CALL:
         return f"{tenant}: a single call may cost {format_usd(state.cap)}, and {need}."
+    span = SPAN.get(state.window, f"this {state.window}")
     left = format_usd(state.remaining, floor=True)
-    span = "in total" if state.window is Window.TOTAL else f"this {state.window}"
+    if left == format_usd(order.nano):  # rounded alike, they would contradict each other
+        left, need = f"${usd_string(state.remaining)}", f"this call may cost up to ${usd_string(order.nano)}"
     return f"{tenant}: {left} of {format_usd(state.cap)} {span} are left, and {need}."
 
 

@@ -193,10 +193,6 @@ def test_the_next_process_posts_what_a_dead_one_has_spooled(
     books.assert_balanced()
 
 
-UNKNOWN = pytest.mark.xfail(strict=True, reason="a price that the heir has not seen blocks all its batches")
-
-
-@UNKNOWN
 def test_an_heir_posts_endings_at_prices_that_it_has_not_seen(
     books: Books, proxy: Proxy, settings: Settings, simulator: Simulator
 ) -> None:
@@ -257,10 +253,7 @@ def full(data: Path) -> None:
         return
 
 
-NOT_YET = pytest.mark.xfail(run=False, reason="what a full disk left in the spool's buffer fails again at its close")
-
-
-@pytest.mark.parametrize("spoil", [unwritable, pytest.param(full, marks=NOT_YET)], ids=["unwritable", "full"])
+@pytest.mark.parametrize("spoil", [unwritable, full], ids=["unwritable", "full"])
 def test_a_spool_that_cannot_be_written_is_said_loudly_and_nothing_is_lost(
     books: Books,
     proxy: Proxy,
@@ -366,10 +359,9 @@ call()
 assert kit.close()
 print("child", ended)
 """
-CLOSES = pytest.mark.xfail(strict=True, reason="a fork that ends as usual closes the connection of its parent")
 
 
-@pytest.mark.parametrize("leave", ["os._exit", pytest.param("sys.exit", marks=CLOSES)])
+@pytest.mark.parametrize("leave", ["os._exit", "sys.exit"])
 def test_a_fork_of_an_open_kit_fails_closed_and_harms_nobody(
     books: Books, settings: Settings, simulator: Simulator, tmp_path: Path, leave: str
 ) -> None:

@@ -22,8 +22,10 @@ def prepare(database: Database) -> int:
             migrate(database)
         elif found is None or found < HEAD:
             raise SchemaBehind(
-                f"{database.name} is at {found or 'no schema'}; this aikit needs {HEAD}.",
-                facts={"database": database.name, "found": found, "needed": HEAD},
+                f"{database.name} is at schema {found}; this aikit needs {HEAD}."
+                if found
+                else f"{database.name} has no schema of aikit yet.",
+                facts={"database": database.name, "needed": HEAD} | ({"found": found} if found else {}),
             )
         elif found > HEAD:
             raise DatabaseError(

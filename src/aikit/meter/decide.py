@@ -89,7 +89,7 @@ def charge(entry: Entry, counters: Counters) -> None:
 
 
 class Lane(NamedTuple):
-    """One limit of a tenant with its counter, for all orders of a batch. A limit on each call has none."""
+    """One limit of a tenant with its counter, for all orders of a batch. A limit on each call has no key."""
 
     limit: Limit
     key: str
@@ -139,21 +139,22 @@ def _lanes(policy: Policy, counters: Counters, now: datetime) -> list[Lane]:
 def _decide(order: Order, lanes: list[Lane], keys: tuple[str, ...], now: datetime, version: int) -> Decision:
     states = []
     failing = []
+    sizes = []
     in_flight = True
     for limit, key, resets_at, counter in lanes:
-        used, held = counter.used, counter.held
+        used, held = (counter.used, counter.held) if key else (0, 0)
         state = LimitState(limit.metric, limit.window, limit.cap, used, held, resets_at, limit.source)
         states.append(state)
-        size = demand(limit.metric, order)
+        size = order.nano if limit.metric is Metric.CREDITS else demand(limit.metric, order)
+        sizes.append(size)
         if used + held + size > limit.cap:
             failing.append(state)
             in_flight = in_flight and bool(key) and used + size <= limit.cap
     if failing:
         failing.sort(key=_resets, reverse=True)
         return Decision(order.attempt, reason_code(failing[0]), tuple(states), tuple(failing), in_flight, version)
-    for limit, key, _, counter in lanes:
-        if key:
-            counter.held += demand(limit.metric, order)
+    for lane, size in zip(lanes, sizes, strict=True):
+        lane.counter.held += size
     return Decision(order.attempt, "ALLOWED", tuple(states), policy_version=version, hold=Hold(order, keys, now))
 
 

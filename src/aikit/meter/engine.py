@@ -11,6 +11,7 @@ import asyncio
 import atexit
 import contextlib
 import logging
+import os
 import threading
 import time
 import weakref
@@ -21,6 +22,7 @@ from queue import Empty, SimpleQueue
 import psycopg
 
 from aikit.errors import AIKitError, MeteringUnavailable
+from aikit.meter.patience import Patience
 from aikit.meter.plan import Batch
 from aikit.meter.poster import Poster
 from aikit.meter.rows import EndingRow
@@ -47,6 +49,8 @@ class Meter:
         self._queue: SimpleQueue[Item] = SimpleQueue()
         self._poster: Poster | None = connect()
         self._closed = threading.Event()
+        self._process = os.getpid()
+        self._patience: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Patience] = weakref.WeakKeyDictionary()
         self._stopped = False
         self._preparing, self._posting, self._kept = threading.Lock(), threading.Lock(), threading.Lock()
         self._retry_at = 0.0
@@ -75,17 +79,25 @@ class Meter:
 
     async def admit_async(self, order: Order) -> Decision:
         """`admit` for coroutines."""
-        ticket = self._ask(Ticket(order, asyncio.get_running_loop()))
+        loop = asyncio.get_running_loop()
+        ticket = self._ask(Ticket(order, loop))
+        patience = self._patience.get(loop)
+        if patience is None:
+            patience = self._patience[loop] = Patience(ADMIT_TIMEOUT)
+        patience.watch(ticket)
         try:
-            decided = await ticket.wait_async(ADMIT_TIMEOUT)
+            decided = await ticket.wait_async()
         except BaseException:
             self._abandon(ticket)
             raise
         return self._answer(ticket, decided)
 
     def end(self, entry: Entry) -> None:
-        """Post the ending of an attempt. Returns at once; if the ledger is away the entry is spooled."""
-        self._queue.put(EndingRow.of(entry))
+        """Post the ending of an attempt. Returns at once; if the ledger is away or the meter closed, it is spooled."""
+        row = EndingRow.of(entry)
+        self._queue.put(row)
+        if self._closed.is_set() and not any(worker.is_alive() for worker in self._workers):
+            self._keep([row])
 
     def refuse(self, refusal: Refusal) -> None:
         """Record an attempt that was refused before it was ordered. Returns at once."""
@@ -93,12 +105,16 @@ class Meter:
 
     def flush(self, timeout: float = 30.0) -> bool:
         """Wait until everything queued so far has been posted. False: it was spooled, or it took too long."""
+        if self._forked:
+            return True
         marker = Marker()
         self._queue.put(marker)
         return marker.done.wait(timeout) and not self._backlog
 
     def close(self, timeout: float = 30.0) -> bool:
         """Post what is queued and stop. Idempotent. False: something had to be left in the spool."""
+        if self._forked:
+            return True
         if not self._closed.is_set():
             self._closed.set()
             self._queue.put(STOP)
@@ -114,7 +130,18 @@ class Meter:
         """How many endings wait in the spool for the ledger to come back."""
         return len(self._backlog)
 
+    @property
+    def _forked(self) -> bool:
+        """This is a fork of the process that the meter belongs to: its workers and its connection are not here."""
+        return os.getpid() != self._process
+
     def _ask(self, ticket: Ticket) -> Ticket:
+        if self._forked:
+            raise MeteringUnavailable(
+                "This process was forked from the one that opened the AIKit.",
+                remedy="Open an AIKit after the fork.",
+                retryable=False,
+            )
         if self._closed.is_set():
             raise MeteringUnavailable("The meter is closed.", remedy="Open a new AIKit.", retryable=False)
         self._queue.put(ticket)
@@ -200,7 +227,8 @@ class Meter:
             self._drop(poster)
             work.fail("The ledger was lost while it decided, so nothing was sent.")
             self._keep([*work.entries, *[EndingRow.of(_void(ticket.row.order)) for ticket in work.tickets]], work.late)
-        except psycopg.Error:
+        except Exception as error:
+            log.error("a batch is posted one by one, for something in it fails: %s", type(error).__name__)
             self._post_apart(poster, work)
         else:
             if work.late and not self._backlog:
@@ -209,25 +237,25 @@ class Meter:
                 self._decided(ticket, decision)
 
     def _post_apart(self, poster: Poster, work: Work) -> None:
-        """The database refuses something in the batch: post one by one, so that only its owner suffers."""
+        """Something in the batch can't be posted: post one by one, so that only its owner suffers."""
         for row in [*work.late, *work.entries]:
             try:
                 poster.post(Batch(entries=[row]))
-            except psycopg.Error as error:
+            except Exception as error:
                 attempt = row.entry.hold.order.attempt
-                log.critical("the ledger refuses the ending of attempt %s (%s); set aside", attempt, error.sqlstate)
+                log.critical("the ledger refuses the ending of attempt %s (%s); set aside", attempt, _kind(error))
                 self._spool.set_aside([row.entry])
         for ticket in work.tickets:
             try:
                 self._decided(ticket, poster.post(Batch(orders=[ticket.row]))[0])
-            except psycopg.Error as error:
-                log.error("attempt %s could not be decided: %s", ticket.row.order.attempt, error.sqlstate)
+            except Exception as error:
+                log.error("attempt %s could not be decided: %s", ticket.row.order.attempt, _kind(error))
                 ticket.fail("The ledger could not decide on this request, so nothing was sent.")
         for refusal in work.refusals:
             try:
                 poster.post(Batch(refusals=[refusal]))
-            except psycopg.Error as error:
-                log.error("refusal %s was not recorded: %s", refusal.order.attempt, error.sqlstate)
+            except Exception as error:
+                log.error("refusal %s was not recorded: %s", refusal.order.attempt, _kind(error))
 
     def _decided(self, ticket: Ticket, decision: Decision) -> None:
         ticket.decision = decision
@@ -274,6 +302,11 @@ def _void(order: Order) -> Entry:
     The generation fits no hold, so what the hold looks like is read from the database.
     """
     return Entry(Hold(order, (), datetime.now(UTC), generation=-1), Ending.VOIDED, 0, error="undecided")
+
+
+def _kind(error: Exception) -> str:
+    """The SQLSTATE, or the type; never the text, which may carry a tenant's data."""
+    return getattr(error, "sqlstate", None) or type(error).__name__
 
 
 def _close_at_exit(meter: weakref.ref[Meter]) -> None:

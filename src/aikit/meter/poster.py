@@ -9,6 +9,7 @@ A batch is prepared while the one before it is still under way, on the counters 
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,8 @@ from aikit.meter.rows import EndingRow
 from aikit.meter.statement import Rejected, Statement
 from aikit.policy.model import CounterRef, Limit, Policy
 from aikit.types import Decision, Metric, Window
+
+log = logging.getLogger("aikit.meter")
 
 TRIES = 50
 PATIENCE = 16
@@ -296,9 +299,15 @@ class Poster:
     def _record_prices(self, batch: Batch) -> None:
         """Each price is on record before anything is charged at it."""
         for price_id in _prices_of(batch) - self._prices:
-            row = self._price_row(str(price_id))
-            self._connection.execute(PRICE, (row.price_id, row.provider, row.model, row.source, row.version, row.body))
-            self._prices.add(row.price_id)
+            try:
+                row = self._price_row(str(price_id))
+            except LookupError:  # of an ending that another process has left behind
+                log.error("price %s is not known here, so what it was made of is not on record", price_id)
+            else:
+                self._connection.execute(
+                    PRICE, (row.price_id, row.provider, row.model, row.source, row.version, row.body)
+                )
+            self._prices.add(price_id)
 
     def _read_standing(self) -> None:
         row = self._connection.execute(STANDING).fetchone()

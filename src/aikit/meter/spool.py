@@ -48,8 +48,8 @@ class Spool:
             if start + len(text) > self._max_bytes:
                 raise SpoolFull(f"The spool {self._path} has reached {self._max_bytes:,} bytes.")
             try:
-                file.write(text)
-                file.flush()
+                while text:  # unbuffered: what does not fit must not be written at the close
+                    text = text[file.write(text) or 0 :]
                 os.fsync(file.fileno())
             except OSError:
                 with suppress(OSError):
@@ -86,7 +86,8 @@ class Spool:
             self._adopted.append((self._path, self._own))
             self._own = None
         for path, file in self._adopted:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
             file.close()
         self._adopted.clear()
 
@@ -103,7 +104,7 @@ class Spool:
             path = self._folder / f"{new_id()}.jsonl"
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             fcntl.flock(handle, fcntl.LOCK_EX)
-            self._own, self._path = os.fdopen(handle, "r+b"), path
+            self._own, self._path = os.fdopen(handle, "r+b", buffering=0), path
         return self._own
 
     def set_aside(self, entries: Iterable[Entry]) -> None:

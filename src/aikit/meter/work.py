@@ -35,12 +35,16 @@ class Ticket:
         assert self._lock is not None
         return self._lock.acquire(timeout=seconds)
 
-    async def wait_async(self, seconds: float) -> bool:
-        """The same for a coroutine."""
+    async def wait_async(self) -> bool:
+        """The same for a coroutine, which somebody else wakes if it takes too long."""
         assert self._future is not None
-        if not self._future.done():
-            await asyncio.wait([self._future], timeout=seconds)
-        return self._future.done()
+        await self._future
+        return self.decision is not None or self.error is not None
+
+    @property
+    def is_woken(self) -> bool:
+        """A coroutine that need not be woken any more."""
+        return self._future is None or self._future.done()
 
     def fail(self, message: str) -> None:
         """No decision could be had, so nothing may be sent."""

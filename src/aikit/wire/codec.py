@@ -20,7 +20,7 @@ MAX_OUTPUT_TOKENS = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
-    """A request as it goes over the wire. `path` is the URL's path without host and query; header names are lower case."""
+    """A request on the wire. `path` is the URL's path without host and query; header names are lower case."""
 
     method: str
     path: str
@@ -40,7 +40,7 @@ class WireReply:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a request asks for. `body` is what is to be sent: the very bytes that came, unless something had to be written in."""
+    """What a request asks for. `body` is to be sent: the very bytes that came, unless something was written in."""
 
     model: str
     stream: bool
@@ -64,7 +64,7 @@ class Outcome:
     error: str | None = None
     """The code of an error that the provider put into its stream."""
     output_bytes: int = 0
-    """Bytes of generated text and arguments seen so far: a token is at least one byte, so a bound on what was generated."""
+    """Bytes of generated text and arguments seen so far; a token is at least one byte, so they bound the tokens."""
 
 
 class StreamReader(Protocol):

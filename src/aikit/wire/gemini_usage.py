@@ -17,7 +17,7 @@ def read_usage(report: object, searches: int = 0) -> Usage | None:
     """`promptTokenCount` includes what came from the cache; thoughts and tool prompts stand beside.
 
     Counts of zero are left out of the JSON, so an absent one is zero as long as there is any; one that says zero is
-    zero. None if there is no count, or one that can't be read. What the total has beyond its parts is taken for thoughts.
+    zero. None if there is no count, or one that can't be read. What the total has beyond its parts counts as thoughts.
     """
     if not isinstance(report, Mapping):
         return None

@@ -13,8 +13,8 @@ context.configure(
     literal_binds=connection is None,
 )
 if connection is None:
-    context.get_context().impl.static_output(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA};")
     with context.begin_transaction():
+        context.get_context().impl.static_output(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA};")
         context.run_migrations()
 else:
     context.run_migrations()

@@ -41,8 +41,9 @@ def usd(nano: int) -> Decimal:
 
 def usd_string(nano: int) -> str:
     """Nano-USD → an exact decimal string without exponent or trailing zeros: 91_000 → `"0.000091"`."""
-    text = f"{usd(nano):f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    sign, size = ("-", -nano) if nano < 0 else ("", nano)
+    whole, rest = divmod(size, NANO_PER_USD)
+    return f"{sign}{whole}.{rest:09d}".rstrip("0").rstrip(".") if rest else f"{sign}{whole}"
 
 
 def format_usd(nano: int | None, *, floor: bool = False) -> str:

@@ -33,13 +33,13 @@ def a_ledger() -> Iterator[Database]:
             embedded.stop(root)
 
 
-def add_tenants(database: Database, names: list[str]) -> None:
-    """Tenants with four limits each that nothing will reach."""
+def add_tenants(database: Database, names: list[str], windows: tuple[str, ...] = WINDOWS) -> None:
+    """Tenants with a limit for each of these windows, four by default, that nothing will reach."""
     with database.connect(role="bench") as connection:
         connection.execute("INSERT INTO aikit.tenants SELECT unnest(%s::text[])", (names,))
         connection.execute(
             "INSERT INTO aikit.limits SELECT t, 'credits', w, %s FROM unnest(%s::text[]) t, unnest(%s::text[]) w",
-            (FAR_AWAY, names, list(WINDOWS)),
+            (FAR_AWAY, names, list(windows)),
         )
         connection.execute("UPDATE aikit.state SET policy_version = policy_version + 1")
 

@@ -76,16 +76,24 @@ def metric_of(key: str) -> Metric:
     return Metric(key.partition("/")[0])
 
 
-def charge(entry: Entry, counters: Counters) -> None:
-    """Turn an attempt's hold into what it really used, in every counter that carries it."""
-    order = entry.hold.order
-    tenant = order.call.tenant
-    for key in entry.hold.counters:
-        counter = counters.get((tenant, key))
-        if counter is not None:
-            metric = metric_of(key)
-            counter.used += spent(metric, entry)
-            counter.held -= demand(metric, order)
+def charge(entries: Iterable[Entry], counters: Counters) -> None:
+    """Turn the holds of attempts into what they really used, in every counter that carries them."""
+    carrying: dict[tuple[str, tuple[str, ...]], list[tuple[Metric, Counter]]] = {}
+    for entry in entries:
+        order = entry.hold.order
+        group = (order.call.tenant, entry.hold.counters)
+        carriers = carrying.get(group)
+        if carriers is None:
+            tenant, keys = group
+            there = [(metric_of(key), counters.get((tenant, key))) for key in keys]
+            carriers = carrying[group] = [(metric, counter) for metric, counter in there if counter is not None]
+        for metric, counter in carriers:
+            if metric is Metric.CREDITS:
+                counter.used += entry.nano
+                counter.held -= order.nano
+            else:
+                counter.used += spent(metric, entry)
+                counter.held -= demand(metric, order)
 
 
 class Lane(NamedTuple):

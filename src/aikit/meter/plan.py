@@ -43,10 +43,9 @@ def needs(policies: Iterable[Policy], now: datetime) -> dict[CounterRef, tuple[L
 def refs_of(batch: Batch, needed: Needs) -> set[CounterRef]:
     """Every counter that the batch touches."""
     refs = set(needed)
-    for row in batch.entries:
-        hold = row.entry.hold
-        tenant = hold.order.call.tenant
-        refs.update([(tenant, key) for key in hold.counters])
+    held = {(row.entry.hold.order.call.tenant, row.entry.hold.counters) for row in batch.entries}
+    for tenant, keys in held:
+        refs.update([(tenant, key) for key in keys])
     return refs
 
 
@@ -62,8 +61,7 @@ def plan(
 ) -> Plan:
     """Decide the batch; `counters` are left as they will stand once it has been posted."""
     entries = [row.entry for row in batch.entries]
-    for entry in entries:
-        charge(entry, counters)
+    charge(entries, counters)
     decisions = decide([row.order for row in batch.orders], policies, counters, now, policy_version)
     holds, refusals = [], list(batch.refusals)
     for row, decision in zip(batch.orders, decisions, strict=True):

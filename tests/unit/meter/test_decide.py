@@ -25,8 +25,7 @@ class Book:
     counters: dict[CounterRef, Counter] = field(default_factory=dict)
 
     def post(self, orders: list, entries: list[Entry] = [], now: datetime = NOW) -> list[Decision]:  # noqa: B006
-        for entry in entries:
-            charge(entry, self.counters)
+        charge(entries, self.counters)
         for policy in self.policies.values():
             for _, name in counters_of(policy, now):
                 self.counters.setdefault((policy.tenant, name.key), Counter.standing_at(0, 0))

@@ -224,7 +224,8 @@ def test_a_reply_that_cannot_be_read_has_no_usage_and_raises_nothing(codec: Code
 
 @given(st.binary(max_size=300), st.sampled_from(ALL))
 def test_no_bytes_make_a_reply_raise(body: bytes, codec: Codec) -> None:
-    codec.read_response(body)
+    outcome = codec.read_response(body)
+    assert outcome.usage is None or outcome.usage.total_tokens >= 0
 
 
 @given(
@@ -244,8 +245,9 @@ def test_no_bytes_make_a_reply_raise(body: bytes, codec: Codec) -> None:
     st.sampled_from(GENERATING),
 )  # fmt: skip
 def test_no_json_makes_a_reply_raise(value: Any, codec: Codec) -> None:
-    codec.read_response(raw(value))
-    codec.read_response(raw({"usage": value, "usageMetadata": value, "candidates": value, "output": value}))
+    for body in (value, {"usage": value, "usageMetadata": value, "candidates": value, "output": value}):
+        outcome = codec.read_response(raw(body))
+        assert outcome.usage is None or min(outcome.usage.counts()) >= 0
 
 
 def test_an_error_in_a_200_reply_is_seen() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from uuid import RFC_4122
 
 import pytest
 from hypothesis import given
@@ -104,3 +105,12 @@ def test_ids_sort_by_time_and_are_version_7() -> None:
     assert ids == sorted(ids)
     assert {one.version for one in ids} == {7}
     assert len({new_id() for _ in range(10_000)}) == 10_000
+
+
+def test_ids_of_a_process_sort_in_the_order_in_which_they_were_made() -> None:
+    ids = []
+    for _ in range(500):
+        ids.append(new_id())
+        time.sleep(0.000_002)
+    assert ids == sorted(ids)
+    assert {(made.version, made.variant) for made in ids} == {(7, RFC_4122)}

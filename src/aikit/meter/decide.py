@@ -40,10 +40,6 @@ class Counter:
     def standing_at(cls, used: int, held: int) -> Counter:
         return cls(used, held, used, held)
 
-    @property
-    def changed(self) -> bool:
-        return self.used != self.was_used or self.held != self.was_held
-
 
 Counters = Mapping[CounterRef, Counter]
 

@@ -94,10 +94,9 @@ class Meter:
 
     def end(self, entry: Entry) -> None:
         """Post the ending of an attempt. Returns at once; if the ledger is away or the meter closed, it is spooled."""
-        row = EndingRow.of(entry)
-        self._queue.put(row)
-        if self._closed.is_set() and not any(worker.is_alive() for worker in self._workers):
-            self._keep([row])
+        self._queue.put(EndingRow.of(entry))
+        if self._closed.is_set():
+            self._keep_leftovers()
 
     def refuse(self, refusal: Refusal) -> None:
         """Record an attempt that was refused before it was ordered. Returns at once."""
@@ -120,6 +119,7 @@ class Meter:
             self._queue.put(STOP)
         for worker in self._workers:
             worker.join(timeout)
+        self._keep_leftovers()
         if not any(worker.is_alive() for worker in self._workers):
             self._drop(self._poster)
             self._spool.release()
@@ -271,6 +271,16 @@ class Meter:
                 log.critical("%s %d endings are kept in memory only.", error, len(entries))
         with self._kept:
             self._backlog = [*self._backlog, *late, *entries]
+
+    def _keep_leftovers(self) -> None:
+        """Spool endings that came when the workers had gone already."""
+        if any(worker.is_alive() for worker in self._workers):
+            return
+        left: list[Item] = []
+        with contextlib.suppress(Empty):
+            while True:
+                left.append(self._queue.get_nowait())
+        self._keep([item for item in left if isinstance(item, EndingRow)])
 
     def _take_backlog(self) -> list[EndingRow]:
         with self._kept:

@@ -193,3 +193,16 @@ def test_an_ending_that_the_database_refuses_is_set_aside_and_blocks_nothing(
 def test_the_price_is_on_record_before_anything_is_charged_at_it(ledger: Database, meter: Meter) -> None:
     meter.admit(order(price="p7"))
     assert rows(ledger, "SELECT price_id, source FROM aikit.prices") == [("p7", "test")]
+
+
+def test_an_ending_that_comes_after_closing_waits_in_the_spool_for_the_next_meter(
+    ledger: Database, meter: Meter, tmp_path: Path
+) -> None:
+    running = meter.admit(order(nano=300))
+    assert meter.close()
+    meter.end(settled(running, 120))
+    meter.close()
+    assert balance(ledger) == {"month": (0, 300)}
+    with meter_on(ledger, tmp_path) as heir:
+        assert heir.flush()
+    assert balance(ledger) == {"month": (120, 0)}

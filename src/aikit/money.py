@@ -9,7 +9,6 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 
 NANO_PER_USD = 1_000_000_000
-DEFAULT_NANO_PER_CREDIT = 100_000
 MAX_NANO = 9_000_000_000_000_000_000
 """The largest amount a PostgreSQL bigint can hold with room to add: nine billion dollars."""
 

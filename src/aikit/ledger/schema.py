@@ -26,10 +26,6 @@ class SchemaStatus:
     current: str | None
     head: str
 
-    @property
-    def is_current(self) -> bool:
-        return self.current == self.head
-
 
 def head() -> str:
     """The newest migration that this version of aikit knows."""

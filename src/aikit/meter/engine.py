@@ -126,11 +126,6 @@ class Meter:
         return not self._backlog
 
     @property
-    def backlog(self) -> int:
-        """How many endings wait in the spool for the ledger to come back."""
-        return len(self._backlog)
-
-    @property
     def _forked(self) -> bool:
         """This is a fork of the process that the meter belongs to: its workers and its connection are not here."""
         return os.getpid() != self._process

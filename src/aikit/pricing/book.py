@@ -100,11 +100,6 @@ class PriceBook:
         ]
         return [pair for index, pair in enumerate(found) if index == 0 or pair[1] != found[index - 1][1]]
 
-    def published_price(self, provider: str, model: str, *, at: datetime) -> Price | None:
-        """The price without any override."""
-        listing = self._published.listing(*canonical(provider, model))
-        return self._published.price(listing, at) if listing else None
-
     def newest_date(self, today: date) -> date | None:
         """The latest day up to `today` on which a published price changed: the data is not older than that."""
         return max((day for day in self._published.dates() if day <= today), default=None)

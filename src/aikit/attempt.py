@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
 from uuid import UUID
-from weakref import WeakSet
 
 from aikit.config import Provider
+from aikit.desk import Desk
 from aikit.errors import MeteringUnavailable, PriceUnknown, Refused, RequestInvalid
+from aikit.headers import of_decision, rate_limits
+from aikit.meter.judge import affordable
 from aikit.money import MAX_NANO, credits, usd_string
-from aikit.pricing.book import PriceBook
+from aikit.pricing.cheapest import cheapest
 from aikit.pricing.price import Price
 from aikit.provider_errors import NEVER_SENT, error_code, plain
 from aikit.refusal import denied, metadata, refused
@@ -32,27 +33,6 @@ MAX_TOKENS = 10**12
 """A provider that reports more tokens than this for one attempt reports nonsense; it is treated as no report."""
 UNFINISHED = "unfinished"
 """The error of a response that did not end the way its API ends: it was cut, or its reader left."""
-
-
-class Recorder(Protocol):
-    """Takes what nobody waits for; the meter does."""
-
-    def end(self, entry: Entry) -> None: ...
-
-    def refuse(self, refusal: Refusal) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What all attempts of a kit share. `prices` collects the prices of orders by id, for the meter to record."""
-
-    recorder: Recorder
-    book: PriceBook
-    prices: dict[str, Price]
-    output_tokens: int
-    nano_per_credit: int
-    streams: WeakSet[StreamAccount] = field(default_factory=WeakSet)
-    """Streams under way; whoever closes the kit ends them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,36 +79,64 @@ class Attempt:
         """Read and price the request. Raises Refused when that can't be done."""
         tags = self._order.call.tags
         if tags.tenant is None:
-            raise denied("TENANT_REQUIRED", "")
-        self.demand = demand = self.codec.read_request(
-            self._request, default_output_tokens=self.desk.output_tokens, native=self._provider.native
-        )
+            raise denied("TENANT_REQUIRED", self._order)
+        self._read(self.desk.ceiling(tags))
+        demand = self.demand
         call = Call(self._order.call.id, tags, self._provider.name, demand.model, self.codec.name, demand.stream)
-        self._order = Order(self._order.attempt, call, 0, 0)
-        self.price = price = self._price(demand)
-        nano = price.upper_bound(demand.bound)
-        tokens = demand.bound.input_tokens + demand.bound.output_tokens
-        if nano > MAX_NANO:
+        bound = demand.bound
+        order = Order(
+            self._order.attempt,
+            call,
+            0,
+            bound.input_tokens + bound.output_tokens,
+            output_tokens=bound.output_tokens,
+            named=demand.named_output,
+            answers=demand.answers,
+            least=demand.answers * self.codec.least_output_tokens,
+            characters=demand.characters,
+        )
+        price = self._price(demand)
+        if price is None:
+            self._order = order._replace(bound=bound)
+        else:
+            self.price = price
+            self.desk.prices[price.id] = price
+            cost = price.bounding(bound)
+            nano, tokens = cost.nano(bound.output_tokens), price.input_limit(bound) + bound.output_tokens
+            self._order = order._replace(nano=nano, tokens=tokens, price_id=price.id, cost=cost)
+        if self._order.nano > MAX_NANO:
             raise RequestInvalid("The request could cost more than nine billion dollars.", remedy="Ask for less.")
-        self._order = Order(self._order.attempt, call, nano, tokens, price.id)
-        self.desk.prices[price.id] = price
         self._waited = time.monotonic()
         return self._order
 
     def decided(self, decision: Decision) -> None:
-        """Take the meter's decision. Raises Refused when it is no."""
+        """Take the meter's decision, and write the granted output limit into the request. Raises Refused for a no."""
         self._waited = time.monotonic() - self._waited
         self.decision = decision
         if decision.hold is None:
-            left = min((state.remaining for state in decision.failing), default=0)
             raise refused(
                 decision,
                 self._order,
-                affordable=self.price.affordable_output_tokens(self.demand.bound, left),
+                affordable=affordable(self._order, decision.failing) if decision.failing else 0,
+                cheaper=self._cheaper(decision),
                 nano_per_credit=self.desk.nano_per_credit,
-                now=datetime.now(UTC),
             )
         self.hold: Hold = decision.hold
+        granted = self.hold.order
+        if granted.output_tokens != self._order.output_tokens:
+            self._read(granted.output_tokens, most=granted.output_tokens)
+            if not granted.named:
+                self.desk.granted(granted)
+        if granted.bound is not None:
+            self.price = decision.rules.unpriced
+        self._order = granted
+        if decision.soft or decision.warned:
+            self.desk.notify(decision)
+
+    def _read(self, output_tokens: int, most: int | None = None) -> None:
+        self.demand = self.codec.read_request(
+            self._request, default_output_tokens=output_tokens, native=self._provider.native, most_output_tokens=most
+        )
 
     def refusal(self, error: Refused) -> WireReply:
         """The refusal in the API's own shape; recorded, unless the meter has done that or can't."""
@@ -162,9 +170,9 @@ class Attempt:
         """
         usage = outcome.usage if outcome.usage and outcome.usage.total_tokens < MAX_TOKENS else None
         most = self._order.nano
-        if usage is not None:
+        price = self.price if self._order.bound is not None else self._price(self.demand, outcome.service_tier)
+        if usage is not None and price is not None:
             with suppress(PriceUnknown):
-                price = self._price(self.demand, outcome.service_tier)
                 cost = price.cost(usage)
                 if outcome.finished:
                     self._end(Ending.SETTLED, cost, usage, price=price, outcome=outcome, error=outcome.error)
@@ -197,24 +205,27 @@ class Attempt:
         if self.receipt is not None:
             headers["x-aikit-cost-usd"] = usd_string(self.receipt.nano)
             headers["x-aikit-credits"] = str(credits(self.receipt.nano, self.desk.nano_per_credit))
-        limits = self.decision.limits if self.decision else ()
-        left = [state.remaining for state in limits if state.metric is Metric.CREDITS]
-        if self.decision and left:
-            remaining = min(left) - (self._order.nano if self.decision.allowed else 0)
-            headers["x-aikit-limit-remaining"] = str(max(0, remaining) // self.desk.nano_per_credit)
+        if self.decision is not None:
+            headers |= of_decision(self.decision, self._order, self.desk.nano_per_credit)
+            headers |= rate_limits(self.decision, datetime.now(UTC))
         return headers
 
-    def _price(self, demand: Demand, tier: str | None = None) -> Price:
+    def _price(self, demand: Demand, tier: str | None = None) -> Price | None:
+        """The price in force, None if it is not known for all that the request can use."""
         price = self.desk.book.find(
             self._provider.name, demand.model, at=datetime.now(UTC), service_tier=tier or demand.service_tier
         )
-        if price is None or not price.covers(demand.bound):
-            name = f"{self._provider.name}/{demand.model}"
-            raise PriceUnknown(
-                f"The price of {name} is not known, so what a call can cost can't be bounded.",
-                remedy=f'Check the name (aikit prices show {name}), or price it in aikit.toml under [prices."{name}"].',
-            )
-        return price
+        return price if price is not None and price.covers(demand.bound) else None
+
+    def _cheaper(self, decision: Decision) -> str | None:
+        """The cheapest allowed model of the provider that would fit where this one is too dear."""
+        credits = [state for state in decision.failing if state.metric is Metric.CREDITS]
+        if not credits or len(credits) < len(decision.failing):
+            return None
+        left = min(state.cap - state.counted for state in credits)
+        rules = decision.rules
+        found = cheapest(self.desk.offers(self._provider.name, rules.allow, rules.deny), self.demand.bound)
+        return found.name if found is not None and found.nano <= min(left, self._order.nano - 1) else None
 
     def _end(
         self,

@@ -4,8 +4,6 @@ environment = "dev"                        # AIKIT_ENV
 [database]
 url = "postgresql://user@host/name"        # DATABASE_URL; none: the embedded PostgreSQL
 data_dir = "/var/lib/aikit"                # AIKIT_DATA_DIR; for the embedded server and the spool
-[defaults]
-output_tokens = 4096                       # written into requests that name no output limit
 [providers.ollama]
 kind = "openai"                            # openai, anthropic or gemini
 base_url = "http://127.0.0.1:11434/v1"
@@ -27,13 +25,12 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from aikit.errors import ConfigError
 from aikit.types import Environment
 
 FILE = "aikit.toml"
-DEFAULT_OUTPUT_TOKENS = 4096
 
 Kind = Literal["openai", "anthropic", "gemini"]
 BUILT_IN: dict[str, dict[str, str]] = {
@@ -79,20 +76,12 @@ class DatabaseTable(BaseModel):
     data_dir: str | None = None
 
 
-class DefaultsTable(BaseModel):
-    """`[defaults]` as it is written."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    output_tokens: int = Field(default=DEFAULT_OUTPUT_TOKENS, ge=1, le=1_000_000)
-
-
 class File(BaseModel):
     """`aikit.toml` as a whole."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     environment: Literal["dev", "staging", "prod"] = "dev"
     database: DatabaseTable = DatabaseTable()
-    defaults: DefaultsTable = DefaultsTable()
     providers: dict[str, dict[str, Any]] = {}
     prices: dict[str, Any] = {}
 
@@ -128,7 +117,6 @@ class Settings:
     environment: str
     database_url: str | None = field(repr=False)
     data_dir: Path
-    output_tokens: int
     providers: Mapping[str, Provider]
     prices: Mapping[str, Any]
     file: Path | None
@@ -173,12 +161,10 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         raise ConfigError(f"AIKIT_ENV is {environment!r}.", remedy="It must be dev, staging or prod.")
     url = pick("database.url", "DATABASE_URL", file.database.url, None)
     data_dir = pick("database.data_dir", "AIKIT_DATA_DIR", file.database.data_dir, None)
-    sources["defaults.output_tokens"] = FILE if "output_tokens" in file.defaults.model_fields_set else "default"
     return Settings(
         environment=str(environment),
         database_url=url,
         data_dir=Path(data_dir).expanduser() if data_dir else _user_data_dir(),
-        output_tokens=file.defaults.output_tokens,
         providers=_providers(file.providers, variables, origin),
         prices=file.prices,
         file=path,
@@ -193,7 +179,13 @@ def _nearest() -> Path | None:
 
 def _read(path: Path) -> File:
     try:
-        return File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        written = tomllib.loads(path.read_text(encoding="utf-8"))
+        if "defaults" in written:
+            raise ConfigError(
+                f"{path.name}: [defaults] output_tokens is not read any more: policies say it.",
+                remedy="Remove [defaults], and state default_output_tokens under [default] in policies.toml.",
+            )
+        return File.model_validate(written)
     except OSError as error:
         raise ConfigError(f"{path} can't be read: {error.strerror}.", remedy="Check the path.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -12,8 +12,9 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
-from aikit.attempt import Attempt, Desk, StreamAccount
+from aikit.attempt import Attempt, StreamAccount
 from aikit.config import Provider
+from aikit.desk import Desk
 from aikit.errors import Refused, UnmeteredEndpoint
 from aikit.types import Decision, Order, Tags
 from aikit.wire import registry

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import ssl
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -14,11 +13,12 @@ from urllib.request import getproxies
 import httpx2
 
 from aikit import clients
-from aikit.attempt import Desk
 from aikit.completion import Ask, Dispatch, Prompt, available, dispatch
 from aikit.config import Provider, Settings, load
 from aikit.context import tag_source
 from aikit.database.connect import Database, open_database
+from aikit.desk import Desk
+from aikit.events import Listener, Notices
 from aikit.ledger.opening import prepare
 from aikit.meter.engine import Meter
 from aikit.meter.opening import open_meter
@@ -46,25 +46,30 @@ LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
 class KitCore:
     """An open kit. `settings`, `database`, `book` and `meter` are its parts."""
 
-    def __init__(self, settings: Settings, database: Database, nano_per_credit: int) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, nano_per_credit: int, on_event: Listener | None = None
+    ) -> None:
         self.settings = settings
         self.database = database
         self.nano_per_credit = nano_per_credit
         self.book = PriceBook(parse_overrides(settings.prices))
         self._prices: dict[str, Price] = {}
         self.meter: Meter = open_meter(database, settings.data_dir, self._price_row)
-        self._desk = Desk(self.meter, self.book, self._prices, settings.output_tokens, nano_per_credit)
+        self._desk = Desk(self.meter, self.book, self._prices, nano_per_credit, Notices(on_event))
 
     @classmethod
-    def open(cls, settings: Settings | None = None, *, config: Path | None = None) -> Self:
+    def open(
+        cls, settings: Settings | None = None, *, config: Path | None = None, on_event: Listener | None = None
+    ) -> Self:
         """Open the configured database, bring its schema up to date if it is ours to do so, and start the meter.
 
-        Without a configured database the embedded PostgreSQL is started. Raises ConfigError, DatabaseUnavailable,
-        SchemaBehind or EmbeddedFailed; then nothing has been started.
+        Without a configured database the embedded PostgreSQL is started. `on_event` is called when a soft cap is
+        crossed or a call would have been refused (`aikit.events`), in the thread or task of the call. Raises
+        ConfigError, DatabaseUnavailable, SchemaBehind or EmbeddedFailed; then nothing has been started.
         """
         settings = settings or load(config)
         database = open_database(settings)
-        return cls(settings, database, prepare(database))
+        return cls(settings, database, prepare(database), on_event)
 
     def is_configured(self) -> bool:
         """Whether at least one provider has what it needs to be called."""
@@ -128,9 +133,7 @@ class KitCore:
         return self.book.find(provider, model, at=datetime.now(UTC)) is not None
 
     def _price_row(self, price_id: str) -> PriceRow:
-        price = self._prices[price_id]
-        body = json.dumps(price.to_json())
-        return PriceRow(price_id, price.provider, price.model, price.source, price.version, body)
+        return PriceRow.of(self._prices[price_id])
 
 
 @cache

@@ -7,8 +7,9 @@ from typing import Any, Protocol
 
 import httpx2
 
-from aikit.attempt import TAG_HEADERS, Desk, StreamAccount
+from aikit.attempt import TAG_HEADERS, StreamAccount
 from aikit.config import Provider
+from aikit.desk import Desk
 from aikit.exchange import Admit, Effect, Forward, Result, Send, Streamed, Synthetic, Whole, exchange
 from aikit.types import Decision, Order, Tags
 from aikit.wire.codec import WireRequest
@@ -265,5 +266,11 @@ def streamed(
 
 
 def _headers(response: httpx2.Response, ours: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """The provider's headers and ours. Where it tells of its own rate limits, those matter more to its SDK."""
     kept = [(name, value) for name, value in response.headers.raw if name.lower() not in HOP_HEADERS]
-    return [*kept, *[(name.encode(), value.encode()) for name, value in ours.items()]]
+    added = [
+        (name.encode(), value.encode())
+        for name, value in ours.items()
+        if not (name.startswith("x-ratelimit-") and name in response.headers)
+    ]
+    return [*kept, *added]

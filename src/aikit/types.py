@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import lru_cache
 from operator import attrgetter
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 TAG_LENGTH = 200
@@ -163,6 +163,8 @@ class Metric(StrEnum):
 
     CREDITS = "credits"
     TOKENS = "tokens"
+    INPUT_TOKENS = "input_tokens"
+    OUTPUT_TOKENS = "output_tokens"
     REQUESTS = "requests"
     CONCURRENCY = "concurrency"
 
@@ -179,20 +181,70 @@ class Window(StrEnum):
     TOTAL = "total"
 
 
-class LimitState(NamedTuple):
-    """One limit as a decision found it. Amounts are in the metric's unit; for credits that is nano-USD."""
+class Action(StrEnum):
+    """What happens at a cap: `block` refuses, `warn` lets pass and records what would have been refused."""
+
+    BLOCK = "block"
+    WARN = "warn"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `cap` of `metric` in `window`, for one call: `source` is the policy that states it.
+
+    Amounts are in the metric's unit; for credits that is nano-USD. A cap of 0 means none is allowed. `subject` says
+    whose attempts are counted together (`aikit.policy.subject`): "" is the whole tenant. Days, weeks and months start
+    in the time `zone`, at `anchor`: the hour of the day, the weekday (0: Monday), the day of the month (0: the 1st).
+    """
 
     metric: Metric
     window: Window
     cap: int
+    source: str
+    soft_cap: int | None = None
+    action: Action = Action.BLOCK
+    subject: str = ""
+    zone: str = "UTC"
+    anchor: int = 0
+
+    def __hash__(self) -> int:
+        """Three fields tell limits apart well enough, and enumerations are slow to hash: it is on the hot path."""
+        return hash((self.source, self.cap, self.subject))
+
+
+class LimitState(NamedTuple):
+    """One limit as a decision found it. `carried` is what a sliding window still counts of the window before."""
+
+    limit: Limit
     used: int
     held: int
     resets_at: datetime | None
-    source: str
+    carried: int = 0
+
+    @property
+    def metric(self) -> Metric:
+        return self.limit.metric
+
+    @property
+    def window(self) -> Window:
+        return self.limit.window
+
+    @property
+    def cap(self) -> int:
+        return self.limit.cap
+
+    @property
+    def source(self) -> str:
+        return self.limit.source
+
+    @property
+    def counted(self) -> int:
+        """All that stands against the cap."""
+        return self.used + self.held + self.carried
 
     @property
     def remaining(self) -> int:
-        return max(0, self.cap - self.used - self.held)
+        return max(0, self.limit.cap - self.counted)
 
 
 class Call(NamedTuple):
@@ -211,21 +263,56 @@ class Call(NamedTuple):
         return self.tags.tenant or ""
 
 
+class Cost(NamedTuple):
+    """The most an attempt can cost by its output tokens: the dearest of `cases`, each (what is paid before any output,
+    the rate of an output token), in units of which `scale` are one nano-USD.
+    """
+
+    cases: tuple[tuple[int, int], ...]
+    scale: int
+
+    def nano(self, output_tokens: int) -> int:
+        """Nano-USD for this many output tokens, rounded up once."""
+        return -(-max([paid + output_tokens * rate for paid, rate in self.cases]) // self.scale)
+
+    def output_tokens(self, nano: int) -> int | None:
+        """The most output tokens that `nano` nano-USD pay for; negative if not even the rest fits, None: any number."""
+        amount = nano * self.scale
+        if any(paid > amount for paid, _ in self.cases):
+            return -1
+        counts = [(amount - paid) // rate for paid, rate in self.cases if rate]
+        return min(counts) if counts else None
+
+
 class Order(NamedTuple):
-    """An attempt that asks to be admitted: the most it can cost (nano-USD) and use (tokens), and at which price."""
+    """An attempt that asks to be admitted: the most it can use (tokens) and cost (nano-USD), and at which price.
+
+    `output_tokens` are part of `tokens`. `named` says that the request itself names an output limit; where it names
+    none, `output_tokens` is only a guess at the ceiling that the decision will write in. `answers` are the alternatives
+    that it asks for, each of which may be as long as the limit; `least` is the smallest output that can be asked for.
+    `characters` is the text of the prompt. Without a known price, `cost` and `price_id` are None, `nano` is 0, and
+    `bound` is there for a policy that prices it.
+    """
 
     attempt: UUID
     call: Call
     nano: int
     tokens: int
     price_id: str | None = None
+    output_tokens: int = 0
+    named: bool = True
+    answers: int = 1
+    least: int = 1
+    characters: int = 0
+    cost: Cost | None = None
+    bound: Bound | None = None
 
 
 class Hold(NamedTuple):
-    """The reserved upper bound of an admitted attempt, in the counters named."""
+    """The reserved upper bound of an admitted attempt, in the counters of these subjects."""
 
     order: Order
-    counters: tuple[str, ...]
+    subjects: tuple[str, ...]
     admitted_at: datetime
     generation: int = 0
 
@@ -233,8 +320,11 @@ class Hold(NamedTuple):
 class Decision(NamedTuple):
     """Whether an attempt may be sent, and why. Its id is the attempt's: each attempt has one decision.
 
-    `limits` are the states of all limits that apply, before this attempt; `failing` those that stand in its way.
-    `in_flight` says that only holds of running attempts do. `hold` is there when it is allowed.
+    `limits` are the states of all limits that apply, before this attempt; `failing` those that stand in its way, the
+    one that resets last first; `in_flight` says that only holds of running attempts do. `soft` are those whose soft cap
+    it crosses, `warned` those that would refuse it if they blocked. `hold` is there when it is allowed: its order is
+    what was granted, with fewer output tokens than asked for if `clamped`. `source` is the policy that refused for
+    another reason than a limit. `retry_after` is in seconds.
     """
 
     id: UUID
@@ -244,10 +334,17 @@ class Decision(NamedTuple):
     in_flight: bool = False
     policy_version: int | None = None
     hold: Hold | None = None
+    soft: tuple[LimitState, ...] = ()
+    warned: tuple[LimitState, ...] = ()
+    clamped: bool = False
+    retry_after: float | None = None
+    source: str | None = None
+    rules: Any = None
+    """The `aikit.policy.model.Rules` that it was made by; None for an unknown tenant."""
 
     @property
     def allowed(self) -> bool:
-        return self.reason_code == "ALLOWED"
+        return self.hold is not None
 
     @property
     def deciding(self) -> LimitState | None:
@@ -278,6 +375,7 @@ class Refusal(NamedTuple):
     order: Order
     reason_code: str
     limits: tuple[LimitState, ...] = ()
+    source: str | None = None
 
 
 _random = Random()

@@ -7,7 +7,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from aikit.database import embedded
 from aikit.database.connect import Database
 from aikit.ledger.opening import migrate
 
-WINDOWS = ("day", "week", "month", "total")
+FOUR = [{"metric": "credits", "window": window} for window in ("day", "week", "month", "total")]
 FAR_AWAY = 9_000_000_000_000_000
 
 
@@ -33,13 +33,17 @@ def a_ledger() -> Iterator[Database]:
             embedded.stop(root)
 
 
-def add_tenants(database: Database, names: list[str], windows: tuple[str, ...] = WINDOWS) -> None:
-    """Tenants with a limit for each of these windows, four by default, that nothing will reach."""
+def add_tenants(database: Database, names: list[str], limits: Sequence[Mapping[str, Any]] = FOUR) -> None:
+    """Tenants with these limits, four by default, that nothing will reach."""
     with database.connect(role="bench") as connection:
         connection.execute("INSERT INTO aikit.tenants SELECT unnest(%s::text[])", (names,))
+        body = json.dumps({"limits": [{"cap": FAR_AWAY, **limit} for limit in limits]})
         connection.execute(
-            "INSERT INTO aikit.limits SELECT t, 'credits', w, %s FROM unnest(%s::text[]) t, unnest(%s::text[]) w",
-            (FAR_AWAY, names, list(windows)),
+            """INSERT INTO aikit.policies
+               SELECT name, t, %s::jsonb || jsonb_build_object('name', name, 'scope', jsonb_build_object('tenant', t)),
+                      true, 1
+               FROM unnest(%s::text[]) t, LATERAL (SELECT 'tenant:' || t) x (name)""",
+            (body, names),
         )
         connection.execute("UPDATE aikit.state SET policy_version = policy_version + 1")
 

@@ -22,7 +22,7 @@ from aikit.meter.opening import SESSION, open_meter
 from aikit.meter.plan import Batch
 from aikit.meter.poster import Poster, PriceRow
 from aikit.meter.rows import EndingRow, OrderRow
-from aikit.types import Call, Decision, Ending, Entry, Order, Tags, Usage, new_id
+from aikit.types import Call, Cost, Decision, Ending, Entry, Order, Tags, Usage, new_id
 
 CALLERS = 256
 CALLS = 40_000
@@ -40,7 +40,7 @@ def tags(tenant: str) -> Tags:
 
 def order(tenant: str) -> Order:
     call = Call(new_id(), tags(tenant), "openai", "gpt-4o-mini", "openai.chat")
-    return Order(new_id(), call, 100_000, 2000, "bench")
+    return Order(new_id(), call, 100_000, 2000, "bench", output_tokens=1000, cost=Cost(((100_000, 0),), 1))
 
 
 def ending(decision: Decision) -> Entry:

@@ -92,7 +92,7 @@ async def sixteen_callers(bare: openai.AsyncOpenAI, metered: openai.AsyncOpenAI)
 def main() -> None:
     with a_ledger() as database, a_simulator() as url, tempfile.TemporaryDirectory() as folder:
         add_tenants(database, ["acme"])
-        add_tenants(database, ["monthly"], ("month",))
+        add_tenants(database, ["monthly"], [{"metric": "credits", "window": "month"}])
         config = Path(folder) / "aikit.toml"
         config.write_text(
             f"[database]\nurl = {json.dumps(database.conninfo)}\ndata_dir = {json.dumps(folder)}\n"

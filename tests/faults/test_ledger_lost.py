@@ -338,7 +338,7 @@ def test_a_process_that_is_killed_in_a_call_leaves_the_hold(
     child.kill()
     child.wait()
     (hold,) = books.rows("SELECT nano FROM aikit.holds")
-    (counter,) = books.rows("SELECT used, held FROM aikit.counters")
+    (counter,) = books.rows("SELECT used, held FROM aikit.counts")
     assert counter == {"used": 0, "held": hold["nano"]}
 
 

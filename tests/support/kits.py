@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -45,16 +46,33 @@ class Books:
             connection.execute(statement, arguments)
 
     def limit(self, tenant: str = TENANT, *, usd: str = "1000000", window: str = "month") -> None:
-        """The tenant, with this cap on money."""
+        """The tenant, with this cap on money beside those on other windows."""
+        cap = int(Decimal(usd) * NANO_PER_USD)
+        name = f"tenant:{tenant}"
         with psycopg.connect(self.dsn) as connection:
             connection.execute("SELECT pg_advisory_xact_lock(7206071, 1)")
             connection.execute("INSERT INTO aikit.tenants VALUES (%s) ON CONFLICT DO NOTHING", (tenant,))
+            found = connection.execute(
+                "UPDATE aikit.policies SET until = (SELECT policy_version + 1 FROM aikit.state) "
+                "WHERE name = %s AND until IS NULL RETURNING body",
+                (name,),
+            ).fetchone()
+            body = found[0] if found else {"name": name, "scope": {"tenant": tenant}}
+            others = [limit for limit in body.get("limits", ()) if limit["window"] != window]
+            body["limits"] = [*others, {"metric": "credits", "window": window, "cap": cap}]
             connection.execute(
-                "INSERT INTO aikit.limits VALUES (%s, 'credits', %s, %s) "
-                'ON CONFLICT (tenant, metric, "window") DO UPDATE SET cap = excluded.cap',
-                (tenant, window, int(Decimal(usd) * NANO_PER_USD)),
+                "INSERT INTO aikit.policies SELECT %s, %s, %s, true, policy_version + 1 FROM aikit.state",
+                (name, tenant, json.dumps(body)),
             )
             connection.execute("UPDATE aikit.state SET policy_version = policy_version + 1")
+
+    def policy(self, text: str) -> None:
+        """Apply a policies.toml."""
+        from aikit.ledger.policies import apply
+        from aikit.policy.file import read_policies
+
+        database = Database(self.dsn, False, "test")
+        apply(database, read_policies(text, where="policies.toml", nano_per_credit=100_000), who="test")
 
     def entries(self) -> list[dict[str, Any]]:
         """Every line of the ledger, oldest first."""
@@ -74,7 +92,7 @@ class Books:
 
     def used(self, tenant: str = TENANT) -> dict[str, int]:
         """What each of the tenant's counters says is used, by window."""
-        found = self.rows('SELECT "window", used FROM aikit.counters WHERE tenant = %s', tenant)
+        found = self.rows('SELECT "window", used FROM aikit.counts WHERE tenant = %s', tenant)
         return {row["window"]: row["used"] for row in found}
 
     def assert_balanced(self) -> None:
@@ -84,8 +102,8 @@ class Books:
         (sums,) = self.rows(
             """SELECT (SELECT coalesce(sum(nano), 0)::bigint FROM aikit.entries) AS entries,
                       (SELECT coalesce(sum(nano), 0)::bigint FROM aikit.rollups) AS rollups,
-                      (SELECT coalesce(sum(used), 0)::bigint FROM aikit.counters WHERE "window" = 'month') AS counters,
-                      (SELECT coalesce(sum(held), 0)::bigint FROM aikit.counters) AS held"""
+                      (SELECT coalesce(sum(used), 0)::bigint FROM aikit.counts WHERE "window" = 'month') AS counters,
+                      (SELECT coalesce(sum(held), 0)::bigint FROM aikit.counts) AS held"""
         )
         assert sums == {"entries": sums["entries"], "rollups": sums["entries"], "counters": sums["entries"], "held": 0}
 

@@ -19,7 +19,7 @@ from aikit.meter.opening import open_meter
 from aikit.meter.poster import PriceRow
 from aikit.pricing.price import Price
 from aikit.pricing.rates import Rate, complete
-from aikit.types import Call, Decision, Ending, Entry, Hold, Order, Refusal, Tags, Usage, new_id
+from aikit.types import Call, Cost, Decision, Ending, Entry, Hold, Order, Refusal, Tags, Usage, new_id
 from support.postgres import create_database, drop_database
 
 
@@ -120,7 +120,9 @@ def order(tenant: str | None, nano: int, *, price: Price | None = MINI, **tags: 
     model = price or MINI
     named = Tags(tenant, **{"environment": "prod", **tags})
     call = Call(new_id(), named, model.provider, model.model, f"{model.provider}.chat")
-    return Order(new_id(), call, nano, 2000 if price else 0, price.id if price else None)
+    if price is None:
+        return Order(new_id(), call, nano, 0)
+    return Order(new_id(), call, nano, 2000, price.id, output_tokens=1000, cost=Cost(((nano, 0),), 1))
 
 
 def price_row(price_id: str) -> PriceRow:

@@ -20,7 +20,7 @@ def written(folder: Path, text: str = "", env: str | None = None, **environ: str
 
 def test_without_anything_there_are_defaults(tmp_path: Path) -> None:
     settings = written(tmp_path)
-    assert (settings.environment, settings.database_url, settings.output_tokens) == ("dev", None, 4096)
+    assert (settings.environment, settings.database_url) == ("dev", None)
     assert list(settings.providers) == list(BUILT_IN) == ["openai", "anthropic", "gemini"]
     assert not any(provider.configured for provider in settings.providers.values())
     assert set(settings.sources.values()) == {"default"}
@@ -98,8 +98,8 @@ WRONG = {
     "no TOML": ("providers = [", "is not TOML"),
     "an unknown table": ("[databse]\nurl = 'x'", "databse"),
     "an unknown field": ("[database]\nurll = 'x'", "database.urll"),
-    "a wrong type": ("[defaults]\noutput_tokens = '4096'", "defaults.output_tokens"),
-    "too few tokens": ("[defaults]\noutput_tokens = 0", "defaults.output_tokens"),
+    "a wrong type": ("[database]\nurl = 4096", "database.url"),
+    "a setting that policies have now": ("[defaults]\noutput_tokens = 4096", r"\[defaults\] output_tokens"),
     "an unknown kind": ("[providers.x]\nkind = 'cohere'\nbase_url = 'http://x'", r"providers\.x.*kind"),
     "no base_url": ("[providers.x]\nkind = 'openai'", r"providers\.x.*base_url"),
     "another scheme": ("[providers.x]\nkind = 'openai'\nbase_url = 'ftp://x'", "ftp://x"),
@@ -113,6 +113,14 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, names: str) -> None:
         written(tmp_path, text)
     assert "aikit.toml" in str(refused.value)
     assert refused.value.remedy
+
+
+def test_the_output_limit_is_sent_to_the_policies(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        written(tmp_path, "[defaults]\noutput_tokens = 4096")
+    assert refused.value.remedy
+    for place in ("default_output_tokens", "[default]", "policies.toml"):
+        assert place in refused.value.remedy
 
 
 def test_a_wrong_value_is_not_repeated(tmp_path: Path) -> None:
@@ -135,11 +143,11 @@ def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path: Path) -> None:
 
 
 def test_the_nearest_file_above_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "aikit.toml").write_text("[defaults]\noutput_tokens = 7")
+    (tmp_path / "aikit.toml").write_text('environment = "staging"')
     inside = tmp_path / "a" / "b"
     inside.mkdir(parents=True)
     monkeypatch.chdir(inside)
-    assert load(environ={}).output_tokens == 7
+    assert load(environ={}).environment == "staging"
     other = tmp_path / "other.toml"
-    other.write_text("[defaults]\noutput_tokens = 8")
-    assert load(environ={"AIKIT_CONFIG": str(other)}).output_tokens == 8
+    other.write_text('environment = "prod"')
+    assert load(environ={"AIKIT_CONFIG": str(other)}).environment == "prod"

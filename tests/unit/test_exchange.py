@@ -15,14 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aikit.attempt import Desk
 from aikit.config import Provider
+from aikit.desk import Desk
 from aikit.errors import MeteringUnavailable
+from aikit.events import Notices
 from aikit.exchange import Admit, Exchange, Forward, Read, Result, Send, Streamed, Synthetic, Whole, exchange
+from aikit.policy.model import Rules
 from aikit.pricing.book import PriceBook
 from aikit.pricing.overrides import parse_overrides
 from aikit.transport import AsyncMeteredStream, MeteredStream
-from aikit.types import Decision, Ending, Entry, Hold, LimitState, Metric, Order, Refusal, Tags, Usage, Window
+from aikit.types import Decision, Ending, Entry, Hold, Limit, LimitState, Metric, Order, Refusal, Tags, Usage, Window
 from aikit.wire.codec import WireRequest
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -66,7 +68,7 @@ def journal() -> Journal:
 
 
 def desk(journal: Journal) -> Desk:
-    return Desk(journal, PriceBook(parse_overrides(PRICES)), {}, 4096, 100_000)
+    return Desk(journal, PriceBook(parse_overrides(PRICES)), {}, 100_000, Notices())
 
 
 def start(
@@ -321,11 +323,10 @@ def refusal(steps: Exchange) -> Synthetic:
         (lambda j: start(j, b"{"), 400, "REQUEST_INVALID"),
         (lambda j: start(j, {"messages": []}), 400, "REQUEST_INVALID"),
         (lambda j: start(j, CHAT | {"max_tokens": -1}), 400, "REQUEST_INVALID"),
-        (lambda j: start(j, CHAT | {"model": "unheard-of"}), 403, "PRICE_UNKNOWN"),
         (lambda j: start(j, path="/v1/images/generations"), 403, "UNMETERED_ENDPOINT"),
         (lambda j: start(j, headers={"x-aikit-user": "\0"}), 400, "REQUEST_INVALID"),
     ],
-    ids=["no tenant", "no JSON", "no model", "negative limit", "no price", "unmetered", "bad tag"],
+    ids=["no tenant", "no JSON", "no model", "negative limit", "unmetered", "bad tag"],
 )
 def test_what_cannot_be_ordered_is_refused_and_recorded(
     journal: Journal, case: Callable[[Journal], Exchange], status: int, code: str
@@ -340,11 +341,50 @@ def test_a_denial_of_the_meter_is_worded_and_not_recorded_twice(journal: Journal
     steps = start(journal)
     admit = next(steps)
     assert isinstance(admit, Admit)
-    state = LimitState(Metric.CREDITS, Window.MONTH, 10, 10, 0, datetime(2026, 12, 1, tzinfo=UTC), "tenant:acme")
-    got = result(steps, Decision(admit.order.attempt, "MONTHLY_BUDGET_EXCEEDED", (state,), (state,)))
+    limit = Limit(Metric.CREDITS, Window.MONTH, 10, "tenant:acme")
+    state = LimitState(limit, 10, 0, datetime(2026, 12, 1, tzinfo=UTC))
+    refused = Decision(admit.order.attempt, "MONTHLY_BUDGET_EXCEEDED", (state,), (state,), rules=Rules((limit,)))
+    got = result(steps, refused)
     assert isinstance(got, Synthetic)
     assert (got.reply.status, got.reply.headers["x-should-retry"]) == (402, "false")
     assert (journal.entries, journal.refusals) == ([], [])
+
+
+def test_a_model_without_a_price_is_for_the_policy_to_decide(journal: Journal) -> None:
+    steps = start(journal, CHAT | {"model": "unheard-of"})
+    admit = next(steps)
+    assert isinstance(admit, Admit)
+    assert (admit.order.cost, admit.order.price_id, admit.order.nano) == (None, None, 0)
+    assert admit.order.bound is not None
+    got = result(steps, Decision(admit.order.attempt, "PRICE_UNKNOWN", rules=Rules()))
+    assert isinstance(got, Synthetic)
+    assert (got.reply.status, got.error.code) == (403, "PRICE_UNKNOWN")
+
+
+def test_a_request_is_sent_with_the_output_limit_that_was_granted(journal: Journal) -> None:
+    body = {key: value for key, value in CHAT.items() if key != "max_tokens"}
+    steps = start(journal, body)
+    admit = next(steps)
+    assert isinstance(admit, Admit)
+    granted = admit.order._replace(output_tokens=321)
+    send = steps.send(Decision(admit.order.attempt, "ALLOWED", hold=Hold(granted, (), NOW), rules=Rules()))
+    assert isinstance(send, Send)
+    assert json.loads(send.body)["max_completion_tokens"] == 321
+
+
+def test_a_clamped_request_is_sent_with_less_than_it_named(journal: Journal) -> None:
+    steps = start(journal)
+    admit = next(steps)
+    assert isinstance(admit, Admit)
+    granted = admit.order._replace(output_tokens=20)
+    decision = Decision(admit.order.attempt, "ALLOWED", hold=Hold(granted, (), NOW), clamped=True, rules=Rules())
+    send = steps.send(decision)
+    assert isinstance(send, Send)
+    assert json.loads(send.body)["max_tokens"] == 20
+    assert isinstance(steps.send(200), Read)
+    got = result(steps, ANSWER)
+    assert isinstance(got, Whole)
+    assert got.attempt.headers()["x-aikit-clamped"] == "output_tokens=20"
 
 
 def test_without_a_ledger_nothing_is_sent_and_nothing_recorded(journal: Journal) -> None:

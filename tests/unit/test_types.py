@@ -16,6 +16,7 @@ from aikit.types import (
     TAG_LENGTH,
     TOKEN_CLASSES,
     USAGE_CLASSES,
+    Limit,
     LimitState,
     Metric,
     Tags,
@@ -93,7 +94,7 @@ def test_inner_tags_complete_each_other_in_order(first: Tags, second: Tags, thir
 
 @given(st.integers(0, 10**18), st.integers(0, 10**18), st.integers(0, 10**18))
 def test_what_remains_is_never_negative(cap: int, used: int, held: int) -> None:
-    state = LimitState(Metric.CREDITS, Window.MONTH, cap, used, held, None, "tenant:acme")
+    state = LimitState(Limit(Metric.CREDITS, Window.MONTH, cap, "tenant:acme"), used, held, None)
     assert state.remaining == max(0, cap - used - held)
 
 

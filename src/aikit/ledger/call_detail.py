@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from aikit.database.connect import Database
 from aikit.ledger.reading import ids_around, reading, tenants_in
+from aikit.ledger.states import read_states
 from aikit.ledger.tables import entries, holds, prices, refusals
-from aikit.policy.windows import bounds
-from aikit.types import USAGE_CLASSES, LimitState, Metric, Usage, Window
+from aikit.types import USAGE_CLASSES, LimitState, Usage
 
 ATTEMPTS_WITHIN = timedelta(hours=1)
 """How long after a call began its last attempt may begin, for it to be found by the call's id."""
@@ -52,6 +52,12 @@ class AttemptDetail:
     reason_code: str
     policy_version: int | None
     limits: tuple[LimitState, ...]
+    would_refuse: str | None
+    """The code of a limit that only warns and would have refused it."""
+    source: str | None
+    """The policy that refused it for another reason than a limit."""
+    request: dict[str, Any] | None
+    """What it asked for (`aikit.meter.rows`); None for what was decided before that was recorded."""
     decided_at: datetime
     settled_at: datetime | None
     expires_at: datetime | None
@@ -144,7 +150,10 @@ def _attempt(row: Row, known: Mapping[str, PriceDetail]) -> AttemptDetail:
         stream=row.get("stream"),
         reason_code=row.get("reason_code", "ALLOWED"),
         policy_version=row["policy_version"],
-        limits=tuple([_limit(decided_at, *values) for values in row["limits"]]),
+        limits=read_states(row["limits"], decided_at),
+        would_refuse=row.get("would_refuse"),
+        source=row.get("source"),
+        request=row["request"],
         decided_at=decided_at,
         settled_at=row.get("settled_at"),
         expires_at=row.get("expires_at"),
@@ -166,8 +175,3 @@ def _standing(row: Row) -> dict[str, Any]:
     if "refused_at" in row:
         return {"state": "refused", "nano": 0, "bound_nano": row["nano"] if row["price_id"] else None}
     return {"state": "running", "nano": None, "bound_nano": row["nano"]}
-
-
-def _limit(at: datetime, metric: str, window: str, source: str, cap: int, used: int, held: int) -> LimitState:
-    resets_at = bounds(Window(window), at)[1]
-    return LimitState(Metric(metric), Window(window), cap, used, held, resets_at, source)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from aikit.meter.decide import Counter, charge, counters_of, decide
+from aikit.meter.counters import Standing, charge
+from aikit.meter.decide import Track, decide, track
+from aikit.meter.judge import reason_code
 from aikit.meter.rollup import rollup_rows
 from aikit.meter.rows import EndingRow, OrderRow, array, counter_row, hold_row, refusal_row
-from aikit.policy.model import CounterName, CounterRef, Limit, Policy
-from aikit.types import Decision, Refusal
+from aikit.policy.model import CounterRef, Rules, slot_name
+from aikit.types import Decision, Limit, Refusal, Window
 
 FOREVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 
-Needs = Mapping[CounterRef, tuple[Limit, CounterName]]
-"""The counters that orders need, with the limits they belong to."""
+Needs = dict[CounterRef, dict[str, Limit]]
+"""The slots that orders need, by subject and name, with a limit that each belongs to."""
+Callers = Sequence[Rules | None]
+"""The rules for each order of a batch; None for an unknown tenant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,41 +39,57 @@ class Plan:
     parameters: tuple[str | None, ...]
 
 
-def needs(policies: Iterable[Policy], now: datetime) -> dict[CounterRef, tuple[Limit, CounterName]]:
-    """The counters that orders under these policies need."""
-    return {(policy.tenant, name.key): (limit, name) for policy in policies for limit, name in counters_of(policy, now)}
+def needs(batch: Batch, callers: Callers) -> Needs:
+    """The slots that the orders of a batch need."""
+    found: Needs = {}
+    for tenant, rules in _distinct(batch, callers).values():
+        for limit in rules.limits:
+            if limit.window is not Window.CALL:
+                name = slot_name(limit.metric, limit.window, limit.zone, limit.anchor)
+                found.setdefault((tenant, limit.subject), {})[name] = limit
+    return found
 
 
-def refs_of(batch: Batch, needed: Needs) -> set[CounterRef]:
-    """Every counter that the batch touches."""
+def refs_of(batch: Batch, needed: Iterable[CounterRef]) -> set[CounterRef]:
+    """Every row of counters that the batch touches."""
     refs = set(needed)
-    held = {(row.entry.hold.order.call.tenant, row.entry.hold.counters) for row in batch.entries}
-    for tenant, keys in held:
-        refs.update([(tenant, key) for key in keys])
+    held = {(row.entry.hold.order.call.tenant, row.entry.hold.subjects) for row in batch.entries}
+    for tenant, subjects in held:
+        refs.update([(tenant, subject) for subject in subjects])
     return refs
 
 
 def plan(
     batch: Batch,
-    policies: Mapping[str, Policy],
-    needed: Needs,
-    counters: Mapping[CounterRef, Counter],
+    callers: Callers,
+    standing: Standing,
     *,
     now: datetime,
     policy_version: int,
     hold_seconds: int,
 ) -> Plan:
-    """Decide the batch; `counters` are left as they will stand once it has been posted."""
+    """Decide the batch; the counters are left as they will stand once it has been posted. Raises Behind.
+
+    `standing` has the counters that `refs_of` names, or fewer if some are gone, and no others.
+    """
+    tracks = {key: track(tenant, rules, standing, now) for key, (tenant, rules) in _distinct(batch, callers).items()}
     entries = [row.entry for row in batch.entries]
-    charge(entries, counters)
-    decisions = decide([row.order for row in batch.orders], policies, counters, now, policy_version)
+    charge(entries, standing)
+    orders = [(row.order, rules) for row, rules in zip(batch.orders, callers, strict=True)]
+    decisions = decide(orders, tracks, now, policy_version)
     holds, refusals = [], list(batch.refusals)
     for row, decision in zip(batch.orders, decisions, strict=True):
         if decision.hold is not None:
-            holds.append(hold_row(row, decision.hold.counters, decision.limits))
+            warned = reason_code(decision.warned[0]) if decision.warned else None
+            holds.append(hold_row(row, decision.hold, decision.limits, decision.reason_code, warned))
         else:
-            refusals.append(Refusal(row.order, decision.reason_code, decision.limits))
-    not_before, not_after = _validity(needed, now) if batch.orders or refusals else FOREVER
+            refusals.append(Refusal(row.order, decision.reason_code, decision.limits, decision.source))
+    not_before, not_after = _validity(tracks.values(), now) if batch.orders or refusals else FOREVER
+    changes = []
+    for tenant, subject in sorted(standing):
+        counters = standing[tenant, subject]
+        changes.append(counter_row(tenant, subject, counters))
+        counters.revision += 1
     return Plan(
         decisions,
         (
@@ -77,7 +97,7 @@ def plan(
             not_before.isoformat(),
             not_after.isoformat(),
             str(hold_seconds),
-            array([counter_row(tenant, key, counters[tenant, key]) for tenant, key in sorted(counters)]),
+            array(changes),
             array(holds),
             array([row.text for row in batch.entries]),
             array([refusal_row(refusal, policy_version, now) for refusal in refusals]),
@@ -86,11 +106,18 @@ def plan(
     )
 
 
-def _validity(needed: Needs, now: datetime) -> tuple[datetime, datetime]:
-    """The time in which decisions made at `now` name the right counters and the right hour."""
+def _distinct(batch: Batch, callers: Callers) -> dict[tuple[str, int], tuple[str, Rules]]:
+    """The tenants and rules that occur in the batch."""
+    pairs = {(row.order.call.tenant, rules) for row, rules in zip(batch.orders, callers, strict=True)}
+    return {(tenant, id(rules)): (tenant, rules) for tenant, rules in pairs if rules is not None}
+
+
+def _validity(tracks: Iterable[Track], now: datetime) -> tuple[datetime, datetime]:
+    """The time in which decisions made at `now` are about the right windows and the right hour."""
     start = now.replace(minute=0, second=0, microsecond=0)
     end = start + timedelta(hours=1)
-    for name in {name for _, name in needed.values()}:
-        start = max(start, name.start)
-        end = min(end, name.end or end)
+    for each in tracks:
+        start = max(start, each.start)
+        if each.end is not None:
+            end = min(end, each.end)
     return start, end

@@ -9,6 +9,7 @@ A batch is prepared while the one before it is still under way, on the counters 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import threading
 import time
@@ -21,13 +22,18 @@ from uuid import UUID
 import psycopg
 from psycopg import errors as pg
 
-from aikit.meter.decide import Counter
-from aikit.meter.plan import Batch, Needs, Plan, needs, plan, refs_of
-from aikit.meter.queries import BARRIER, HOLDS, LOCK, OPEN, POLICIES, POST, PRICE, PRICES, STANDING
+from aikit.meter.counters import Counters
+from aikit.meter.decide import Behind, window_at
+from aikit.meter.plan import Batch, Callers, Needs, Plan, needs, plan, refs_of
+from aikit.meter.queries import BARRIER, HOLDS, LOCK, OPEN, POST, PRICE, PRICES, STANDING
 from aikit.meter.rows import EndingRow
+from aikit.meter.rulebook import Rulebook
 from aikit.meter.statement import Rejected, Statement
-from aikit.policy.model import CounterRef, Limit, Policy
-from aikit.types import Decision, Metric, Window
+from aikit.policy.model import CounterRef
+from aikit.policy.subject import subject_of
+from aikit.policy.windows import SLIDING
+from aikit.pricing.price import Price
+from aikit.types import Decision
 
 log = logging.getLogger("aikit.meter")
 
@@ -48,6 +54,10 @@ class PriceRow:
     version: str
     body: str
 
+    @classmethod
+    def of(cls, price: Price) -> PriceRow:
+        return cls(price.id, price.provider, price.model, price.source, price.version, json.dumps(price.to_json()))
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -56,10 +66,6 @@ class Prepared:
     batch: Batch
     plan: Plan | None = None
     epoch: int = 0
-
-
-Standing = dict[CounterRef, tuple[int, int]]
-"""Used and held."""
 
 
 class Poster:
@@ -80,10 +86,12 @@ class Poster:
         """Guards what follows: what this process believes of the database."""
         self._epoch = 0
         self._patience = 0
-        self._policies: dict[str, Policy | None] = {}
-        self._counters: dict[CounterRef, tuple[int, int]] = {}
+        self._rulebook = Rulebook()
+        self._counters: dict[CounterRef, Counters] = {}
         self._prices: set[str | None] = {None, *[row[0] for row in connection.execute(PRICES)]}
         self._version = 0
+        self._outdated = False
+        """The policies have changed since they were read."""
         self._read_standing()
 
     def post(self, batch: Batch) -> list[Decision]:
@@ -93,17 +101,20 @@ class Poster:
     def prepare(self, batch: Batch) -> Prepared:
         """Decide the batch on what is remembered, if all of that is; does no I/O."""
         with self._memory:
-            policies = self._remembered_policies(batch)
-            if self._patience or policies is None or not self._prices.issuperset(_prices_of(batch)):
+            callers = self._rulebook.find([row.order for row in batch.orders])
+            if self._patience or callers is None or not self._prices.issuperset(_prices_of(batch, callers)):
                 return Prepared(batch)
-            now = self._now()
-            needed = needs(policies.values(), now)
-            counters = self._remembered_counters(batch, needed)
-            if counters is None:
+            standing = self._remembered(batch, needs(batch, callers))
+            if standing is None:
                 return Prepared(batch)
-            planned = self._plan(batch, policies, needed, counters, now)
-            self._remember(counters)
-            return Prepared(batch, planned, self._epoch)
+            try:
+                return Prepared(batch, self._plan(batch, callers, standing, self._now()), self._epoch)
+            except BaseException as error:
+                self._counters.clear()  # some have been changed, and nobody knows which
+                self._epoch += 1
+                if isinstance(error, Behind):
+                    return Prepared(batch)
+                raise
 
     def execute(self, prepared: Prepared) -> list[Decision]:
         """Post a batch, in one transaction. One decision an order, in their order.
@@ -122,6 +133,8 @@ class Poster:
             self._epoch += 1
             if prepared.plan is not None:
                 self._counters.clear()
+            if self._outdated:
+                self._read_standing()
             return self._post_under_locks(prepared.batch, entries)
 
     def close(self) -> None:
@@ -130,7 +143,6 @@ class Poster:
             self._connection.close()
 
     def _post_under_locks(self, batch: Batch, entries: Sequence[EndingRow]) -> list[Decision]:
-        self._record_prices(batch)
         for _ in range(TRIES):
             try:
                 decisions = self._try_under_locks(Batch(entries, batch.orders, batch.refusals))
@@ -146,21 +158,31 @@ class Poster:
 
     def _try_under_locks(self, batch: Batch) -> list[Decision] | None:
         now = self._now()
-        policies = self._load_policies(batch)
-        needed = needs(policies.values(), now)
+        callers = self._rulebook.load(self._connection, [row.order for row in batch.orders])
+        self._record_prices(_prices_of(batch, callers))
+        needed = needs(batch, callers)
         connection = self._connection
         try:
             connection.execute("BEGIN")
             refs = sorted(refs_of(batch, needed))
             standing = self._locked(refs)
-            missing = [ref for ref in refs if ref in needed and ref not in standing]
+            self._judge_the_race(standing)
+            missing = [
+                (ref, name)
+                for ref in refs
+                for name in needed.get(ref, ())
+                if ref not in standing or name not in standing[ref].slots
+            ]
             if missing:
-                standing |= self._opened(missing, needed)
+                self._open(missing, needed, now)
+                standing = self._locked(refs)
                 # what was opened has taken in pending holds, maybe some that this very batch ends
                 batch = Batch(self._as_held(batch.entries), batch.orders, batch.refusals)
-            counters = {ref: Counter.standing_at(*amounts) for ref, amounts in standing.items()}
-            planned = self._plan(batch, policies, needed, counters, now)
-            accepted = self._accepted(planned)
+            try:
+                planned = self._plan(batch, callers, standing, now)
+                accepted = self._accepted(planned)
+            except Behind:
+                accepted = False
             if accepted:
                 connection.execute("COMMIT")
             else:  # a counter opened for a limit that is gone, or a window that has not begun, must not stay
@@ -171,44 +193,42 @@ class Poster:
             raise
         if not accepted:
             return None
-        self._remember(counters)
+        self._remember(standing)
         return planned.decisions
 
-    def _locked(self, refs: list[CounterRef]) -> Standing:
+    def _locked(self, refs: list[CounterRef]) -> dict[CounterRef, Counters]:
         """The counters that are there, locked in one order."""
         connection = self._connection
         with connection.pipeline():
             connection.execute(BARRIER)
-            found = connection.execute(LOCK, ([tenant for tenant, _ in refs], [key for _, key in refs]))
-        standing = {(tenant, key): (used, held) for tenant, key, used, held in found}
-        self._judge_the_race(standing)
-        return standing
+            found = connection.execute(LOCK, ([tenant for tenant, _ in refs], [subject for _, subject in refs]))
+        return {
+            (tenant, subject): Counters(revision, names, amounts) for tenant, subject, revision, names, amounts in found
+        }
 
-    def _opened(self, missing: list[CounterRef], needed: Needs) -> Standing:
-        """The counters that were not there."""
-        of = [needed[ref] for ref in missing]
-        columns = [[tenant for tenant, _ in missing], [key for _, key in missing]]
-        spans = [
-            [limit.metric for limit, _ in of],
-            [limit.window for limit, _ in of],
-            [name.start for _, name in of],
-        ]
-        opened = self._connection.execute(OPEN, (*columns, *spans))
-        return {(tenant, key): (used, held) for tenant, key, used, held in opened}
+    def _open(self, missing: Sequence[tuple[CounterRef, str]], needed: Needs, now: datetime) -> None:
+        """Open the slots that are not there."""
+        minute = now.replace(second=0, microsecond=0)
+        with self._connection.pipeline():
+            for ref, name in missing:
+                limit = needed[ref][name]
+                start, _ = window_at(limit.window, minute, limit.zone, limit.anchor)
+                sliding = SLIDING.get(limit.window)
+                parts = subject_of(ref[1])
+                who = (*ref, parts.environment, parts.feature, parts.user)
+                self._connection.execute(OPEN, (*who, name, limit.metric, start, start - sliding if sliding else None))
 
-    def _judge_the_race(self, standing: Mapping[CounterRef, tuple[int, int]]) -> None:
+    def _judge_the_race(self, standing: Mapping[CounterRef, Counters]) -> None:
         """Would an unlocked batch have been accepted? Then it is worth trying again soon."""
-        known = [(self._counters[ref], amounts) for ref, amounts in standing.items() if ref in self._counters]
+        known = [(self._counters[ref], found) for ref, found in standing.items() if ref in self._counters]
         if known:
-            quiet = all(last == amounts for last, amounts in known)
+            quiet = all(last.revision == found.revision for last, found in known)
             self._patience = max(0, self._patience - 1) if quiet else PATIENCE
 
     def _accepted(self, planned: Plan) -> bool:
-        outcome, at, policy = self._statement(planned.parameters)
+        outcome, at, _ = self._statement(planned.parameters)
         self._set_clock(datetime.fromisoformat(at))
-        if outcome == "policy":
-            self._version = int(policy)
-            self._policies.clear()
+        self._outdated = outcome == "policy"
         return outcome == "ok"
 
     def _learned(self, rejected: Rejected, entries: Sequence[EndingRow]) -> Sequence[EndingRow]:
@@ -224,60 +244,23 @@ class Poster:
                 raise rejected
         return entries
 
-    def _plan(
-        self,
-        batch: Batch,
-        policies: Mapping[str, Policy],
-        needed: Needs,
-        counters: dict[CounterRef, Counter],
-        now: datetime,
-    ) -> Plan:
-        return plan(
-            batch,
-            policies,
-            needed,
-            counters,
-            now=now,
-            policy_version=self._version,
-            hold_seconds=self._hold_seconds,
-        )
+    def _plan(self, batch: Batch, callers: Callers, standing: Mapping[CounterRef, Counters], now: datetime) -> Plan:
+        return plan(batch, callers, standing, now=now, policy_version=self._version, hold_seconds=self._hold_seconds)
 
-    def _remember(self, counters: Mapping[CounterRef, Counter]) -> None:
+    def _remember(self, standing: Mapping[CounterRef, Counters]) -> None:
         if len(self._counters) > CACHE:
             self._counters.clear()
-        self._counters.update([(ref, (counter.used, counter.held)) for ref, counter in counters.items()])
+        self._counters.update(standing)
 
-    def _remembered_counters(self, batch: Batch, needed: Needs) -> dict[CounterRef, Counter] | None:
+    def _remembered(self, batch: Batch, needed: Needs) -> dict[CounterRef, Counters] | None:
+        """The counters that the batch touches; None if one of them, or one of their slots, is not known."""
         found = {}
         for ref in refs_of(batch, needed):
-            last = self._counters.get(ref)
-            if last is None:
+            counters = self._counters.get(ref)
+            if counters is None or not counters.slots.keys() >= needed.get(ref, {}).keys():
                 return None
-            found[ref] = Counter(*last, *last)
+            found[ref] = counters
         return found
-
-    def _remembered_policies(self, batch: Batch) -> dict[str, Policy] | None:
-        tenants = {row.order.call.tenant for row in batch.orders}
-        if not self._policies.keys() >= tenants:
-            return None
-        return {tenant: policy for tenant in tenants if (policy := self._policies[tenant]) is not None}
-
-    def _load_policies(self, batch: Batch) -> dict[str, Policy]:
-        remembered = self._remembered_policies(batch)
-        if remembered is not None:
-            return remembered
-        if len(self._policies) > CACHE:
-            self._policies.clear()
-        tenants = {row.order.call.tenant for row in batch.orders} - self._policies.keys()
-        found: dict[str, Policy | None] = dict.fromkeys(tenants)
-        for tenant, uncapped, metric, window, cap in self._connection.execute(POLICIES, (list(tenants),)):
-            before = found[tenant]
-            limits = before.limits if before else ()
-            if metric is not None:
-                limits = (*limits, Limit(Metric(metric), Window(window), cap, f"tenant:{tenant}"))
-            found[tenant] = Policy(tenant, limits, uncapped)
-        self._policies.update(found)
-        return self._load_policies(batch)
 
     def _as_held(self, rows: Sequence[EndingRow]) -> list[EndingRow]:
         """The entries whose holds are still there, with what those holds look like now.
@@ -287,8 +270,8 @@ class Poster:
         entries = [row.entry for row in rows]
         keys = ([e.hold.order.call.tenant for e in entries], [e.hold.order.attempt for e in entries])
         held: dict[UUID, dict[str, Any]] = {
-            attempt: {"generation": generation, "counters": tuple(counters), "admitted_at": at}
-            for attempt, generation, counters, at in self._connection.execute(HOLDS, keys)
+            attempt: {"generation": generation, "subjects": tuple(subjects), "admitted_at": at}
+            for attempt, generation, subjects, at in self._connection.execute(HOLDS, keys)
         }
         return [
             EndingRow.of(entry._replace(hold=entry.hold._replace(**held[entry.hold.order.attempt])))
@@ -296,11 +279,12 @@ class Poster:
             if entry.hold.order.attempt in held
         ]
 
-    def _record_prices(self, batch: Batch) -> None:
+    def _record_prices(self, used: set[str | None]) -> None:
         """Each price is on record before anything is charged at it."""
-        for price_id in _prices_of(batch) - self._prices:
+        for price_id in used - self._prices:
+            of_policy = self._rulebook.prices.get(str(price_id))
             try:
-                row = self._price_row(str(price_id))
+                row = PriceRow.of(of_policy) if of_policy else self._price_row(str(price_id))
             except LookupError:  # of an ending that another process has left behind
                 log.error("price %s is not known here, so what it was made of is not on record", price_id)
             else:
@@ -314,9 +298,11 @@ class Poster:
         assert row is not None
         version, at = row
         self._set_clock(at)
+        self._outdated = False
         if version != self._version:
             self._version = version
-            self._policies.clear()
+            self._rulebook.clear()
+            self._counters.clear()  # some may have been opened anew, and a revision says nothing about those
 
     def _set_clock(self, at: datetime) -> None:
         self._clock = (at, time.monotonic())
@@ -327,5 +313,6 @@ class Poster:
         return at + timedelta(seconds=time.monotonic() - ticks)
 
 
-def _prices_of(batch: Batch) -> set[str | None]:
-    return {row.order.price_id for row in batch.orders} | {row.entry.price_id for row in batch.entries}
+def _prices_of(batch: Batch, callers: Callers) -> set[str | None]:
+    used = {row.order.price_id for row in batch.orders} | {row.entry.price_id for row in batch.entries}
+    return used | {rules.unpriced.id for rules in callers if rules is not None and rules.unpriced is not None}

@@ -6,11 +6,15 @@ from collections.abc import Iterable
 from datetime import datetime
 from operator import add
 
+from aikit.meter.counters import spends
 from aikit.meter.rows import plain_row
 from aikit.types import USAGE_CLASSES, Call, Ending, Entry, Refusal
 
 COUNTS = ("calls", "refused", "failed", "estimated", "unpriced", "nano")
-WIDTH = len(COUNTS) + len(USAGE_CLASSES)
+USED = slice(len(COUNTS), len(COUNTS) + len(USAGE_CLASSES))
+UNREPORTED = USED.stop
+"""Here tokens of input that nobody reported, then those of output, counted as the hold's."""
+WIDTH = UNREPORTED + 2
 
 Key = tuple[str, datetime, str, str, str, str, str]
 
@@ -30,7 +34,11 @@ def rollup_rows(entries: Iterable[Entry], refusals: Iterable[Refusal], now: date
         row[4] += order.price_id is None and entry.price_id is None
         row[5] += entry.nano
         if entry.usage is not None:
-            row[len(COUNTS) :] = map(add, row[len(COUNTS) :], entry.usage.counts())
+            row[USED] = map(add, row[USED], entry.usage.counts())
+        elif entry.nano:
+            _, _, read, written, _, _ = spends(entry)
+            row[UNREPORTED] += read
+            row[UNREPORTED + 1] += written
     for refusal in refusals:
         _row(sums, refusal.order.call, now)[1] += 1
     return [plain_row((*key, *sums[key])) for key in sorted(sums)]

@@ -15,11 +15,11 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from aikit.meter.decide import Counter
-from aikit.types import USAGE_CLASSES, Entry, LimitState, Order, Refusal
+from aikit.meter.counters import Counters
+from aikit.types import USAGE_CLASSES, Entry, Hold, Limit, LimitState, Order, Refusal
 
-SEPARATOR = "\x1f"
-"""Between counter keys in one text field; no tag can contain it."""
+SEPARATOR = "\x1e"
+"""Between the keys of subjects in one text field; neither can contain it."""
 QUOTE = '\\"'
 NO_USAGE = "," * (len(USAGE_CLASSES) - 1)
 
@@ -27,14 +27,15 @@ Value = str | int | datetime | None
 
 
 class OrderRow(NamedTuple):
-    """An order, and its part of an `aikit.new_hold`."""
+    """An order, and two parts of an `aikit.new_hold`: whose it is, and what it asks for."""
 
     order: Order
-    text: str
+    who: str
+    request: str
 
     @classmethod
     def of(cls, order: Order) -> OrderRow:
-        return cls(order, f"{_who(order)},{_flag(order.call.stream)},{_price(order)}")
+        return cls(order, f"{_who(order)},{_flag(order.call.stream)}", _request(order))
 
 
 class EndingRow(NamedTuple):
@@ -55,9 +56,14 @@ class EndingRow(NamedTuple):
         )
 
 
-def hold_row(order: OrderRow, counters: Sequence[str], limits: Iterable[LimitState]) -> str:
-    """An `aikit.new_hold`."""
-    return f'"({order.text},{text(SEPARATOR.join(counters) or None)},{_limits(limits)})"'
+def hold_row(row: OrderRow, hold: Hold, limits: Iterable[LimitState], code: str, would_refuse: str | None) -> str:
+    """An `aikit.new_hold`: what was granted, which may be less than what was asked for."""
+    granted = hold.order
+    return (
+        f'"({row.who},{_price(granted)},{granted.output_tokens},{row.request},'
+        f"{text(SEPARATOR.join(hold.subjects) if hold.subjects else None)},{_limits(limits)},{code},"
+        f'{would_refuse or ""})"'
+    )
 
 
 def refusal_row(refusal: Refusal, policy_version: int, at: datetime) -> str:
@@ -65,13 +71,13 @@ def refusal_row(refusal: Refusal, policy_version: int, at: datetime) -> str:
     order = refusal.order
     return (
         f'"({_who(order)},{_price(order)},{refusal.reason_code},{_limits(refusal.limits)},{policy_version},'
-        f'{text(at.isoformat())})"'
+        f'{text(at.isoformat())},{_request(order)},{text(refusal.source)})"'
     )
 
 
-def counter_row(tenant: str, key: str, counter: Counter) -> str:
+def counter_row(tenant: str, subject: str, counters: Counters) -> str:
     """An `aikit.counter_change`."""
-    return f'"({text(tenant)},{text(key)},{counter.was_used},{counter.was_held},{counter.used},{counter.held})"'
+    return f'"({text(tenant)},{text(subject)},{counters.revision},{QUOTE}{{{counters.amounts()}}}{QUOTE})"'
 
 
 def plain_row(values: Iterable[Value]) -> str:
@@ -105,16 +111,38 @@ def _price(order: Order) -> str:
     return f"{text(order.price_id)},{order.nano},{order.tokens}"
 
 
+def _request(order: Order) -> str:
+    """What an order asks for, as JSON: with it, the limits and the policy version its decision can be made again.
+
+    `output` null: no limit was named. `cost` has the cases of `aikit.types.Cost`, null without a known price.
+    """
+    cost, bound = order.cost, order.bound
+    asked = {
+        "input": order.tokens - order.output_tokens,
+        "output": order.output_tokens if order.named else None,
+        "answers": order.answers,
+        "least": order.least,
+        "characters": order.characters,
+        "cost": None if cost is None else [cost.scale, *cost.cases],
+    }
+    if bound is not None:
+        classes = [sorted(bound.input_classes), sorted(bound.output_classes)]
+        asked["bound"] = [bound.input_tokens, bound.output_tokens, *classes, bound.open_ended, bound.searches]
+    return QUOTE + json.dumps(asked, separators=(",", ":")).replace('"', QUOTE * 2) + QUOTE
+
+
 def _limits(limits: Iterable[LimitState]) -> str:
-    """The states of a decision's limits as JSON: arrays of metric, window, source, cap, used, held."""
-    states = [f"{_limit(s[0], s[1], s[6], s[2])}{s[3]},{s[4]}]" for s in limits]
+    """The states of a decision's limits as JSON: an array for each, see `aikit.ledger.states`."""
+    states = [f"{_limit(limit, resets_at)}{used},{held},{carried}]" for limit, used, held, resets_at, carried in limits]
     return f"{QUOTE}[{','.join(states)}]{QUOTE}"
 
 
 @lru_cache(maxsize=4096)
-def _limit(metric: str, window: str, source: str, cap: int) -> str:
-    head = json.dumps([metric, window, source, cap], ensure_ascii=False)[:-1] + ","
-    return head.replace("\\", "\\\\\\\\").replace('"', QUOTE * 2)
+def _limit(limit: Limit, resets_at: datetime | None) -> str:
+    resets = None if resets_at is None else int(resets_at.timestamp())
+    head = [limit.metric, limit.window, limit.source, limit.cap, limit.soft_cap, limit.action, limit.subject, resets]
+    text = json.dumps(head, ensure_ascii=False, separators=(",", ":"))[:-1] + ","
+    return text.replace("\\", "\\\\\\\\").replace('"', QUOTE * 2)
 
 
 def _flag(value: bool) -> str:

@@ -137,7 +137,8 @@ def to_line(entry: Entry) -> str:
     """One entry as a line of JSON."""
     order = entry.hold.order
     call = order.call._asdict() | {"tags": asdict(order.call.tags)}
-    hold = entry.hold._asdict() | {"order": order._asdict() | {"call": call}}
+    needless = {"cost": None, "bound": None}  # they were for the decision
+    hold = entry.hold._asdict() | {"order": order._asdict() | needless | {"call": call}}
     usage = None if entry.usage is None else entry.usage.classes()
     body = entry._asdict() | {"hold": hold, "usage": usage}
     return json.dumps(body, default=_plain, separators=(",", ":")) + "\n"
@@ -157,7 +158,7 @@ def from_line(line: bytes) -> Entry:
                 call=Call(id=UUID(call.pop("id")), tags=Tags(**call.pop("tags")), **call),
                 **order,
             ),
-            counters=tuple(hold.pop("counters")),
+            subjects=tuple(hold.pop("subjects")),
             admitted_at=datetime.fromisoformat(hold.pop("admitted_at")),
             **hold,
         ),

@@ -1,49 +1,140 @@
-"""A tenant's rules as a decision reads them."""
+"""Policies as they are stated, and the rules that follow from them for one call.
+
+A policy states some fields for a scope. For each field the most specific policy that states it wins. A limit is
+overridden only by a more specific one that counts the same: same metric, window, action and subject; all others apply.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from aikit.policy.windows import bounds
-from aikit.types import Metric, Window
+from aikit.pricing.price import Price
+from aikit.types import Action, Limit, Metric, Window
 
-CounterRef = tuple[str, str]
-"""A counter's name in the database: tenant and key."""
+AI_ACCESS = "ai_access"
+"""The entitlement without which a plan allows no call at all."""
+BUILT_IN = "built-in"
+"""The source of what no policy states."""
+
+
+class Scope(NamedTuple):
+    """Which calls a policy is for: those that all of its parts fit. None stands for any; nothing at all: every call."""
+
+    tenant: str | None = None
+    plan: str | None = None
+    feature: str | None = None
+    user: str | None = None
+    environment: str | None = None
+
+    @property
+    def label(self) -> str:
+        """`user:u1`, `feature:chat environment:prod`; `default` for every call."""
+        order = ("user", "feature", "tenant", "plan", "environment")
+        return (
+            " ".join([f"{name}:{value}" for name in order if (value := getattr(self, name)) is not None]) or "default"
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
-    """At most `cap` of `metric` in `window`. A cap on credits is in nano-USD. A cap of 0 means none is allowed."""
+class StatedLimit:
+    """A limit as a policy states it. Amounts are in the metric's unit; for credits that is nano-USD.
+
+    It counts what its policy is for: the whole tenant, or the environment, feature or user in the policy's scope; a
+    limit of a plan counts the tenant or the user who is on that plan. `each` counts every user, or every feature, of
+    that by itself. `zone` and `anchor` are as in `aikit.types.Limit`.
+    """
 
     metric: Metric
     window: Window
     cap: int
-    source: str
-
-
-class CounterName(NamedTuple):
-    """A limit's counter in one window: its key, and where the window starts and ends."""
-
-    key: str
-    start: datetime
-    end: datetime | None
-
-
-@lru_cache(maxsize=4096)
-def counter_name(metric: Metric, window: Window, minute: datetime) -> CounterName:
-    """The counter of `metric` in the `window` that the given minute lies in."""
-    start, end = bounds(window, minute)
-    key = f"{metric}/{window}"
-    return CounterName(f"{key}/{start:%Y-%m-%dT%H:%M}" if end else key, start, end)
+    soft_cap: int | None = None
+    action: Action = Action.BLOCK
+    each: Literal["user", "feature"] | None = None
+    zone: str = "UTC"
+    anchor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What one tenant may do. Without any limit a tenant must have been declared uncapped: absence is not consent."""
+    """What is stated for a scope; a field that is None is not stated. `name` is unique, by default the scope's label.
+
+    allow, deny             globs of `provider/model`; deny wins over allow
+    entitlements            what a plan gives; only for a policy whose scope is a plan and nothing else
+    requires                entitlements that the plan of the call must give
+    max_output_tokens       the ceiling for a request, all its alternative answers together
+    default_output_tokens   written into a request that names no limit; the ceiling if not stated
+    max_prompt_characters   the ceiling for the text of a prompt
+    unpriced                USD per million tokens by usage class, for models without a known price; {}: deny those
+    clamp                   lower a request's output limit to what fits, rather than refuse it
+    uncapped                calls that no limit applies to are allowed
+    """
+
+    name: str
+    scope: Scope
+    priority: int = 0
+    limits: tuple[StatedLimit, ...] = ()
+    allow: tuple[str, ...] | None = None
+    deny: tuple[str, ...] | None = None
+    entitlements: tuple[str, ...] | None = None
+    requires: tuple[str, ...] | None = None
+    max_output_tokens: int | None = None
+    default_output_tokens: int | None = None
+    max_prompt_characters: int | None = None
+    unpriced: Mapping[str, str] | None = None
+    clamp: bool | None = None
+    uncapped: bool | None = None
+    description: str | None = None
+
+
+CounterRef = tuple[str, str]
+"""The row of counters of a subject: tenant and the subject's key."""
+
+
+@lru_cache(maxsize=4096)
+def slot_name(metric: Metric, window: Window, zone: str = "UTC", anchor: int = 0) -> str:
+    """The slot of a limit among the counters of its subject: `credits/month`, `tokens/day@Europe/Zurich+6`."""
+    where = f"@{zone}+{anchor}" if zone != "UTC" or anchor else ""
+    return f"{metric}/{window}{where}"
+
+
+MAX_OUTPUT_TOKENS = 4096
+MAX_PROMPT_CHARACTERS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the tags of a call, and the plans that its tenant and its user are on."""
 
     tenant: str
-    limits: tuple[Limit, ...]
+    user: str | None = None
+    feature: str | None = None
+    environment: str | None = None
+    plan: str | None = None
+    user_plan: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rules:
+    """What policies come to for one caller. `sources` names for each field the policy that decided it.
+
+    `lacking` are the entitlements that are required and not given. `unpriced` is the price of a model without one; None
+    denies it. `subjects` are those of the limits, in the order in which their counters are locked.
+    """
+
+    limits: tuple[Limit, ...] = ()
     uncapped: bool = False
+    allow: tuple[str, ...] | None = None
+    deny: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
+    max_output_tokens: int = MAX_OUTPUT_TOKENS
+    default_output_tokens: int = MAX_OUTPUT_TOKENS
+    max_prompt_characters: int = MAX_PROMPT_CHARACTERS
+    unpriced: Price | None = None
+    clamp: bool = False
+    subjects: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    policies: tuple[str, ...] = ()
+    """The names of those that are for this caller, the most specific first."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -17,7 +17,7 @@ from typing import Any
 
 from aikit.errors import PriceUnknown
 from aikit.pricing.rates import PER_THOUSAND, PRICED, Rate, decimal_text
-from aikit.types import INPUT_CLASSES, OUTPUT_CLASSES, USAGE_CLASSES, Bound, Usage
+from aikit.types import INPUT_CLASSES, OUTPUT_CLASSES, USAGE_CLASSES, Bound, Cost, Usage
 
 DEFAULT_CONTEXT_WINDOW = 2_000_000
 """Tokens assumed where the book names no context window: the largest that it names for OpenAI, Anthropic and Google."""
@@ -78,29 +78,26 @@ class Price:
         """Whether every class that can occur within `bound` has a known price."""
         return _occurring(bound) <= self.rates.keys()
 
-    def upper_bound(self, bound: Bound) -> int:
-        """The most that a usage within `bound` can cost, in nano-USD.
+    def bounding(self, bound: Bound) -> Cost:
+        """The most that a usage within `bound` can cost, by its output tokens.
 
         Every input token counts at the dearest rate that can apply to it, likewise every output token. Raises
         PriceUnknown if a class that can occur has no known price.
         """
         if not self.covers(bound):
             raise self._unknown(_occurring(bound))
-        dearest = max(paid + bound.output_tokens * rate for paid, rate in self._worst_cases(bound))
-        return -(-dearest // self._plan.scale)
+        return Cost(tuple(self._worst_cases(bound)), self._plan.scale)
 
-    def affordable_output_tokens(self, bound: Bound, nano: int) -> int:
-        """How many output tokens fit into `nano` nano-USD once the input, fees and searches of `bound` are paid.
+    def upper_bound(self, bound: Bound) -> int:
+        """The most that a usage within `bound` can cost, in nano-USD. Raises PriceUnknown as `bounding` does."""
+        return self.bounding(bound).nano(bound.output_tokens)
 
-        Zero if none does, or if the price is not known. Where output is free, all that `bound` asks for.
-        """
-        if not self.covers(replace(bound, output_tokens=1)):
-            return 0
-        amount = nano * self._plan.scale
-        return min(
-            0 if paid > amount else (amount - paid) // rate if rate else bound.output_tokens
-            for paid, rate in self._worst_cases(bound)
-        )
+    def input_limit(self, bound: Bound) -> int:
+        """The most input tokens that a usage within `bound` can have: the context window where that is open-ended."""
+        if not bound.open_ended:
+            return bound.input_tokens
+        window = self.context_window or DEFAULT_CONTEXT_WINDOW
+        return max(bound.input_tokens, window + window // WINDOW_SLACK)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values, decimals as strings; `from_json` restores an equal price with the same id."""
@@ -145,7 +142,7 @@ class Price:
     def _worst_cases(self, bound: Bound) -> Iterator[tuple[int, int]]:
         """For each band that can be reached: what is paid before any output, and the dearest rate of output."""
         plan = self._plan
-        tokens = self._input_limit(bound)
+        tokens = self.input_limit(bound)
         inputs = [_POSITION[name] for name in bound.input_classes or INPUT_CLASSES] if tokens else []
         outputs = [_POSITION[name] for name in bound.output_classes or OUTPUT_CLASSES]
         for band, rates in enumerate(plan.bands[: bisect_left(plan.starts, tokens) + 1]):
@@ -153,12 +150,6 @@ class Price:
             paid = most * max((rates[position] for position in inputs), default=0)
             paid += bound.searches * rates[_SEARCHES] + rates[_FEE]
             yield paid, max((rates[position] for position in outputs), default=0)
-
-    def _input_limit(self, bound: Bound) -> int:
-        if not bound.open_ended:
-            return bound.input_tokens
-        window = self.context_window or DEFAULT_CONTEXT_WINDOW
-        return max(bound.input_tokens, window + window // WINDOW_SLACK)
 
     def _unknown(self, wanted: Iterable[str]) -> PriceUnknown:
         missing = sorted(set(wanted) - self.rates.keys())

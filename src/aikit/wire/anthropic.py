@@ -12,11 +12,14 @@ from aikit.wire.anthropic_usage import read_usage
 from aikit.wire.anthropic_weight import STORED, weigh
 from aikit.wire.body import RequestBody, dig, objects, read_object
 from aikit.wire.bounding import Tally
+from aikit.wire.ceiling import OutputLimit
+from aikit.wire.characters import names_and_texts, prose
 from aikit.wire.codec import ChatRequest, Demand, Outcome, WireReply, WireRequest
 from aikit.wire.paths import ends_with
 from aikit.wire.reading import EventReader, error_code, text
 
 _TELLING = re.compile(rb'"type"\s*:\s*"(?:message_start|message_delta|message_stop|error)"')
+_READ = ("model", "stream", "max_tokens", "system", "messages", "tools", "output_config", "output_format", "speed")
 _PRICED_APART = {
     "fallbacks": "another model may answer at another price",
     "models": "the server may fall back to another model at another price",
@@ -73,19 +76,26 @@ class MessagesReader(EventReader):
 class Messages:
     name = "anthropic.messages"
     kind = "anthropic"
+    least_output_tokens = 1
 
     def matches(self, method: str, path: str) -> bool:
         return method == "POST" and ends_with(path, "/v1/messages")
 
-    def read_request(self, request: WireRequest, *, default_output_tokens: int, native: bool) -> Demand:
+    def read_request(
+        self,
+        request: WireRequest,
+        *,
+        default_output_tokens: int,
+        native: bool,
+        most_output_tokens: int | None = None,
+    ) -> Demand:
         body = RequestBody(request.body)
-        body.know("model", "stream", "max_tokens", "messages", "tools", "speed", *STORED, *_PRICED_APART)
+        body.know(*_READ, *STORED, *_PRICED_APART)
         body.refuse(_PRICED_APART)
         model = body.model()
-        limit = body.limit("max_tokens")
-        if limit is None:
-            body.write("max_tokens", default_output_tokens)
-        tally = Tally(limit or default_output_tokens)
+        limit = OutputLimit(body, "max_tokens")
+        limit.settle(default_output_tokens, most_output_tokens, "max_tokens")
+        tally = Tally(limit.tokens)
         weigh(body, tally)
         stream = body.flag("stream")
         sent = body.to_bytes()
@@ -96,6 +106,9 @@ class Messages:
             body=sent,
             service_tier=tier_of(body.fields),
             wrote=body.wrote,
+            named_output=limit.named,
+            least_output_tokens=max(self.least_output_tokens, thinking_budget(body.fields) + 1),
+            characters=prompt_characters(body.fields),
         )
 
     def read_response(self, body: bytes) -> Outcome:
@@ -157,6 +170,17 @@ def error_body(error: AIKitError, request_id: str) -> dict[str, Any]:
 def tier_of(fields: Mapping[str, Any]) -> str | None:
     """The tier that decides the price: fast mode has prices of its own, whatever the service tier."""
     return "fast" if fields.get("speed") == "fast" else text(fields.get("service_tier"))
+
+
+def thinking_budget(fields: Mapping[str, Any]) -> int:
+    """The tokens set apart for thinking, which must be fewer than `max_tokens` ("Extended thinking"); 0 if none are."""
+    budget = dig(fields, "thinking", "budget_tokens")
+    return budget if isinstance(budget, int) else 0
+
+
+def prompt_characters(fields: Mapping[str, Any]) -> int:
+    schemas = (dig(fields, "output_config", "format"), fields.get("output_format"))
+    return prose(fields.get("system"), fields.get("messages")) + names_and_texts(fields.get("tools"), *schemas)
 
 
 def _error_type(event: Mapping[str, Any] | None) -> object:

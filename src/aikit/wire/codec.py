@@ -51,6 +51,14 @@ class Demand:
     """Names of fields that were written into the body, for the record."""
     hide_usage_event: bool = False
     """The usage event of the stream was asked for by us and is not shown to a caller who did not ask."""
+    named_output: bool = True
+    """The request names its output limit itself, or its API has no output."""
+    answers: int = 1
+    """The alternative answers that it asks for, each of which may be as long as the limit."""
+    least_output_tokens: int = 1
+    """The fewest output tokens, of all answers together, with which the API would still take it."""
+    characters: int = 0
+    """The characters of the prompt's text: messages, instructions, tools and what they returned; media are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +118,32 @@ class ChatRequest:
 
 @runtime_checkable
 class Codec(Protocol):
-    """One provider API. `name` is shown in the ledger (`openai.chat`), `kind` is the provider kind it belongs to."""
+    """One provider API. `name` is shown in the ledger (`openai.chat`), `kind` is the provider kind it belongs to.
+
+    `least_output_tokens` is the smallest output limit that the API takes.
+    """
 
     name: str
     kind: str
+    least_output_tokens: int
 
     def matches(self, method: str, path: str) -> bool:
         """Is this request one of this API's metered calls?"""
 
-    def read_request(self, request: WireRequest, *, default_output_tokens: int, native: bool) -> Demand:
+    def read_request(
+        self,
+        request: WireRequest,
+        *,
+        default_output_tokens: int,
+        native: bool,
+        most_output_tokens: int | None = None,
+    ) -> Demand:
         """What the request demands at most.
 
-        A request without an output limit gets `default_output_tokens` written into it. `native` is true for the
-        provider's own service and false for a compatible server, which may know only the older field names.
+        A request without an output limit gets one written into it, so that all its alternative answers together have
+        `default_output_tokens`. With `most_output_tokens`, which is for all answers too, a larger limit is lowered to
+        it; without, no limit that a caller named is changed. Each answer gets 1 token at least. `native` is true for
+        the provider's own service and false for a compatible server, which may know only the older field names.
         Raises RequestInvalid for a body that is no JSON object, has no model, or an impossible output limit.
         """
 

@@ -11,14 +11,19 @@ from aikit.errors import AIKitError, RequestInvalid
 from aikit.wire import refusing
 from aikit.wire.body import RequestBody, checked_model, dig, objects, read_object
 from aikit.wire.bounding import Tally
+from aikit.wire.ceiling import OutputLimit
+from aikit.wire.characters import names_and_texts, prose
 from aikit.wire.codec import ChatRequest, Demand, Outcome, WireReply, WireRequest
 from aikit.wire.gemini_stream import GenerateReader
 from aikit.wire.gemini_usage import read_usage, searches_in, tier_of
-from aikit.wire.gemini_weight import one_of, weigh
+from aikit.wire.gemini_weight import SCHEMAS, one_of, weigh
 from aikit.wire.paths import is_plain
 from aikit.wire.reading import error_code, text
 
 _CALL = re.compile(r".*/models/([^/:]+):(generateContent|streamGenerateContent)")
+_LIMITS = ("maxOutputTokens", "max_output_tokens")
+_ANSWERS = ("candidateCount", "candidate_count")
+_PROMPT = ("contents", "systemInstruction", "system_instruction")
 _RPC_NAMES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -38,29 +43,31 @@ _RPC_NAMES = {
 class GenerateContent:
     name = "gemini.generate"
     kind = "gemini"
+    least_output_tokens = 1
 
     def matches(self, method: str, path: str) -> bool:
         return method == "POST" and is_plain(path) and _CALL.fullmatch(path) is not None
 
-    def read_request(self, request: WireRequest, *, default_output_tokens: int, native: bool) -> Demand:
+    def read_request(
+        self,
+        request: WireRequest,
+        *,
+        default_output_tokens: int,
+        native: bool,
+        most_output_tokens: int | None = None,
+    ) -> Demand:
         """The path names the model and says whether it streams. JSON names may be in camel case or snake case."""
         called = _CALL.fullmatch(request.path)
         if called is None:
             raise RequestInvalid("The path names no model and method of the Gemini API.")
         model = checked_model(called[1])
         body = RequestBody(request.body)
-        config = one_of(body.fields, "generationConfig", "generation_config")
-        if config is not None and not isinstance(config, dict):
-            raise RequestInvalid("The field generationConfig must be an object.", facts={"field": "generationConfig"})
-        candidates = _limit(body, config or {}, "candidateCount", "candidate_count") or 1
-        limit = _limit(body, config or {}, "maxOutputTokens", "max_output_tokens")
-        if limit is None:
-            if config is None:
-                config = body.fields["generationConfig"] = {}
-            config.pop("max_output_tokens", None)
-            body.write("maxOutputTokens", default_output_tokens, config, label="generationConfig.maxOutputTokens")
-        tally = Tally(candidates * (limit or default_output_tokens))
-        weigh(body.fields, config or {}, model, tally)
+        spelling, config = generation_config(body.fields)
+        limit = output_limit(body, spelling, config)
+        missing = "max_output_tokens" if "max_output_tokens" in config else "maxOutputTokens"
+        limit.settle(default_output_tokens, most_output_tokens, missing)
+        tally = Tally(limit.tokens)
+        weigh(body.fields, config, model, tally)
         sent = body.to_bytes()
         tier = text(one_of(body.fields, "serviceTier", "service_tier"))
         return Demand(
@@ -70,6 +77,10 @@ class GenerateContent:
             body=sent,
             service_tier=tier.lower() if tier else None,
             wrote=body.wrote,
+            named_output=limit.named,
+            answers=limit.answers,
+            least_output_tokens=limit.least(self.least_output_tokens),
+            characters=prompt_characters(body.fields, config),
         )
 
     def read_response(self, body: bytes) -> Outcome:
@@ -143,9 +154,27 @@ def error_body(error: AIKitError, metadata: Mapping[str, Any]) -> dict[str, Any]
     return {"error": {"code": error.status, "message": str(error), "status": status, "details": details}}
 
 
-def _limit(body: RequestBody, config: Mapping[str, Any], camel: str, snake: str) -> int | None:
-    one_of(config, camel, snake)
-    return body.limit(camel, config) or body.limit(snake, config)
+def generation_config(fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The field for the configuration, as the request spells it, and its object, put in if there is none."""
+    config = one_of(fields, "generationConfig", "generation_config")
+    if config is not None and not isinstance(config, dict):
+        raise RequestInvalid("The field generationConfig must be an object.", facts={"field": "generationConfig"})
+    spelling = "generation_config" if "generation_config" in fields else "generationConfig"
+    fields[spelling] = config = config or {}
+    return spelling, config
+
+
+def output_limit(body: RequestBody, spelling: str, config: dict[str, Any]) -> OutputLimit:
+    """The limit in `config`, for as many answers as it asks for. Raises RequestInvalid if it is given twice."""
+    one_of(config, *_LIMITS)
+    one_of(config, *_ANSWERS)
+    answers = [count for name in _ANSWERS if (count := body.limit(name, config)) is not None]
+    return OutputLimit(body, *_LIMITS, within=config, label=f"{spelling}.", answers=max(answers, default=1))
+
+
+def prompt_characters(fields: Mapping[str, Any], config: Mapping[str, Any]) -> int:
+    written = prose(*(fields.get(name) for name in _PROMPT))
+    return written + names_and_texts(fields.get("tools"), *(config.get(name) for name in SCHEMAS))
 
 
 def _as_string(value: object) -> str:

@@ -21,6 +21,7 @@ _CONTENT = frozenset(
     {"contents", "parts", "systemInstruction", "system_instruction", "functionResponse", "function_response"}
 )
 _RUN_BY_THE_CALLER = frozenset({"functionDeclarations", "function_declarations"})
+SCHEMAS = ("responseSchema", "response_schema", "responseJsonSchema", "response_json_schema")
 _SEARCHING = ("search", "maps")
 
 
@@ -37,8 +38,7 @@ def one_of(fields: Mapping[str, Any], camel: str, snake: str) -> Any:
 
 def weigh(fields: Mapping[str, Any], config: Mapping[str, Any], model: str, tally: Tally) -> None:
     """Tally the whole request."""
-    schemas = ("responseSchema", "response_schema", "responseJsonSchema", "response_json_schema")
-    if fields.get("tools") or any(config.get(name) for name in schemas):
+    if fields.get("tools") or any(config.get(name) for name in SCHEMAS):
         tally.templates = TOOL_TEMPLATE_TOKENS
     for tool in objects(fields.get("tools")):
         weigh_tools(tool, model, tally)

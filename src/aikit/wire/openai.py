@@ -16,6 +16,7 @@ class OpenAIDialect:
     """The errors of every OpenAI-shaped endpoint."""
 
     kind = "openai"
+    least_output_tokens = 1
 
     def refusal(self, error: AIKitError, *, request_id: str, metadata: Mapping[str, Any]) -> WireReply:
         return refusing.reply(error, {"error": error_body(error) | {"metadata": metadata}}, x_request_id=request_id)

@@ -11,6 +11,8 @@ from aikit.types import Usage
 from aikit.wire import refusing
 from aikit.wire.body import RequestBody, blocks, checked_model, dig, objects, read_object, shown
 from aikit.wire.bounding import TOOL_TEMPLATE_TOKENS, Tally
+from aikit.wire.ceiling import OutputLimit
+from aikit.wire.characters import names_and_texts, prose
 from aikit.wire.codec import ChatRequest, Demand, Outcome, WireRequest
 from aikit.wire.counts import Unreadable
 from aikit.wire.openai import OpenAIDialect, image_tokens, read_usage
@@ -24,6 +26,8 @@ _READ = (
     "n",
     "messages",
     "tools",
+    "functions",
+    "response_format",
     "modalities",
     "prediction",
     "web_search_options",
@@ -77,18 +81,23 @@ class ChatCompletions(OpenAIDialect):
     def matches(self, method: str, path: str) -> bool:
         return method == "POST" and ends_with(path, "/chat/completions")
 
-    def read_request(self, request: WireRequest, *, default_output_tokens: int, native: bool) -> Demand:
+    def read_request(
+        self,
+        request: WireRequest,
+        *,
+        default_output_tokens: int,
+        native: bool,
+        most_output_tokens: int | None = None,
+    ) -> Demand:
         body = RequestBody(request.body)
         body.know(*_READ, *_LIMITS, *_PRICED_APART)
         body.refuse(_PRICED_APART)
         on_azure = deployment(request.path)
         model = checked_model(on_azure) if on_azure else body.model()
-        choices = body.limit("n") or 1
-        limits = [limit for name in _LIMITS if (limit := body.limit(name)) is not None]
-        if not limits:
-            body.write("max_completion_tokens" if native else "max_tokens", default_output_tokens)
-        tally = Tally(choices * max(limits, default=default_output_tokens))
-        weigh(body.fields, model, tally, choices)
+        limit = OutputLimit(body, *_LIMITS, answers=body.limit("n") or 1, beside=predicted(body.fields))
+        limit.settle(default_output_tokens, most_output_tokens, _LIMITS[0] if native else _LIMITS[1])
+        tally = Tally(limit.tokens)
+        weigh(body.fields, model, tally, limit.answers)
         stream = body.flag("stream")
         hide = stream and ask_for_usage(body)
         sent = body.to_bytes()
@@ -100,6 +109,10 @@ class ChatCompletions(OpenAIDialect):
             service_tier=text(body.fields.get("service_tier")),
             wrote=body.wrote,
             hide_usage_event=hide,
+            named_output=limit.named,
+            answers=limit.answers,
+            least_output_tokens=limit.least(self.least_output_tokens),
+            characters=prompt_characters(body.fields),
         )
 
     def read_response(self, body: bytes) -> Outcome:
@@ -163,11 +176,18 @@ def weigh(fields: Mapping[str, Any], model: str, tally: Tally, choices: int) -> 
     modalities = fields.get("modalities")
     if isinstance(modalities, list) and "audio" in modalities:
         tally.output_classes.add("output_audio")
-    if fields.get("prediction"):
-        # Rejected tokens of a prediction are billed as output.
-        tally.output_tokens += choices * len(refusing.to_json(fields["prediction"]))
     for block in blocks(fields.get("messages"), _CONTENT):
         weigh_part(block, model, tally)
+
+
+def predicted(fields: Mapping[str, Any]) -> int:
+    """The most tokens of a prediction that can be rejected: they are billed as output of each answer."""
+    return len(refusing.to_json(fields["prediction"])) if fields.get("prediction") else 0
+
+
+def prompt_characters(fields: Mapping[str, Any]) -> int:
+    schema = dig(fields, "response_format", "json_schema")
+    return prose(fields.get("messages")) + names_and_texts(fields.get("tools"), fields.get("functions"), schema)
 
 
 def refuse_server_tools(fields: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from aikit.types import Bound, Usage
 from aikit.wire.body import RequestBody, checked_model, read_object
 from aikit.wire.bounding import TEMPLATE_TOKENS
+from aikit.wire.characters import prose
 from aikit.wire.codec import Demand, Outcome, WireRequest
 from aikit.wire.counts import Unreadable, count
 from aikit.wire.openai import OpenAIDialect
@@ -21,14 +22,23 @@ class Embeddings(OpenAIDialect):
     def matches(self, method: str, path: str) -> bool:
         return method == "POST" and ends_with(path, "/embeddings")
 
-    def read_request(self, request: WireRequest, *, default_output_tokens: int, native: bool) -> Demand:
+    def read_request(
+        self,
+        request: WireRequest,
+        *,
+        default_output_tokens: int,
+        native: bool,
+        most_output_tokens: int | None = None,
+    ) -> Demand:
         """An input is text or token numbers: either way a token is at least one byte of the body."""
         body = RequestBody(request.body)
-        body.know("model")
+        body.know("model", "input")
         on_azure = deployment(request.path)
         model = checked_model(on_azure) if on_azure else body.model()
         bound = Bound(len(request.body) + TEMPLATE_TOKENS, 0, output_classes=frozenset())
-        return Demand(model=model, stream=False, bound=bound, body=request.body)
+        return Demand(
+            model=model, stream=False, bound=bound, body=request.body, characters=prose(body.fields.get("input"))
+        )
 
     def read_response(self, body: bytes) -> Outcome:
         reply = read_object(body)

@@ -11,6 +11,8 @@ from aikit.types import Usage
 from aikit.wire import refusing
 from aikit.wire.body import RequestBody, blocks, checked_model, dig, objects, read_object
 from aikit.wire.bounding import INCLUDED_SEARCHES, TOOL_TEMPLATE_TOKENS, Tally
+from aikit.wire.ceiling import OutputLimit
+from aikit.wire.characters import names_and_texts, prose
 from aikit.wire.codec import Demand, Outcome, WireRequest
 from aikit.wire.counts import Unreadable
 from aikit.wire.openai import OpenAIDialect, error_body, image_tokens, read_usage
@@ -20,7 +22,7 @@ from aikit.wire.reading import EventReader, error_code, text
 
 _ENDS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 _TELLING = re.compile(rb'"type"\s*:\s*"(?:response\.(?:completed|incomplete|failed|cancelled)|error)"')
-_READ = ("model", "stream", "max_output_tokens", "max_tool_calls", "tools", "input")
+_READ = ("model", "stream", "max_output_tokens", "max_tool_calls", "tools", "input", "instructions", "text")
 _CONTENT = frozenset({"input", "content", "output"})
 _STORED = ("previous_response_id", "conversation", "prompt", "context_management")
 _RUN_BY_THE_CALLER = frozenset(
@@ -56,20 +58,27 @@ class ResponsesReader(EventReader):
 
 class Responses(OpenAIDialect):
     name = "openai.responses"
+    least_output_tokens = 16  # "integer below minimum value. Expected a value >= 16", its 400 says for less.
 
     def matches(self, method: str, path: str) -> bool:
         return method == "POST" and ends_with(path, "/responses")
 
-    def read_request(self, request: WireRequest, *, default_output_tokens: int, native: bool) -> Demand:
+    def read_request(
+        self,
+        request: WireRequest,
+        *,
+        default_output_tokens: int,
+        native: bool,
+        most_output_tokens: int | None = None,
+    ) -> Demand:
         body = RequestBody(request.body)
         body.know(*_READ, *_STORED, *_PRICED_APART)
         body.refuse(_PRICED_APART)
         on_azure = deployment(request.path)
         model = checked_model(on_azure) if on_azure else body.model()
-        limit = body.limit("max_output_tokens")
-        if limit is None:
-            body.write("max_output_tokens", default_output_tokens)
-        tally = Tally(limit or default_output_tokens)
+        limit = OutputLimit(body, "max_output_tokens")
+        limit.settle(default_output_tokens, most_output_tokens, "max_output_tokens")
+        tally = Tally(limit.tokens)
         weigh(body, model, tally)
         stream = body.flag("stream")
         sent = body.to_bytes()
@@ -80,6 +89,9 @@ class Responses(OpenAIDialect):
             body=sent,
             service_tier=text(body.fields.get("service_tier")),
             wrote=body.wrote,
+            named_output=limit.named,
+            least_output_tokens=limit.least(self.least_output_tokens),
+            characters=prompt_characters(body.fields),
         )
 
     def read_response(self, body: bytes) -> Outcome:
@@ -146,6 +158,14 @@ def weigh_item(item: Mapping[str, Any], model: str, tally: Tally) -> None:
             tally.document(inline_bytes(item.get("file_data"), "application/pdf"))
         case "item_reference":
             tally.open_ended = True
+
+
+def prompt_characters(fields: Mapping[str, Any]) -> int:
+    """Of a stored prompt only the variables are in the request."""
+    variables = dig(fields, "prompt", "variables")
+    filled_in = variables.values() if isinstance(variables, dict) else ()
+    written = prose(fields.get("instructions"), fields.get("input"), *filled_in)
+    return written + names_and_texts(fields.get("tools"), dig(fields, "text", "format"))
 
 
 def usage_of(response: Mapping[str, Any]) -> Usage | None:

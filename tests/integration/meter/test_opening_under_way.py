@@ -12,18 +12,20 @@ from aikit.ledger.verify import verify
 from aikit.meter.opening import SESSION
 from aikit.meter.poster import Batch, Poster
 from aikit.meter.rows import EndingRow, OrderRow
+from aikit.policy.model import StatedLimit
 from aikit.types import Decision, Ending, Entry, Metric, Window
 from support.ledger import BOUND, MINI, SOME, order, price_row, rows
 
 CREDITS = Metric.CREDITS
 CAP = 100 * BOUND
+daily, weekly, monthly = [StatedLimit(CREDITS, window, CAP) for window in (Window.DAY, Window.WEEK, Window.MONTH)]
 
 
 @pytest.fixture
 def posters(ledger: Database) -> Iterator[list[Poster]]:
     """Two processes; acme has a limit a month."""
     add_tenant(ledger, "acme")
-    set_limit(ledger, "acme", CREDITS, Window.MONTH, CAP)
+    set_limit(ledger, "acme", monthly)
     opened = []
     for _ in range(2):
         connection = ledger.connect(role="meter")
@@ -46,9 +48,9 @@ def test_a_new_limit_takes_in_a_hold_that_ends_in_the_batch_that_opens_its_count
     ledger: Database, posters: list[Poster]
 ) -> None:
     running = asked(posters[0])
-    set_limit(ledger, "acme", CREDITS, Window.DAY, CAP)
+    set_limit(ledger, "acme", daily)
     asked(posters[0], running)
-    assert rows(ledger, "SELECT DISTINCT used, held FROM aikit.counters") == [(MINI.cost(SOME), BOUND)]
+    assert rows(ledger, "SELECT DISTINCT used, held FROM aikit.counts") == [(MINI.cost(SOME), BOUND)]
     assert verify(ledger).ok
 
 
@@ -57,15 +59,15 @@ def test_a_process_that_has_not_heard_of_a_removed_limit_leaves_no_counter_of_it
 ) -> None:
     one, other = posters
     first, second = asked(one), asked(other)
-    set_limit(ledger, "acme", CREDITS, Window.DAY, CAP)
+    set_limit(ledger, "acme", daily)
     third = asked(one)
     remove_limit(ledger, "acme", CREDITS, Window.DAY)
-    set_limit(ledger, "acme", CREDITS, Window.WEEK, CAP)
+    set_limit(ledger, "acme", weekly)
     fourth = asked(one)
     remove_limit(ledger, "acme", CREDITS, Window.WEEK)
     one._counters.clear()  # as when the cache is full: the batch goes straight to the locks, with the old policy
     last = asked(one, first, third, fourth)
     asked(other, second)
-    assert rows(ledger, 'SELECT DISTINCT "window" FROM aikit.counters') == [("month",)]
+    assert rows(ledger, 'SELECT DISTINCT "window" FROM aikit.counts') == [("month",)]
     assert last.hold is not None
     assert verify(ledger).ok

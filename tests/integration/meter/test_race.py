@@ -40,9 +40,9 @@ asyncio.run(main(*sys.argv[1:]))
 WATCH = """
     CREATE TABLE watched (most bigint);
     CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN INSERT INTO watched VALUES (NEW.used + NEW.held); RETURN NEW; END $$;
-    CREATE TRIGGER watch AFTER UPDATE ON aikit.counters
-    FOR EACH ROW WHEN (NEW."window" = 'month') EXECUTE FUNCTION watch()"""
+    DECLARE slot int := 4 * array_position(NEW.names, 'credits/month');
+    BEGIN INSERT INTO watched VALUES (NEW.amounts[slot - 2] + NEW.amounts[slot - 1]); RETURN NEW; END $$;
+    CREATE TRIGGER watch AFTER UPDATE ON aikit.counters FOR EACH ROW EXECUTE FUNCTION watch()"""
 
 
 def test_eight_processes_of_fifty_callers_admit_exactly_what_the_cap_allows(ledger: Database, tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aikit.database.connect import Database
-from aikit.meter.rows import EndingRow, OrderRow, array, hold_row, plain_row
-from aikit.types import USAGE_CLASSES, Ending, Entry, Hold, LimitState, Metric, Usage, Window
+from aikit.ledger.states import read_states
+from aikit.meter.counters import Counters
+from aikit.meter.rows import EndingRow, OrderRow, array, counter_row, hold_row, plain_row
+from aikit.types import USAGE_CLASSES, Ending, Entry, Hold, Limit, LimitState, Metric, Usage, Window
 from support.attempts import NOW, order
 
 texts = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=30)
@@ -27,28 +29,44 @@ def connection(ledger: Database) -> Any:
 @given(st.lists(st.tuples(texts | hostile | st.none(), st.integers(-(2**62), 2**62)), min_size=1, max_size=5))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_any_text_arrives_as_it_was(connection: psycopg.Connection, rows: list[tuple[str | None, int]]) -> None:
-    sent = array([plain_row(["t", text, count, 0, 0, 0]) for text, count in rows])
-    query = "SELECT key, was_used FROM unnest(%s::aikit.counter_change[])"
+    sent = array([plain_row(["t", text, count, None]) for text, count in rows])
+    query = "SELECT subject, seen FROM unnest(%s::aikit.counter_change[])"
     assert connection.execute(query, (sent,)).fetchall() == rows
 
 
 @given(texts | hostile, texts | hostile, counts, st.lists(texts.filter(bool), max_size=4))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_a_hold_arrives_with_its_tags_limits_and_counters(
-    connection: psycopg.Connection, model: str, source: str, cap: int, keys: list[str]
+def test_a_hold_arrives_with_its_tags_limits_and_subjects(
+    connection: psycopg.Connection, model: str, source: str, cap: int, subjects: list[str]
 ) -> None:
     asked = order(nano=cap)
-    asked = asked._replace(call=asked.call._replace(model=model, stream=True))
-    state = LimitState(Metric.CREDITS, Window.DAY, cap, 12, 34, NOW, source)
-    sent = array([hold_row(OrderRow.of(asked), keys, [state, state])])
+    asked = asked._replace(call=asked.call._replace(model=model, stream=True), named=False, characters=77)
+    limit = Limit(Metric.CREDITS, Window.DAY, cap, source, subject="feature=a\x1fuser=" + source)
+    state = LimitState(limit, 12, 34, NOW, 5)
+    granted = Hold(asked._replace(output_tokens=3), tuple(subjects), NOW)
+    sent = array([hold_row(OrderRow.of(asked), granted, [state, state], "ALLOWED_SOFT_CAP", "DAILY_BUDGET_EXCEEDED")])
     query = """
-        SELECT tenant, attempt, call, user_id, model, stream, nano, limits::text, string_to_array(counters, E'\\x1f')
+        SELECT tenant, attempt, call, user_id, model, stream, nano, output_tokens, reason_code, would_refuse,
+               limits::text, request::text, string_to_array(subjects, E'\\x1e')
         FROM unnest(%s::aikit.new_hold[])"""
     row = connection.execute(query, (sent,)).fetchone()
     assert row is not None
-    assert row[:7] == ("acme", asked.attempt, asked.call.id, "u1", model, True, cap)
-    assert json.loads(row[7]) == [["credits", "day", source, cap, 12, 34]] * 2
-    assert (row[8] or []) == keys
+    assert row[:8] == ("acme", asked.attempt, asked.call.id, "u1", model, True, cap, 3)
+    assert row[8:10] == ("ALLOWED_SOFT_CAP", "DAILY_BUDGET_EXCEEDED")
+    assert read_states(json.loads(row[10]), NOW) == (state._replace(resets_at=NOW.replace(microsecond=0)),) * 2
+    assert json.loads(row[11]) == {
+        "input": 10, "output": None, "answers": 1, "least": 1, "characters": 77, "cost": [1, [cap, 0]],
+    }  # fmt: skip
+    assert (row[12] or []) == subjects
+
+
+@given(texts | hostile, st.integers(-(2**62), 2**62))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_counters_arrive_as_they_will_stand(connection: psycopg.Connection, subject: str, used: int) -> None:
+    counters = Counters(7, ["credits/day", "requests/minute"], [100, used, 3, 4, 60, 1, 2, 9])
+    query = "SELECT tenant, subject, seen, amounts FROM unnest(%s::aikit.counter_change[])"
+    row = connection.execute(query, (array([counter_row("acme", subject, counters)]),)).fetchone()
+    assert row == ("acme", subject, 7, [100, used, 3, 4, 60, 1, 2, 9])
 
 
 @given(st.none() | st.builds(Usage, **dict.fromkeys(USAGE_CLASSES, counts)), st.none() | texts | hostile)

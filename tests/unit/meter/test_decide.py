@@ -4,43 +4,67 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aikit.meter.decide import Counter, charge, counters_of, decide, reason_code
-from aikit.policy.model import CounterRef, Limit, Policy, counter_name
-from aikit.types import Decision, Ending, Entry, LimitState, Metric, Window
+from aikit.meter.counters import Counter, Counters, charge
+from aikit.meter.decide import Behind, decide, track, window_at
+from aikit.meter.judge import reason_code
+from aikit.policy.model import Rules, slot_name
+from aikit.types import Action, Decision, Ending, Entry, Limit, LimitState, Metric, Window
 from support.attempts import NOW, held, order, settled, voided
 
 WINDOWS = (Window.DAY, Window.WEEK, Window.MONTH, Window.TOTAL)
+
+
+def a_limit(window: Window, cap: int, metric: Metric = Metric.CREDITS, **more: Any) -> Limit:
+    return Limit(metric, window, cap, "tenant:acme", **more)
+
+
+def some_rules(*limits: Limit, **more: Any) -> Rules:
+    subjects = sorted({limit.subject for limit in limits if limit.window is not Window.CALL})
+    return Rules(limits, subjects=tuple(subjects), **more)
 
 
 @dataclass
 class Book:
     """What a database would remember: the counters. Posts batches the way the poster does."""
 
-    policies: dict[str, Policy]
-    counters: dict[CounterRef, Counter] = field(default_factory=dict)
+    rules: dict[str, Rules]
+    standing: dict[tuple[str, str], Counters] = field(default_factory=dict)
 
     def post(self, orders: list, entries: list[Entry] = [], now: datetime = NOW) -> list[Decision]:  # noqa: B006
-        charge(entries, self.counters)
-        for policy in self.policies.values():
-            for _, name in counters_of(policy, now):
-                self.counters.setdefault((policy.tenant, name.key), Counter.standing_at(0, 0))
-        return decide(orders, self.policies, self.counters, now, 7)
+        tracks = {}
+        for tenant, rules in self.rules.items():
+            for subject in rules.subjects:
+                self.standing.setdefault((tenant, subject), opened(rules, subject, now))
+            tracks[tenant, id(rules)] = track(tenant, rules, self.standing, now)
+        charge(entries, self.standing)
+        return decide([(one, self.rules.get(one.call.tenant)) for one in orders], tracks, now, 7)
 
-    def standing(self, limit: Limit, tenant: str = "acme", now: datetime = NOW) -> Counter:
-        return self.counters[tenant, counter_name(limit.metric, limit.window, now.replace(second=0, microsecond=0)).key]
-
-
-def a_limit(window: Window, cap: int, metric: Metric = Metric.CREDITS) -> Limit:
-    return Limit(metric, window, cap, "tenant:acme")
+    def counter(self, limit: Limit, tenant: str = "acme") -> Counter:
+        return self.standing[tenant, limit.subject].slots[name_of(limit)]
 
 
-def a_book(*limits: Limit, uncapped: bool = False) -> Book:
-    return Book({"acme": Policy("acme", limits, uncapped)})
+def opened(rules: Rules, subject: str, now: datetime) -> Counters:
+    """Counters that nobody has used."""
+    slots: dict[str, list[int]] = {}
+    for limit in rules.limits:
+        if limit.window is not Window.CALL and limit.subject == subject:
+            start, _ = window_at(limit.window, now.replace(second=0, microsecond=0), limit.zone, limit.anchor)
+            slots[name_of(limit)] = [int(start.timestamp()), 0, 0, 0]
+    return Counters(0, list(slots), [amount for slot in slots.values() for amount in slot])
+
+
+def name_of(limit: Limit) -> str:
+    return slot_name(limit.metric, limit.window, limit.zone, limit.anchor)
+
+
+def a_book(*limits: Limit, **more: Any) -> Book:
+    return Book({"acme": some_rules(*limits, **more)})
 
 
 def test_an_order_that_just_fits_is_admitted_and_the_next_is_not() -> None:
@@ -79,7 +103,7 @@ def test_a_limit_on_each_call_looks_at_the_call_alone_and_keeps_no_counter() -> 
     assert small.allowed
     assert large.reason_code == "REQUEST_COST_EXCEEDED"
     assert not large.in_flight
-    assert len(held(small).counters) == 1
+    assert held(small).subjects == ("",)
 
 
 def test_the_code_is_that_of_the_limit_that_resets_last() -> None:
@@ -95,15 +119,15 @@ def test_a_refused_order_changes_no_counter_even_where_it_would_have_fitted() ->
     day, month = a_limit(Window.DAY, 10), a_limit(Window.MONTH, 1000)
     book = a_book(day, month)
     book.post([order(nano=11)])
-    assert book.standing(month).held == 0
+    assert book.counter(month).held == 0
 
 
 def test_tenants_do_not_share_counters() -> None:
-    book = Book({name: Policy(name, (a_limit(Window.DAY, 100),)) for name in ("acme", "globex")})
+    book = Book({name: some_rules(a_limit(Window.DAY, 100)) for name in ("acme", "globex")})
     assert all(d.allowed for d in book.post([order("acme", 100), order("globex", 100)]))
 
 
-def test_a_new_window_starts_from_nothing_and_the_old_hold_stays_in_the_old_one() -> None:
+def test_a_new_window_starts_from_nothing_and_the_old_hold_is_no_part_of_it() -> None:
     limit = a_limit(Window.DAY, 100)
     book = a_book(limit)
     (today,) = book.post([order(nano=100)])
@@ -111,8 +135,39 @@ def test_a_new_window_starts_from_nothing_and_the_old_hold_stays_in_the_old_one(
     (next_day,) = book.post([order(nano=100)], now=tomorrow)
     assert next_day.allowed
     book.post([], [settled(today, 60)], now=tomorrow)
-    assert (book.standing(limit).used, book.standing(limit).held) == (60, 0)
-    assert (book.standing(limit, now=tomorrow).used, book.standing(limit, now=tomorrow).held) == (0, 100)
+    assert (book.counter(limit).used, book.counter(limit).held) == (0, 100)
+
+
+def test_an_ending_after_its_window_counts_in_it_as_long_as_no_order_has_come() -> None:
+    limit = a_limit(Window.DAY, 100)
+    book = a_book(limit)
+    (today,) = book.post([order(nano=100)])
+    charge([settled(today, 60)], book.standing)
+    assert (book.counter(limit).used, book.counter(limit).held) == (60, 0)
+
+
+def test_a_counter_that_is_in_a_window_of_the_future_is_not_decided_on() -> None:
+    book = a_book(a_limit(Window.DAY, 100))
+    book.post([order(nano=100)], now=NOW + timedelta(days=1))
+    with pytest.raises(Behind):
+        book.post([order(nano=1)])
+
+
+def test_a_user_and_its_tenant_are_counted_apart() -> None:
+    user = a_limit(Window.DAY, 100, subject="user=u1")
+    book = a_book(a_limit(Window.DAY, 250), user)
+    book.rules["acme2"] = some_rules(user)
+    assert [d.allowed for d in book.post([order(nano=60), order(nano=60)])] == [True, False]
+    assert (book.counter(user).held, book.counter(a_limit(Window.DAY, 0)).held) == (60, 60)
+
+
+def test_two_limits_on_one_counter_count_once() -> None:
+    watched = a_limit(Window.DAY, 50, action=Action.WARN)
+    book = a_book(a_limit(Window.DAY, 100), watched)
+    (decision,) = book.post([order(nano=60)])
+    assert decision.allowed
+    assert decision.warned
+    assert book.counter(watched).held == 60
 
 
 def test_an_ending_above_its_hold_is_posted_in_full_and_stops_what_comes_next() -> None:
@@ -120,7 +175,7 @@ def test_an_ending_above_its_hold_is_posted_in_full_and_stops_what_comes_next() 
     book = a_book(limit)
     (first,) = book.post([order(nano=50)])
     (refused,) = book.post([order(nano=1)], [settled(first, 130)])
-    assert book.standing(limit).used == 130
+    assert book.counter(limit).used == 130
     assert refused.reason_code == "MONTHLY_BUDGET_EXCEEDED"
 
 
@@ -138,7 +193,7 @@ def test_an_ending_above_its_hold_is_posted_in_full_and_stops_what_comes_next() 
     ],
 )
 def test_reason_codes_are_the_documented_ones(metric: Metric, window: Window, code: str) -> None:
-    assert reason_code(LimitState(metric, window, 1, 0, 0, None, "")) == code
+    assert reason_code(LimitState(Limit(metric, window, 1, ""), 0, 0, None)) == code
 
 
 amounts = st.integers(0, 60)
@@ -179,7 +234,7 @@ def test_no_sequence_of_batches_passes_a_cap(limits: list[Limit], script: list) 
     def check(running: list[Decision]) -> None:
         for limit in limits:
             if limit.window is not Window.CALL:
-                counter = book.standing(limit)
+                counter = book.counter(limit)
                 assert counter.used >= 0
                 assert counter.held >= 0
                 assert counter.used + counter.held <= limit.cap
@@ -197,8 +252,10 @@ def test_what_is_held_is_exactly_what_the_running_calls_hold(limits: list[Limit]
                 size = {
                     Metric.CREDITS: sum(held(d).order.nano for d in running),
                     Metric.TOKENS: sum(held(d).order.tokens for d in running),
+                    Metric.INPUT_TOKENS: sum(held(d).order.tokens - held(d).order.output_tokens for d in running),
+                    Metric.OUTPUT_TOKENS: sum(held(d).order.output_tokens for d in running),
                 }.get(limit.metric, len(running))
-                assert book.standing(limit).held == size
+                assert book.counter(limit).held == size
 
     run(book, script, check)
 
@@ -218,7 +275,7 @@ def test_voiding_everything_restores_everything(limits: list[Limit], sizes: list
     book.post([], [voided(decision) for decision in decisions if decision.allowed])
     for limit in limits:
         if limit.window is not Window.CALL:
-            counter = book.standing(limit)
+            counter = book.counter(limit)
             used_anyway = {Metric.REQUESTS: sum(d.allowed for d in decisions)}.get(limit.metric, 0)
             assert (counter.used, counter.held) == (used_anyway, 0)
 

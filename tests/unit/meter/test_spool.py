@@ -36,7 +36,8 @@ def an_entry(nano: int = 5) -> Entry:
 
 @given(entries)
 def test_a_line_says_all_of_its_entry(entry: Entry) -> None:
-    assert from_line(to_line(entry).encode()) == entry
+    kept = entry.hold.order._replace(cost=None, bound=None)  # these were for the decision
+    assert from_line(to_line(entry).encode()) == entry._replace(hold=entry.hold._replace(order=kept))
 
 
 def test_a_dead_process_leaves_its_entries_to_the_next(tmp_path: Path) -> None:

@@ -70,12 +70,13 @@ def test_a_cost_is_the_exact_sum_rounded_up_once(price: Price, usage: Usage) -> 
 @given(full_prices, usage_within_bound(), st.integers(0, 10**10))
 def test_affordable_output_is_the_most_that_fits(price: Price, pair: tuple[Usage, Bound], nano: int) -> None:
     _, bound = pair
-    affordable = price.affordable_output_tokens(bound, nano)
-    if price.upper_bound(replace(bound, output_tokens=0)) > nano:
-        assert affordable == 0
-        return
-    assert price.upper_bound(replace(bound, output_tokens=affordable)) <= nano
-    if affordable != bound.output_tokens:  # equal where output is free: more would fit, no more is asked for
+    affordable = price.bounding(bound).output_tokens(nano)
+    if affordable is None:  # output is free
+        assert price.upper_bound(replace(bound, output_tokens=10**9)) <= nano
+    elif affordable < 0:
+        assert price.upper_bound(replace(bound, output_tokens=0)) > nano
+    else:
+        assert price.upper_bound(replace(bound, output_tokens=affordable)) <= nano
         assert price.upper_bound(replace(bound, output_tokens=affordable + 1)) > nano
 
 
@@ -141,14 +142,13 @@ def test_a_class_without_a_rate_is_unknown_and_not_free() -> None:
     assert not price.covers(Bound(10, 1))
     assert not price.covers(Bound(10, 0, searches=1))
     assert not price.covers(Bound(10, 0, frozenset({"input", "cache_read"})))
-    assert price.affordable_output_tokens(Bound(10, 0), 10**9) == 0
 
 
 def test_a_price_of_zero_is_known_and_free() -> None:
     price = price_of({"input": Rate(Decimal(0)), "output": Rate(Decimal("0.00"))})
     assert price.cost(Usage(input=10**9, output=10**9)) == 0
     assert price.upper_bound(Bound(10**9, 10**9)) == 0
-    assert price.affordable_output_tokens(Bound(1, 77), 0) == 77
+    assert price.bounding(Bound(1, 77)).output_tokens(0) is None
 
 
 def test_an_open_ended_bound_is_the_context_window_and_a_margin() -> None:

@@ -158,7 +158,7 @@ def test_gemini_fields_are_read_in_camel_case_and_in_snake_case_but_not_both() -
 
 def test_a_default_is_written_into_the_gemini_config_that_is_there() -> None:
     demand = demand_of(GEMINI, generation_config={"temperature": 0, "max_output_tokens": None}, default=8)
-    assert json.loads(demand.body)["generation_config"] == {"temperature": 0, "maxOutputTokens": 8}
+    assert json.loads(demand.body)["generation_config"] == {"temperature": 0, "max_output_tokens": 8}
 
 
 @pytest.mark.parametrize("codec", [CHAT, RESPONSES, ANTHROPIC], ids=lambda c: c.name)

@@ -1,0 +1,51 @@
+"""The response headers that say what was decided."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from math import ceil
+
+from aikit.meter.judge import is_rate, reason_code
+from aikit.types import Decision, LimitState, Metric, Order
+
+NAMES = {Metric.REQUESTS: "requests", Metric.TOKENS: "tokens"}
+
+
+def of_decision(decision: Decision, order: Order, nano_per_credit: int) -> dict[str, str]:
+    """What is left of the tightest cap, soft caps crossed, what would have been refused, what was lowered."""
+    headers: dict[str, str] = {}
+    left = [state.remaining for state in decision.limits if state.metric is Metric.CREDITS]
+    if left:
+        remaining = min(left) - (order.nano if decision.allowed else 0)
+        headers["x-aikit-limit-remaining"] = str(max(0, remaining) // nano_per_credit)
+    if decision.soft:
+        headers["x-aikit-soft-cap"] = ", ".join([label(state) for state in decision.soft])
+    if decision.warned:
+        headers["x-aikit-would-refuse"] = ", ".join([f"{reason_code(s)} {label(s)}" for s in decision.warned])
+    if decision.clamped:
+        headers["x-aikit-clamped"] = f"output_tokens={order.output_tokens}"
+    return headers
+
+
+def rate_limits(decision: Decision, now: datetime) -> dict[str, str]:
+    """The tightest limits on requests and tokens that slide, in OpenAI's form: `x-ratelimit-reset-requests: 6m0s`."""
+    headers: dict[str, str] = {}
+    for metric, name in NAMES.items():
+        states = [state for state in decision.limits if state.metric is metric and is_rate(state)]
+        if states:
+            tightest = min(states, key=lambda state: state.remaining)
+            taken = 1 if metric is Metric.REQUESTS and decision.allowed else 0
+            headers[f"x-ratelimit-limit-{name}"] = str(tightest.cap)
+            headers[f"x-ratelimit-remaining-{name}"] = str(max(0, tightest.remaining - taken))
+            headers[f"x-ratelimit-reset-{name}"] = _duration(tightest, now)
+    return headers
+
+
+def _duration(state: LimitState, now: datetime) -> str:
+    left = max(0, ceil((state.resets_at - now).total_seconds())) if state.resets_at else 0
+    return f"{left // 60}m{left % 60}s" if left >= 60 else f"{left}s"
+
+
+def label(state: LimitState) -> str:
+    """`credits/month plan:pro`."""
+    return f"{state.metric}/{state.window} {state.source}".encode("ascii", "replace").decode()

@@ -1,0 +1,85 @@
+"""Policies as hypothesis makes them: everything that a policy file can state."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from aikit.policy.model import Policy, Scope, StatedLimit
+from aikit.types import Action, Environment, Metric, Window
+
+NANO_PER_CREDIT = 100_000
+CALENDAR = {Window.DAY: 23, Window.WEEK: 6, Window.MONTH: 27}
+PRINTABLE = st.characters(categories=("L", "N", "P", "S"))
+
+tags = st.text(PRINTABLE, min_size=1, max_size=12)
+globs = st.sampled_from(["*", "openai/*", "anthropic/claude-*", "ollama/org/model:7b", "gemini/gemini-2.5-flash"])
+rates = st.decimals(0, 1_000_000, places=2).map(str)
+
+
+def _names(name: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[str, ...] | None]:
+    return st.none() | st.lists(name, max_size=3).map(tuple)
+
+
+@st.composite
+def limits(draw: st.DrawFn) -> StatedLimit:
+    """A limit that is stated in a way that means something."""
+    metric = draw(st.sampled_from(Metric))
+    window = draw(st.sampled_from(Window)) if metric is not Metric.CONCURRENCY else Window.TOTAL
+    if (metric, window) == (Metric.REQUESTS, Window.CALL):
+        window = Window.MINUTE
+    cap = draw(st.integers(0, 10**15))
+    calendar = window in CALENDAR
+    return StatedLimit(
+        metric=metric,
+        window=window,
+        cap=cap,
+        soft_cap=draw(st.none() | st.integers(0, cap - 1)) if cap else None,
+        action=draw(st.sampled_from(Action)),
+        each=draw(st.sampled_from([None, "user", "feature"])) if window is not Window.CALL else None,
+        zone=draw(st.sampled_from(["UTC", "Europe/Zurich", "Asia/Kolkata"])) if calendar else "UTC",
+        anchor=draw(st.integers(0, CALENDAR[window])) if calendar else 0,
+    )
+
+
+@st.composite
+def scopes(draw: st.DrawFn) -> Scope:
+    """Often one part, as the sections of a file have it; sometimes a mix, or every call."""
+    parts = draw(st.lists(st.sampled_from(Scope._fields), max_size=3, unique=True))
+    values = {part: str(draw(st.sampled_from(Environment))) if part == "environment" else draw(tags) for part in parts}
+    return Scope(**values)
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    """A policy that a file can state."""
+    scope = draw(scopes())
+    stated = draw(
+        st.lists(
+            limits(), max_size=4, unique_by=lambda limit: (*[limit.metric, limit.window, limit.action, limit.each],)
+        )
+    )
+    ceiling = draw(st.none() | st.integers(1, 10_000_000))
+    return Policy(
+        name=draw(st.just(scope.label) | tags),
+        scope=scope,
+        priority=draw(st.just(0) | st.integers(-1_000_000, 1_000_000)),
+        limits=tuple([limit for limit in stated if limit.each is None or getattr(scope, limit.each) is None]),
+        allow=draw(_names(globs)),
+        deny=draw(_names(globs)),
+        entitlements=draw(_names(tags)) if scope == Scope(plan=scope.plan) and scope.plan else None,
+        requires=draw(_names(tags)),
+        max_output_tokens=ceiling,
+        default_output_tokens=draw(st.none() | st.integers(1, ceiling or 10_000_000)),
+        max_prompt_characters=draw(st.none() | st.integers(1, 10**15)),
+        unpriced=draw(
+            st.none()
+            | st.just({})
+            | st.fixed_dictionaries({"input": rates}, optional={"output": rates, "requests": rates})
+        ),
+        clamp=draw(st.none() | st.booleans()),
+        uncapped=draw(st.none() | st.booleans()),
+        description=draw(st.none() | st.text(PRINTABLE | st.sampled_from("\n\t \"\\'"), min_size=1).filter(str.strip)),
+    )
+
+
+policy_sets = st.lists(policies(), max_size=6, unique_by=lambda policy: policy.name)

@@ -92,7 +92,7 @@ class Attempt:
             output_tokens=bound.output_tokens,
             named=demand.named_output,
             answers=demand.answers,
-            least=demand.answers * self.codec.least_output_tokens,
+            least=demand.least_output_tokens,
             characters=demand.characters,
         )
         price = self._price(demand)

@@ -1,9 +1,12 @@
-"""Policies as hypothesis makes them: everything that a policy file can state."""
+"""Policies to test with: as hypothesis makes them, and as the template has them."""
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import strategies as st
 
+from aikit.policy.changes import counted_by
 from aikit.policy.model import Policy, Scope, StatedLimit
 from aikit.types import Action, Environment, Metric, Window
 
@@ -53,11 +56,7 @@ def scopes(draw: st.DrawFn) -> Scope:
 def policies(draw: st.DrawFn) -> Policy:
     """A policy that a file can state."""
     scope = draw(scopes())
-    stated = draw(
-        st.lists(
-            limits(), max_size=4, unique_by=lambda limit: (*[limit.metric, limit.window, limit.action, limit.each],)
-        )
-    )
+    stated = draw(st.lists(limits(), max_size=4, unique_by=counted_by))
     ceiling = draw(st.none() | st.integers(1, 10_000_000))
     return Policy(
         name=draw(st.just(scope.label) | tags),
@@ -82,4 +81,10 @@ def policies(draw: st.DrawFn) -> Policy:
     )
 
 
-policy_sets = st.lists(policies(), max_size=6, unique_by=lambda policy: policy.name)
+policy_sets = st.lists(policies(), max_size=3, unique_by=lambda policy: policy.name)
+
+
+def every_example(template: str) -> str:
+    """The template with all of its examples uncommented, in place of what they stand beside."""
+    alone = template.replace('unpriced = "deny"', "", 1)
+    return re.sub(r"(?m)^# (?=\[|\]|\w+ = |  [{#])", "", alone)

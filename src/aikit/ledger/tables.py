@@ -1,4 +1,4 @@
-"""The ledger's tables as SQLAlchemy Core sees them, for reads and admin writes; `sql/0001_ledger.sql` makes them."""
+"""The ledger's tables as SQLAlchemy Core sees them, for reads and admin writes; the files in `sql` make them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,20 @@ def _bigint(name: str, *, null: bool = False) -> Column:
     return sa.Column(name, sa.BigInteger, nullable=null)
 
 
-def _time(name: str, *, key: bool = False) -> Column:
-    return sa.Column(name, sa.TIMESTAMP(timezone=True), primary_key=key, nullable=False)
+def _time(name: str, *, key: bool = False, null: bool = False) -> Column:
+    return sa.Column(name, sa.TIMESTAMP(timezone=True), primary_key=key, nullable=null)
+
+
+def _json(name: str, *, null: bool = False) -> Column:
+    return sa.Column(name, pg.JSON, nullable=null)
+
+
+def _jsonb(name: str, *, null: bool = False) -> Column:
+    return sa.Column(name, pg.JSONB(none_as_null=True), nullable=null)
+
+
+def _version(name: str, *, key: bool = False, null: bool = False) -> Column:
+    return sa.Column(name, sa.BigInteger, primary_key=key, nullable=null, autoincrement=False)
 
 
 def _flag(name: str) -> Column:
@@ -50,7 +62,12 @@ def _attempt() -> list[Column]:
 
 
 def _decision(*, version_null: bool = False) -> list[Column]:
-    return [sa.Column("limits", pg.JSON, nullable=False), _bigint("policy_version", null=version_null)]
+    return [_json("limits"), _bigint("policy_version", null=version_null)]
+
+
+def _admission() -> list[Column]:
+    """What an admission was made of and said, beside the limits."""
+    return [_text("reason_code"), _text("would_refuse", null=True), _json("request", null=True)]
 
 
 state = sa.Table(
@@ -59,19 +76,58 @@ state = sa.Table(
     sa.Column("singleton", sa.Boolean, primary_key=True),
     _bigint("nano_per_credit"),
     _bigint("policy_version"),
+    _bigint("audit_seq"),
+    _text("audit_hash"),
 )
 
-tenants = sa.Table("tenants", metadata, _text("tenant", key=True), _flag("uncapped"), _time("created_at"))
+tenants = sa.Table("tenants", metadata, _text("tenant", key=True), _time("created_at"), _bigint("since"))
 
-limits = sa.Table(
-    "limits",
+policies = sa.Table(
+    "policies",
+    metadata,
+    _text("name", key=True),
+    _text("tenant", null=True),
+    _jsonb("body"),
+    _flag("by_hand"),
+    _version("since", key=True),
+    _version("until", null=True),
+)
+sa.Index("policies_in_force", policies.c.name, unique=True, postgresql_where=policies.c.until.is_(None))
+sa.Index("policies_by_tenant", policies.c.tenant, postgresql_where=policies.c.until.is_(None))
+
+plan_holders = sa.Table(
+    "plan_holders",
     metadata,
     _text("tenant", key=True),
-    _text("metric", key=True),
-    _text("window", key=True),
-    _bigint("cap"),
-    _time("created_at"),
+    _text("user_id", key=True),
+    _text("plan"),
+    _version("since", key=True),
+    _version("until", null=True),
 )
+sa.Index(
+    "plan_holders_in_force",
+    plan_holders.c.tenant,
+    plan_holders.c.user_id,
+    unique=True,
+    postgresql_where=plan_holders.c.until.is_(None),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    _version("seq", key=True),
+    _time("at"),
+    _text("who"),
+    _text("action"),
+    _text("subject"),
+    _text("tenant", null=True),
+    _jsonb("before", null=True),
+    _jsonb("after", null=True),
+    _text("why", null=True),
+    _bigint("policy_version", null=True),
+    _text("hash"),
+)
+sa.Index("audit_by_version", audit.c.policy_version, postgresql_where=audit.c.policy_version.is_not(None))
 
 prices = sa.Table(
     "prices",
@@ -81,7 +137,7 @@ prices = sa.Table(
     _text("model"),
     _text("source"),
     _text("version"),
-    sa.Column("body", pg.JSONB, nullable=False),
+    _jsonb("body"),
     _time("first_used_at"),
 )
 
@@ -89,13 +145,23 @@ counters = sa.Table(
     "counters",
     metadata,
     _text("tenant", key=True, collation="C"),
-    _text("key", key=True, collation="C"),
-    _text("metric"),
-    _text("window"),
-    _time("window_start"),
-    _bigint("used"),
-    _bigint("held"),
+    _text("subject", key=True, collation="C"),
+    *[_text(name, null=True) for name in ("environment", "feature", "user_id")],
+    sa.Column("names", pg.ARRAY(sa.Text), nullable=False),
+    sa.Column("amounts", pg.ARRAY(sa.BigInteger), nullable=False),
+    _bigint("revision"),
 )
+
+counts = sa.table(
+    "counts",
+    *[_text(name) for name in ("tenant", "subject")],
+    *[_text(name, null=True) for name in ("environment", "feature", "user_id")],
+    *[_text(name) for name in ("name", "metric", "window")],
+    _time("window_start"),
+    *[_bigint(name) for name in ("used", "held", "previous")],
+    schema="aikit",
+)
+"""The view of the counters that has a row for each slot."""
 
 holds = sa.Table(
     "holds",
@@ -105,8 +171,10 @@ holds = sa.Table(
     _text("price_id", null=True),
     _bigint("nano"),
     _bigint("tokens"),
-    sa.Column("counters", pg.ARRAY(sa.Text), nullable=False),
+    _bigint("output_tokens"),
+    sa.Column("subjects", pg.ARRAY(sa.Text), nullable=False),
     _small("generation"),
+    *_admission(),
     *_decision(),
     _time("admitted_at"),
     _time("expires_at"),
@@ -128,11 +196,13 @@ entries = sa.Table(
     _text("served_model", null=True),
     sa.Column("duration_ms", sa.Integer),
     sa.Column("first_byte_ms", sa.Integer),
-    _bigint("held_nano"),
+    *[_bigint(name) for name in ("held_nano", "held_tokens", "held_output")],
+    *_admission(),
     *_decision(),
     _time("admitted_at"),
     _time("settled_at"),
 )
+sa.Index("entries_observed", entries.c.tenant, entries.c.attempt, postgresql_where=entries.c.would_refuse.is_not(None))
 
 refusals = sa.Table(
     "refusals",
@@ -144,6 +214,8 @@ refusals = sa.Table(
     _text("reason_code"),
     *_decision(version_null=True),
     _time("refused_at"),
+    _json("request", null=True),
+    _text("source", null=True),
 )
 
 rollups = sa.Table(
@@ -153,9 +225,10 @@ rollups = sa.Table(
     _time("hour", key=True),
     *[_text(name, key=True) for name in ("environment", "user_id", "feature", "provider", "model")],
     *[_bigint(name) for name in ("calls", "refused", "failed", "estimated", "unpriced", "nano")],
-    *[_bigint(name) for name in USAGE_CLASSES],
+    *[_bigint(name) for name in (*USAGE_CLASSES, "unreported_input", "unreported_output")],
     sa.Index("rollups_by_hour", "hour"),
 )
+sa.Index("rollups_by_user", rollups.c.tenant, rollups.c.user_id, rollups.c.hour)
 
 
 def total_tokens(table: sa.FromClause) -> sa.ColumnElement[int]:

@@ -1,133 +1,185 @@
-"""Tenants and their limits. A change applies to the very next call of every process."""
+"""Tenants and the limits of their own. A change applies to the very next call of every process."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from aikit.database.connect import Database
 from aikit.errors import ConfigError
-from aikit.ledger.limits import LimitRow, list_limits
+from aikit.ledger.changing import Change, changing
+from aikit.ledger.plans import check_tenant, move
+from aikit.ledger.policies import put, read_policy
 from aikit.ledger.reading import check_tags, reading, start_of_day
-from aikit.ledger.tables import counters, holds, limits, rollups, state, tenants
+from aikit.ledger.tables import plan_holders, policies, rollups, tenants
 from aikit.money import MAX_NANO
-from aikit.types import Metric, Window
+from aikit.policy.model import Policy, Scope, StatedLimit
+from aikit.types import Action, Metric, Window
 
-__all__ = ["LimitRow", "TenantRow", "add_tenant", "list_limits", "list_tenants", "remove_limit", "set_limit"]
-
-BARRIER = (7206071, 1)
-"""The advisory lock that every batch of every meter shares; who holds it alone changes policies between batches."""
-CAN_BE_SET = (Window.CALL, Window.DAY, Window.WEEK, Window.MONTH, Window.TOTAL)
+__all__ = ["TenantRow", "add_tenant", "list_tenants", "remove_limit", "set_limit"]
 
 
 @dataclass(frozen=True, slots=True)
 class TenantRow:
-    """A tenant, how many limits it has, and what it has spent since 00:00 UTC, in nano-USD."""
+    """A tenant, its plan, how many limits of its own it has, and what it has spent since 00:00 UTC, in nano-USD."""
 
     tenant: str
+    plan: str | None
     uncapped: bool
     created_at: datetime
     limits: int
     nano_today: int
 
 
-def add_tenant(database: Database, tenant: str, *, uncapped: bool = False) -> bool:
-    """Make a tenant known. False: it was there, and stays as it is, `uncapped` or not.
+def add_tenant(
+    database: Database,
+    tenant: str,
+    *,
+    plan: str | None = None,
+    uncapped: bool = False,
+    who: str | None = None,
+    why: str | None = None,
+) -> bool:
+    """Make a tenant known. False: it was there, and stays as it is, whatever `plan` and `uncapped` say.
 
-    Raises ConfigError for a name that can't be a tag.
+    Raises ConfigError for a name that can't be a tag, or an unknown plan.
     """
     check_tags(tenant=tenant)
-    with _policy_change(database) as connection:
-        row = insert(tenants).values(tenant=tenant, uncapped=uncapped).on_conflict_do_nothing()
-        return connection.execute(row.returning(tenants.c.tenant)).first() is not None
+    with changing(database, who, why) as change:
+        row = insert(tenants).values(tenant=tenant, since=change.version).on_conflict_do_nothing()
+        if change.connection.execute(row.returning(tenants.c.tenant)).first() is None:
+            return False
+        change.record("tenant.add", tenant, tenant=tenant, before=None, after={"plan": plan, "uncapped": uncapped})
+        if plan is not None:
+            move(change, tenant, plan)
+        if uncapped:
+            put(change, replace(_own_policy(change, tenant), uncapped=True))
+        return True
 
 
 def list_tenants(database: Database) -> list[TenantRow]:
     """All tenants by name."""
-    count = sa.select(sa.func.count()).where(limits.c.tenant == tenants.c.tenant)
+    own = sa.and_(policies.c.name == "tenant:" + tenants.c.tenant, policies.c.until.is_(None))
+    held = sa.and_(
+        plan_holders.c.tenant == tenants.c.tenant, plan_holders.c.user_id == "", plan_holders.c.until.is_(None)
+    )
     today = sa.select(sa.func.coalesce(sa.func.sum(rollups.c.nano), 0)).where(
         rollups.c.tenant == tenants.c.tenant, rollups.c.hour >= start_of_day()
     )
-    query = sa.select(
-        tenants.c.tenant, tenants.c.uncapped, tenants.c.created_at, count.scalar_subquery(), today.scalar_subquery()
-    ).order_by(tenants.c.tenant)
+    query = (
+        sa.select(
+            tenants.c.tenant,
+            plan_holders.c.plan,
+            sa.func.coalesce(policies.c.body["uncapped"].as_boolean(), sa.false()),
+            tenants.c.created_at,
+            sa.func.coalesce(sa.func.jsonb_array_length(policies.c.body["limits"]), 0),
+            today.scalar_subquery(),
+        )
+        .select_from(tenants.outerjoin(policies, own).outerjoin(plan_holders, held))
+        .order_by(tenants.c.tenant)
+    )
     with reading(database) as connection:
-        return [TenantRow(*row[:4], int(row[4])) for row in connection.execute(query)]
+        return [TenantRow(*row[:5], int(row[5])) for row in connection.execute(query)]
 
 
-def set_limit(database: Database, tenant: str, metric: Metric, window: Window, cap: int) -> int | None:
-    """Set a cap, in nano-USD for credits; returns the one that was in force before, None if there was none.
+def set_limit(
+    database: Database, tenant: str, limit: StatedLimit, *, who: str | None = None, why: str | None = None
+) -> StatedLimit | None:
+    """Set a limit of a tenant's own, in the policy `tenant:NAME`. Returns the one that was in force, if there was one.
 
-    Raises ConfigError for an unknown tenant, a limit that can't be set yet, or a cap out of range.
+    A limit on the same metric, window and subject with the same action is replaced. Raises ConfigError for an unknown
+    tenant, or a limit that means nothing.
     """
     check_tags(tenant=tenant)
-    _check_limit(metric, window, cap)
-    with _policy_change(database) as connection:
-        if connection.execute(sa.select(tenants.c.tenant).where(tenants.c.tenant == tenant)).first() is None:
-            raise ConfigError(
-                f"The tenant {tenant!r} is not known.",
-                code="TENANT_UNKNOWN",
-                remedy=f"Add it: aikit tenant add {tenant}",
-            )
-        previous: int | None = connection.execute(sa.select(limits.c.cap).where(_is(tenant, metric, window))).scalar()
-        if previous is None:
-            _forget_counters(connection, tenant, metric, window)
-        row = insert(limits).values(tenant=tenant, metric=str(metric), window=str(window), cap=cap)
-        connection.execute(row.on_conflict_do_update(index_elements=limits.primary_key, set_={"cap": cap}))
+    check_limit(limit)
+    with changing(database, who, why) as change:
+        check_tenant(change.connection, tenant)
+        policy = _own_policy(change, tenant)
+        previous = next((other for other in policy.limits if _same(other, limit)), None)
+        others = [other for other in policy.limits if not _same(other, limit)]
+        put(change, replace(policy, limits=(*others, limit)))
         return previous
 
 
-def remove_limit(database: Database, tenant: str, metric: Metric, window: Window) -> bool:
-    """Remove a limit. False: there was none. A tenant that is left without any may do nothing, unless uncapped."""
-    check_tags(tenant=tenant)
-    with _policy_change(database) as connection:
-        removed = connection.execute(
-            sa.delete(limits).where(_is(tenant, metric, window)).returning(limits.c.cap)
-        ).first()
-        _forget_counters(connection, tenant, metric, window)
-        return removed is not None
+def remove_limit(
+    database: Database,
+    tenant: str,
+    metric: Metric,
+    window: Window,
+    *,
+    action: Action = Action.BLOCK,
+    each: Literal["user", "feature"] | None = None,
+    who: str | None = None,
+    why: str | None = None,
+) -> bool:
+    """Remove a limit of a tenant's own. False: there was none. Limits of its plan, or for all, stay.
 
-
-@contextmanager
-def _policy_change(database: Database) -> Iterator[sa.Connection]:
-    """A transaction during which no batch is posted, and after which every process reads the policies again."""
-    with database.engine().begin() as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(*BARRIER)))
-        yield connection
-        connection.execute(sa.update(state).values(policy_version=state.c.policy_version + 1))
-
-
-def _forget_counters(connection: sa.Connection, tenant: str, metric: Metric, window: Window) -> None:
-    """Delete a limit's counters, and from the holds that list them: when the limit comes back, they are opened anew.
-
-    Each such hold gets a new generation, so that its process learns of it on settling.
+    A tenant that no limit is left for may do nothing, unless it is uncapped. Raises ConfigError for an unusable name.
     """
-    gone = sa.delete(counters).where(
-        counters.c.tenant == tenant, counters.c.metric == str(metric), counters.c.window == str(window)
+    check_tags(tenant=tenant)
+    with changing(database, who, why) as change:
+        policy = _own_policy(change, tenant)
+        unwanted = StatedLimit(metric, window, 0, action=action, each=each)
+        left = tuple([limit for limit in policy.limits if not _same(limit, unwanted)])
+        if left == policy.limits:
+            return False
+        put(change, replace(policy, limits=left))
+        return True
+
+
+def check_limit(limit: StatedLimit) -> None:
+    """Raises ConfigError for a limit that means nothing or is out of range."""
+    for wrong, message, remedy in (
+        (
+            not 0 <= limit.cap <= MAX_NANO,
+            f"A cap of {limit.cap:,} is out of range.",
+            "Give one between zero and nine billion dollars, or nine trillion tokens.",
+        ),
+        (
+            limit.soft_cap is not None and not 0 <= limit.soft_cap < limit.cap,
+            "A soft cap must be below the cap.",
+            "Lower the soft cap, or leave it out.",
+        ),
+        (
+            limit.metric is Metric.CONCURRENCY and limit.window is not Window.TOTAL,
+            "Calls at once are not counted over a window.",
+            "Leave the window out.",
+        ),
+        (
+            limit.metric is Metric.REQUESTS and limit.window is Window.CALL,
+            "A call is one request.",
+            "Choose another window.",
+        ),
+        (
+            limit.window is Window.CALL and limit.each is not None,
+            "A limit on each call counts nobody.",
+            "Leave `each` out, or choose another window.",
+        ),
+        (
+            limit.window not in (Window.DAY, Window.WEEK, Window.MONTH) and (limit.zone != "UTC" or limit.anchor != 0),
+            f"A limit per {limit.window} has no time zone and no anchor.",
+            "Leave them out, or choose day, week or month.",
+        ),
+    ):
+        if wrong:
+            raise ConfigError(message, remedy=remedy)
+
+
+def _own_policy(change: Change, tenant: str) -> Policy:
+    name = f"tenant:{tenant}"
+    stored = read_policy(change.connection, name)
+    return stored.policy if stored else Policy(name, Scope(tenant=tenant))
+
+
+def _same(limit: StatedLimit, other: StatedLimit) -> bool:
+    """Whether two limits of one policy count the same."""
+    return (limit.metric, limit.window, limit.action, limit.each) == (
+        other.metric,
+        other.window,
+        other.action,
+        other.each,
     )
-    for key in connection.execute(gone.returning(counters.c.key)).scalars().all():
-        connection.execute(
-            sa.update(holds)
-            .where(holds.c.tenant == tenant, sa.literal(key) == sa.any_(holds.c.counters))
-            .values(counters=sa.func.array_remove(holds.c.counters, key), generation=holds.c.generation + 1)
-        )
-
-
-def _is(tenant: str, metric: Metric, window: Window) -> sa.ColumnElement[bool]:
-    return sa.and_(limits.c.tenant == tenant, limits.c.metric == str(metric), limits.c.window == str(window))
-
-
-def _check_limit(metric: Metric, window: Window, cap: int) -> None:
-    if metric is not Metric.CREDITS:
-        raise ConfigError(f"A limit on {metric} can't be set yet.", remedy="Set one on credits.")
-    if window not in CAN_BE_SET:
-        raise ConfigError(f"A limit per {window} can't be set yet.", remedy=f"Choose one of {', '.join(CAN_BE_SET)}.")
-    if not 0 <= cap <= MAX_NANO:
-        raise ConfigError(
-            f"A cap of {cap:,} nano-dollars is out of range.", remedy="Give one between zero and nine billion dollars."
-        )

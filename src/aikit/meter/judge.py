@@ -108,15 +108,18 @@ def priced(order: Order, rules: Rules) -> Order:
 def within_ceiling(order: Order, rules: Rules) -> tuple[Order, bool, tuple[str, str] | None]:
     """The order with the output that its rules allow; whether that is less than it named; or what refuses it."""
     output, answers = order.output_tokens, order.answers
+    too_many = "REQUEST_TOKENS_EXCEEDED", "max_output_tokens"
     if not order.named:
         given = max(1, rules.default_output_tokens // answers) * answers
-        return (order if given == output else resized(order, given)), False, None
+        if given == output:
+            return order, False, None
+        return (order, False, too_many) if given < order.least else (resized(order, given), False, None)
     if output <= rules.max_output_tokens:
         return order, False, None
     most = rules.max_output_tokens // answers * answers
-    if rules.clamp and most:
+    if rules.clamp and most >= order.least:
         return resized(order, most), True, None
-    return order, False, ("REQUEST_TOKENS_EXCEEDED", "max_output_tokens")
+    return order, False, too_many
 
 
 def resized(order: Order, output_tokens: int) -> Order:
@@ -204,7 +207,7 @@ def _wait(state: LimitState, size: int, now: datetime) -> float | None:
         return None
     length = SLIDING[state.window] // MICROSECOND
     left = max(1, (state.resets_at - now) // MICROSECOND)
-    previous = -(-state.carried * length // left)  # at least what is carried of it now
+    previous = state.carried * length // left  # at least what it was: `carried` is rounded up
     found = wait_us(state.cap, size, state.used + state.held, previous, left, length)
     return None if found is None else found / 1e6
 

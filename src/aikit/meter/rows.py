@@ -16,11 +16,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from aikit.meter.counters import Counters
-from aikit.types import USAGE_CLASSES, Entry, Hold, Limit, LimitState, Order, Refusal
+from aikit.types import USAGE_CLASSES, Bound, Entry, Hold, Limit, LimitState, Order, Refusal
 
 SEPARATOR = "\x1e"
 """Between the keys of subjects in one text field; neither can contain it."""
 QUOTE = '\\"'
+NAME = QUOTE * 2
+"""A quote inside a text."""
 NO_USAGE = "," * (len(USAGE_CLASSES) - 1)
 
 Value = str | int | datetime | None
@@ -95,7 +97,7 @@ def text(value: str | None) -> str:
     """A text as a field of a record inside an array; nothing at all is NULL."""
     if value is None:
         return ""
-    return QUOTE + value.replace("\\", "\\\\\\\\").replace('"', QUOTE * 2) + QUOTE
+    return QUOTE + value.replace("\\", "\\\\\\\\").replace('"', NAME) + QUOTE
 
 
 def _who(order: Order) -> str:
@@ -117,18 +119,20 @@ def _request(order: Order) -> str:
     `output` null: no limit was named. `cost` has the cases of `aikit.types.Cost`, null without a known price.
     """
     cost, bound = order.cost, order.bound
-    asked = {
-        "input": order.tokens - order.output_tokens,
-        "output": order.output_tokens if order.named else None,
-        "answers": order.answers,
-        "least": order.least,
-        "characters": order.characters,
-        "cost": None if cost is None else [cost.scale, *cost.cases],
-    }
-    if bound is not None:
-        classes = [sorted(bound.input_classes), sorted(bound.output_classes)]
-        asked["bound"] = [bound.input_tokens, bound.output_tokens, *classes, bound.open_ended, bound.searches]
-    return QUOTE + json.dumps(asked, separators=(",", ":")).replace('"', QUOTE * 2) + QUOTE
+    cases = "null" if cost is None else json.dumps([cost.scale, *cost.cases])
+    output = order.output_tokens if order.named else "null"
+    extent = "" if bound is None else f",{NAME}bound{NAME}:{_bound(bound)}"
+    return (
+        f"{QUOTE}{{{NAME}input{NAME}:{order.tokens - order.output_tokens},{NAME}output{NAME}:{output},"
+        f"{NAME}answers{NAME}:{order.answers},{NAME}least{NAME}:{order.least},"
+        f"{NAME}characters{NAME}:{order.characters},{NAME}cost{NAME}:{cases}{extent}}}{QUOTE}"
+    )
+
+
+def _bound(bound: Bound) -> str:
+    classes = [sorted(bound.input_classes), sorted(bound.output_classes)]
+    extent = [bound.input_tokens, bound.output_tokens, *classes, bound.open_ended, bound.searches]
+    return json.dumps(extent).replace('"', NAME)
 
 
 def _limits(limits: Iterable[LimitState]) -> str:
@@ -142,7 +146,7 @@ def _limit(limit: Limit, resets_at: datetime | None) -> str:
     resets = None if resets_at is None else int(resets_at.timestamp())
     head = [limit.metric, limit.window, limit.source, limit.cap, limit.soft_cap, limit.action, limit.subject, resets]
     text = json.dumps(head, ensure_ascii=False, separators=(",", ":"))[:-1] + ","
-    return text.replace("\\", "\\\\\\\\").replace('"', QUOTE * 2)
+    return text.replace("\\", "\\\\\\\\").replace('"', NAME)
 
 
 def _flag(value: bool) -> str:

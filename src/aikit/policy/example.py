@@ -93,6 +93,6 @@ limits = [
 # name = "night-shift"                     # the scope in words if left out
 # scope = { plan = "pro", feature = "chat", environment = "prod" }
 # priority = 10
-# limits = [{ metric = "output_tokens", window = "hour", cap = 500_000, each = "feature" }]
+# limits = [{ metric = "output_tokens", window = "hour", cap = 500_000, each = "user" }]
 """
 """A commented `policies.toml`."""

@@ -230,7 +230,7 @@ def check_name(name: str, value: Any) -> None:
 
 def suggestion(value: Any, known: Sequence[str]) -> str:
     """The nearest known word, or all of them."""
-    close = get_close_matches(value, known, n=1) if isinstance(value, str) else []
+    close = get_close_matches(value, known, n=1, cutoff=0.5) if isinstance(value, str) else []
     return f"Did you mean {close[0]}?" if close else f"Known: {', '.join(known)}."
 
 

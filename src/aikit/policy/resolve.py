@@ -6,7 +6,7 @@ overrides: one that counts the same, which is the same metric, window, action an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from operator import itemgetter
@@ -83,14 +83,19 @@ class Candidate(NamedTuple):
 
 
 def resolve(policies: Iterable[Policy], caller: Caller) -> Rules:
-    """The rules for a caller. The order of the policies does not matter; those for other callers are passed over."""
+    """The rules for a caller. The order of the policies does not matter; those for other callers are passed over.
+
+    `sources` has every one of FIELDS, and "lacking" if something is: the policy that requires it, or the one of the
+    plan that does not give access.
+    """
     found = matches(policies, caller)
     sources = dict.fromkeys(FIELDS, BUILT_IN)
     said: dict[str, Any] = {}
     for field in FIELDS:
-        for match in stating(field, found, caller):
-            sources[field], said[field] = match.policy.name, getattr(match.policy, field)
-            break
+        states = stating(field, found, caller)
+        if states:
+            policy = states[0].policy
+            sources[field], said[field] = policy.name, getattr(policy, field)
     most = said.get("max_output_tokens", MAX_OUTPUT_TOKENS)
     default = said.get("default_output_tokens", most + 1)
     if default > most:
@@ -100,19 +105,19 @@ def resolve(policies: Iterable[Policy], caller: Caller) -> Rules:
         sources["lacking"] = sources["entitlements" if lacking.isdisjoint(said.get("requires", ())) else "requires"]
     limits = applying(candidates(found, caller))
     return Rules(
-        limits,
-        said.get("uncapped", False),
-        said.get("allow"),
-        said.get("deny", ()),
-        tuple(sorted(lacking)),
-        most,
-        default,
-        said.get("max_prompt_characters", MAX_PROMPT_CHARACTERS),
-        _price(sources["unpriced"], said.get("unpriced")),
-        said.get("clamp", False),
-        tuple(sorted({limit.subject for limit in limits if limit.window is not Window.CALL})),
-        sources,
-        tuple(dict.fromkeys([match.policy.name for match in found])),
+        limits=limits,
+        uncapped=said.get("uncapped", False),
+        allow=said.get("allow"),
+        deny=said.get("deny", ()),
+        lacking=tuple(sorted(lacking)),
+        max_output_tokens=most,
+        default_output_tokens=default,
+        max_prompt_characters=said.get("max_prompt_characters", MAX_PROMPT_CHARACTERS),
+        unpriced=_price(sources["unpriced"], said.get("unpriced")),
+        clamp=said.get("clamp", False),
+        subjects=tuple(sorted({limit.subject for limit in limits if limit.window is not Window.CALL})),
+        sources=sources,
+        policies=tuple(dict.fromkeys([match.policy.name for match in found])),
     )
 
 
@@ -145,7 +150,7 @@ def matches(policies: Iterable[Policy], caller: Caller) -> list[Match]:
     return found
 
 
-def stating(field: str, found: Iterable[Match], caller: Caller) -> Iterator[Match]:
+def stating(field: str, found: list[Match], caller: Caller) -> list[Match]:
     """Those of `matches` that state a field, the one that decides it first.
 
     Entitlements are given by policies for the plan that counts and for nothing else.
@@ -153,8 +158,8 @@ def stating(field: str, found: Iterable[Match], caller: Caller) -> Iterator[Matc
     if field == "entitlements":
         plan = plan_of(caller)
         scope = Scope(plan=plan)
-        found = [match for match in found if match.policy.scope == scope] if plan is not None else ()
-    return (match for match in found if getattr(match.policy, field) is not None)
+        found = [match for match in found if match.policy.scope == scope] if plan is not None else []
+    return [match for match in found if getattr(match.policy, field) is not None]
 
 
 def plan_of(caller: Caller) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aikit.policy.model import Caller, Policy, Rules
+from aikit.policy.model import Caller, Policy, Rules, Scope
 from aikit.policy.resolve import (
     FIELDS,
     Candidate,
@@ -198,8 +198,8 @@ def _behind(loser: Match, winner: Match) -> str:
 def _gives_nothing(match: Match, caller: Caller) -> str:
     """Why the entitlements of a matching policy don't count."""
     scope, plan = match.policy.scope, plan_of(caller)
-    if scope.plan is None or scope._replace(plan=None) != (None,) * len(scope):
-        return f"{scope.label} is more than a plan; only a policy for a plan gives entitlements"
+    if scope.plan is None or scope != Scope(plan=scope.plan):
+        return f"{scope.label} is not for a plan alone, and only a plan's own policy gives entitlements"
     return f"the user's own plan, {plan}, comes before the tenant's"
 
 

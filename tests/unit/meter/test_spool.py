@@ -17,7 +17,7 @@ entries = st.builds(
     hold=st.builds(
         Hold,
         order=st.builds(order, tenant=st.text("ab \"\\'é;,", min_size=1).filter(str.strip), nano=counts, tokens=counts),
-        counters=st.lists(st.text("abc/-:", min_size=1)).map(tuple),
+        subjects=st.lists(st.text("abc/-:", min_size=1)).map(tuple),
         admitted_at=st.just(NOW),
         generation=st.integers(-1, 5),
     ),

@@ -29,22 +29,48 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 
 
+LIMIT_FIELD = {
+    "openai.chat": "max_completion_tokens",
+    "openai.responses": "max_output_tokens",
+    "anthropic.messages": "max_tokens",
+}
+
+
+def with_limit(codec: Codec, value: Any) -> dict[str, Any]:
+    """The fields that name an output limit."""
+    if codec is GEMINI:
+        return {"generationConfig": {"maxOutputTokens": value}}
+    return {LIMIT_FIELD[codec.name]: value}
+
+
 def raw(body: Any) -> bytes:
     return json.dumps(body).encode()
 
 
 def demand_of(
-    codec: Codec, *, path: str | None = None, native: bool = True, default: int = 4_096, **more: Any
+    codec: Codec,
+    *,
+    path: str | None = None,
+    native: bool = True,
+    default: int = 4_096,
+    most: int | None = None,
+    **more: Any,
 ) -> Demand:
     """What the codec's sample request demands with some fields changed."""
-    return demand_for(codec, raw(BODIES[codec.name] | more), path=path, native=native, default=default)
+    return demand_for(codec, raw(BODIES[codec.name] | more), path=path, native=native, default=default, most=most)
 
 
 def demand_for(
-    codec: Codec, body: bytes, *, path: str | None = None, native: bool = True, default: int = 4_096
+    codec: Codec,
+    body: bytes,
+    *,
+    path: str | None = None,
+    native: bool = True,
+    default: int = 4_096,
+    most: int | None = None,
 ) -> Demand:
     request = WireRequest("POST", path or PATHS[codec.name], {}, body)
-    return codec.read_request(request, default_output_tokens=default, native=native)
+    return codec.read_request(request, default_output_tokens=default, native=native, most_output_tokens=most)
 
 
 def sse(*events: Any, end: str = "\n") -> bytes:

@@ -23,7 +23,7 @@ BEFORE_POLICIES = frozenset({"TENANT_REQUIRED", "REQUEST_INVALID", "UNMETERED_EN
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A decision as it was recorded, and as it comes out when it is made again.
+    """A decision as it was recorded, and as it comes out when it is made again. `order` is what was asked for.
 
     `decision` None: no policy was asked, or what it was asked with is not on record; `why_not` says so. `differences`
     has a sentence for everything that comes out otherwise; none means that it is the same.
@@ -34,6 +34,7 @@ class Explanation:
     caller: Caller | None = None
     policies: tuple[Policy, ...] = ()
     rules: Rules | None = None
+    order: Order | None = None
     decision: Decision | None = None
     differences: tuple[str, ...] = ()
     why_not: str | None = None
@@ -60,14 +61,15 @@ def _again(
         known, plan, user_plan = plans_at(connection, call.tenant, call.user, version)
     policies = tuple([stored.policy for stored in read_policies(database, version=version).policies])
     caller = Caller(call.tenant, call.user, call.feature, call.environment, plan, user_plan)
+    order = _order(call, attempt, request)
     if not known:
         decision = Decision(attempt.attempt, "TENANT_UNKNOWN", policy_version=version)
-        return Explanation(call, attempt, caller, policies, None, decision, tuple(_compare(attempt, decision)))
+        return Explanation(call, attempt, caller, policies, None, order, decision, tuple(_compare(attempt, decision)))
     rules = resolve(policies, caller)
     states, missing = _recorded(rules, attempt)
-    decision = judge(_order(call, attempt, request), rules, states, attempt.decided_at, version)
+    decision = judge(order, rules, states, attempt.decided_at, version)
     found = (*missing, *_compare(attempt, decision))
-    return Explanation(call, attempt, caller, policies, rules, decision, found)
+    return Explanation(call, attempt, caller, policies, rules, order, decision, found)
 
 
 def _recorded(rules: Rules, attempt: AttemptDetail) -> tuple[tuple[LimitState, ...], list[str]]:

@@ -17,6 +17,8 @@ COMMANDS = (
     Entry("db", "The database: where it is, upgrade it, stop it.", "db"),
     Entry("tenant", "Tenants: in whose name calls are made.", "tenant"),
     Entry("limit", "Caps on what a tenant may spend.", "limit"),
+    Entry("policy", "Who may spend what: rules in a file, with a history.", "policy"),
+    Entry("explain", "Why a call was allowed or refused.", "explain"),
     Entry("spend", "What was spent, by tenant, user, model, day …", "spend"),
     Entry("calls", "Single calls: list them, show one.", "calls"),
     Entry("ledger", "Check the books to the nano-dollar.", "ledger"),

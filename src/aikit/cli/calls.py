@@ -82,7 +82,7 @@ def show(
     from aikit.ledger.calls import get_call
 
     books = open_books()
-    found = get_call(books.database, _full_id(books, id))
+    found = get_call(books.database, full_id(books, id))
     if found is None:
         note(f"The ledger has no call {id}. `aikit calls list` shows those that there are.")
         raise typer.Exit(Exit.NO)
@@ -92,7 +92,7 @@ def show(
         print_call(found)
 
 
-def _full_id(books: Books, text: str) -> UUID:
+def full_id(books: Books, text: str) -> UUID:
     from uuid import UUID
 
     try:

@@ -56,13 +56,14 @@ def tell(error: Exception) -> int:
 
 
 def _unsaid(error: AIKitError) -> list[str]:
-    """The facts that neither the message nor the remedy states already."""
+    """The facts that neither the message nor the remedy states already. A list that they begin, they have told."""
     said = f"{error.message} {error.remedy}"
-    pairs = [
-        (name, ", ".join(map(str, fact)) if isinstance(fact, (list, tuple)) else str(fact))
-        for name, fact in error.facts.items()
-    ]
-    return [f"{name.replace('_', ' ')}: {fact}" for name, fact in pairs if fact not in said]
+    found = []
+    for name, fact in error.facts.items():
+        parts = [str(part) for part in fact] if isinstance(fact, (list, tuple)) else [str(fact)]
+        if parts and parts[0] not in said:
+            found.append(f"{name.replace('_', ' ')}: {', '.join(parts)}")
+    return found
 
 
 def _by_the_database(error: Exception) -> str | None:

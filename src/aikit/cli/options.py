@@ -18,6 +18,7 @@ Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="As -
 OfTenant = Annotated[str | None, typer.Option("--tenant", metavar="NAME", help="Only this tenant.")]
 OfUser = Annotated[str | None, typer.Option("--user", metavar="NAME", help="Only this user.")]
 OfFeature = Annotated[str | None, typer.Option("--feature", metavar="NAME", help="Only this feature.")]
+Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; it is kept in the audit.")]
 
 
 def read_moment(option: str, text: str | None) -> datetime | None:

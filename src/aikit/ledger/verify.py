@@ -1,9 +1,12 @@
-"""Proves the books: entries, counters, holds, rollups and recorded prices agree, or says where they don't.
+"""Proves the books: entries, counters, holds, rollups, prices and policies agree, or says where they don't.
 
-    counter_used      a counter's `used` is not the sum of the entries of its window
-    counter_held      a counter's `held` is not the sum of the pending holds that list it
-    counter_negative  a counter is below zero
-    counter_missing   a pending hold lists a counter that is not there
+    counter_used      a slot's `used` is not the sum of the entries of its subject and window
+    counter_held      a slot's `held` is not the sum of the pending holds of its window that list its subject
+    counter_previous  a minute's or an hour's `previous` is not what was used and is held of the window before
+    counter_negative  one of these is below zero
+    counter_missing   a pending hold lists a subject that has no counters
+    hold_uncounted    a pending hold does not list a subject of its own that has counters
+    reason_code       an attempt was admitted with a code that does not admit
     ended_hold        an attempt has an ending and is still held
     rollup            a rollup's column is not the sum of its hour's entries and refusals
     rollup_missing    entries or refusals without their rollup; `expected` is what they cost
@@ -14,6 +17,9 @@
     usage_missing     an entry was settled, not estimated, without a usage
     voided_charged    a voided entry charges something
     presumed_amount   a presumed-spent entry charges something else than its whole hold
+    policy_span       a version of a policy does not end before the next, or is of a version that is yet to come
+    plan_span         the same of a plan that somebody is on
+    policy_body       a policy is stored under another name or tenant than its own
 
 The sums are the database's work. Only the prices are computed here, once for each distinct usage.
 """
@@ -35,7 +41,7 @@ from aikit.errors import PriceUnknown
 from aikit.pricing.price import Price
 from aikit.types import USAGE_CLASSES, Usage
 
-COMPARISONS = ("counters", "rollups", "attempts")
+COMPARISONS = ("counters", "rollups", "attempts", "policies")
 AT_ONCE = 2000
 """Rows of distinct charges that are fetched at a time."""
 

@@ -119,7 +119,7 @@ def _request(order: Order) -> str:
     `output` null: no limit was named. `cost` has the cases of `aikit.types.Cost`, null without a known price.
     """
     cost, bound = order.cost, order.bound
-    cases = "null" if cost is None else json.dumps([cost.scale, *cost.cases])
+    cases = "null" if cost is None else f"[{cost.scale},{','.join([f'[{paid},{rate}]' for paid, rate in cost.cases])}]"
     output = order.output_tokens if order.named else "null"
     extent = "" if bound is None else f",{NAME}bound{NAME}:{_bound(bound)}"
     return (
@@ -137,7 +137,7 @@ def _bound(bound: Bound) -> str:
 
 def _limits(limits: Iterable[LimitState]) -> str:
     """The states of a decision's limits as JSON: an array for each, see `aikit.ledger.states`."""
-    states = [f"{_limit(limit, resets_at)}{used},{held},{carried}]" for limit, used, held, resets_at, carried in limits]
+    states = [f"{_limit(limit, resets_at)}{used},{held},{over}]" for limit, used, held, resets_at, over in limits]
     return f"{QUOTE}[{','.join(states)}]{QUOTE}"
 
 

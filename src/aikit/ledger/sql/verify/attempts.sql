@@ -1,9 +1,31 @@
 -- What must be true of each hold and each entry by itself.
-SELECT 'counter_missing' AS kind, h.tenant, 'hold ' || h.attempt || ' lists ' || listed.key AS what,
+WITH shapes AS (  -- the tags by which a tenant's subjects are told apart
+    SELECT DISTINCT tenant, environment IS NOT NULL AS by_environment, feature IS NOT NULL AS by_feature,
+                    user_id IS NOT NULL AS by_user
+    FROM aikit.counters
+)
+SELECT 'counter_missing' AS kind, h.tenant,
+       'hold ' || h.attempt || ' lists ' || coalesce(nullif(replace(subject, E'\x1f', ', '), ''), 'all') AS what,
        NULL::numeric AS expected, NULL::numeric AS found, false AS money
-FROM aikit.holds h CROSS JOIN unnest(h.counters) AS listed (key)
-LEFT JOIN aikit.counters c ON c.tenant = h.tenant AND c.key = listed.key
-WHERE c.key IS NULL
+FROM aikit.holds h CROSS JOIN unnest(h.subjects) AS subject
+LEFT JOIN aikit.counters c USING (tenant, subject)
+WHERE c.revision IS NULL
+UNION ALL
+SELECT 'hold_uncounted', c.tenant,
+       'hold ' || h.attempt || ' does not list ' || coalesce(nullif(replace(c.subject, E'\x1f', ', '), ''), 'all'),
+       NULL, NULL, false
+FROM aikit.holds h
+JOIN shapes s ON s.tenant = h.tenant
+JOIN aikit.counters c ON c.tenant = h.tenant AND c.subject = concat_ws(
+    E'\x1f', CASE WHEN s.by_environment THEN 'environment=' || h.environment END,
+    CASE WHEN s.by_feature THEN 'feature=' || coalesce(h.feature, '') END,
+    CASE WHEN s.by_user THEN 'user=' || coalesce(h.user_id, '') END)
+WHERE NOT c.subject = ANY (h.subjects)
+UNION ALL
+SELECT 'reason_code', tenant, 'attempt ' || attempt || ' was admitted with ' || reason_code, NULL, NULL, false
+FROM (SELECT tenant, attempt, reason_code FROM aikit.entries
+      UNION ALL SELECT tenant, attempt, reason_code FROM aikit.holds) a
+WHERE reason_code NOT IN ('ALLOWED', 'ALLOWED_SOFT_CAP')
 UNION ALL
 SELECT 'ended_hold', h.tenant, 'attempt ' || h.attempt || ' has ended and is still held', 0, h.nano, true
 FROM aikit.holds h JOIN aikit.entries e ON e.tenant = h.tenant AND e.attempt = h.attempt AND e.seq = 0

@@ -1,47 +1,69 @@
--- Every counter against the entries that were admitted in its window and the pending holds that list it.
--- An entry that nobody reported tokens for counted as its hold's, which is not on record: then they are a lower bound.
-WITH by_minute AS (
-    SELECT tenant, date_trunc('minute', admitted_at, 'UTC') AS minute, sum(nano) AS credits,
-           coalesce(sum(input + cache_read + cache_write_5m + cache_write_1h + input_audio + input_image
-                        + cache_read_audio + output + reasoning + output_audio + output_image), 0) AS tokens,
-           count(*) FILTER (WHERE seq = 0) AS requests,
-           bool_or(input IS NULL AND nano > 0) AS unreported
-    FROM aikit.entries
-    GROUP BY 1, 2
-), spent AS (
-    SELECT m.tenant, w."window", w.window_start, sum(m.credits) AS credits, sum(m.tokens) AS tokens,
-           sum(m.requests) AS requests, bool_or(m.unreported) AS unreported
-    FROM by_minute m CROSS JOIN LATERAL (VALUES
-        ('minute', m.minute),
-        ('hour', date_trunc('hour', m.minute, 'UTC')),
-        ('day', date_trunc('day', m.minute, 'UTC')),
-        ('week', date_trunc('week', m.minute, 'UTC')),
-        ('month', date_trunc('month', m.minute, 'UTC')),
-        ('total', to_timestamp(0))
-    ) AS w ("window", window_start)
+-- Every slot of every counter against the entries and the pending holds that were admitted in its window.
+-- All windows start at a full minute. A minute or an hour that has not rolled on is exact for its own window; a day,
+-- a week or a month that has not rolled on has had no attempt since it ended.
+WITH shapes AS (  -- the tags by which a tenant's subjects are told apart
+    SELECT DISTINCT tenant, environment IS NOT NULL AS by_environment, feature IS NOT NULL AS by_feature,
+                    user_id IS NOT NULL AS by_user
+    FROM aikit.counters
+), by_minute AS MATERIALIZED (
+    SELECT e.tenant,
+           concat_ws(E'\x1f', CASE WHEN s.by_environment THEN 'environment=' || e.environment END,
+                     CASE WHEN s.by_feature THEN 'feature=' || coalesce(e.feature, '') END,
+                     CASE WHEN s.by_user THEN 'user=' || coalesce(e.user_id, '') END) AS subject,
+           date_trunc('minute', e.admitted_at, 'UTC') AS minute, sum(e.nano) AS credits,
+           sum(CASE WHEN e.input IS NOT NULL THEN e.input + e.cache_read + e.cache_write_5m + e.cache_write_1h
+                                                  + e.input_audio + e.input_image + e.cache_read_audio
+                    WHEN e.nano > 0 AND e.seq = 0 THEN e.held_tokens - e.held_output ELSE 0 END) AS input,
+           sum(CASE WHEN e.output IS NOT NULL THEN e.output + e.reasoning + e.output_audio + e.output_image
+                    WHEN e.nano > 0 AND e.seq = 0 THEN e.held_output ELSE 0 END) AS output,
+           count(*) FILTER (WHERE e.seq = 0) AS requests
+    FROM aikit.entries e JOIN shapes s ON s.tenant = e.tenant
     GROUP BY 1, 2, 3
+), slots AS MATERIALIZED (
+    SELECT c.*, c.window_start - coalesce(w.length, interval '0') AS start_before,
+           coalesce(c.window_start + w.length, 'infinity') AS window_end
+    FROM aikit.counts c
+    LEFT JOIN (VALUES ('minute', interval '1 minute'), ('hour', interval '1 hour')) w ("window", length) USING ("window")
+), spent AS (
+    SELECT s.tenant, s.subject, s.name, sum(x.amount) FILTER (WHERE m.minute >= s.window_start) AS used,
+           sum(x.amount) FILTER (WHERE m.minute < s.window_start) AS previous
+    FROM slots s JOIN by_minute m ON m.tenant = s.tenant AND m.subject = s.subject
+                                 AND m.minute >= s.start_before AND m.minute < s.window_end
+    CROSS JOIN LATERAL (SELECT CASE s.metric
+        WHEN 'credits' THEN m.credits
+        WHEN 'tokens' THEN m.input + m.output
+        WHEN 'input_tokens' THEN m.input
+        WHEN 'output_tokens' THEN m.output
+        WHEN 'requests' THEN m.requests
+        ELSE 0 END) x (amount)
+    GROUP BY 1, 2, 3
+), listed AS (
+    SELECT h.*, subject FROM aikit.holds h CROSS JOIN unnest(h.subjects) AS subject
 ), pending AS (
-    SELECT h.tenant, listed.key, sum(h.nano) AS credits, sum(h.tokens) AS tokens, count(*) AS requests
-    FROM aikit.holds h CROSS JOIN unnest(h.counters) AS listed (key)
-    GROUP BY 1, 2
-), compared AS (
-    SELECT c.tenant, c.key, c.metric = 'credits' AS money, c.used, c.held,
-           coalesce(CASE c.metric WHEN 'credits' THEN s.credits WHEN 'tokens' THEN s.tokens
-                                  WHEN 'requests' THEN s.requests END, 0) AS spent,
-           coalesce(CASE c.metric WHEN 'credits' THEN p.credits WHEN 'tokens' THEN p.tokens
-                                  ELSE p.requests END, 0) AS pending,
-           c.metric = 'tokens' AND s.unreported AS at_least
-    FROM aikit.counters c
-    LEFT JOIN spent s ON s.tenant = c.tenant AND s."window" = c."window" AND s.window_start = c.window_start
-    LEFT JOIN pending p ON p.tenant = c.tenant AND p.key = c.key
+    SELECT s.tenant, s.subject, s.name, sum(x.amount) FILTER (WHERE h.admitted_at >= s.window_start) AS held,
+           sum(x.amount) FILTER (WHERE h.admitted_at < s.window_start) AS previous
+    FROM slots s JOIN listed h ON h.tenant = s.tenant AND h.subject = s.subject
+                              AND h.admitted_at >= s.start_before AND h.admitted_at < s.window_end
+    CROSS JOIN LATERAL (SELECT CASE s.metric
+        WHEN 'credits' THEN h.nano
+        WHEN 'tokens' THEN h.tokens
+        WHEN 'input_tokens' THEN h.tokens - h.output_tokens
+        WHEN 'output_tokens' THEN h.output_tokens
+        ELSE 1 END) x (amount)
+    GROUP BY 1, 2, 3
 )
-SELECT 'counter_used' AS kind, tenant, key || ': used' AS what, spent AS expected, used AS found, money
-FROM compared WHERE used < spent OR (used > spent AND at_least IS NOT TRUE)
-UNION ALL
-SELECT 'counter_held', tenant, key || ': held', pending, held, money
-FROM compared WHERE held <> pending
-UNION ALL
-SELECT 'counter_negative', tenant, key || ': ' || side, 0, amount, false
-FROM compared CROSS JOIN LATERAL (VALUES ('used', used), ('held', held)) AS v (side, amount)
-WHERE amount < 0
+SELECT v.kind, c.tenant, concat_ws(' of ', c.name, nullif(replace(c.subject, E'\x1f', ', '), '')) || ': ' || v.side,
+       v.expected, v.found, c.metric = 'credits' AND v.kind <> 'counter_negative'
+FROM slots c
+LEFT JOIN spent s USING (tenant, subject, name)
+LEFT JOIN pending p USING (tenant, subject, name)
+CROSS JOIN LATERAL (VALUES
+    ('counter_used', 'used', coalesce(s.used, 0), c.used),
+    ('counter_held', 'held', coalesce(p.held, 0), c.held),
+    ('counter_previous', 'previous', coalesce(s.previous, 0) + coalesce(p.previous, 0), c.previous),
+    ('counter_negative', 'used', 0, least(c.used, 0)),
+    ('counter_negative', 'held', 0, least(c.held, 0)),
+    ('counter_negative', 'previous', 0, least(c.previous, 0))
+) AS v (kind, side, expected, found)
+WHERE v.expected <> v.found
 ORDER BY 2, 3, 1

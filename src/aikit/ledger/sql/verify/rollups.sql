@@ -5,11 +5,14 @@ WITH attempts AS (
            (seq = 0)::int AS calls, 0 AS refused, (seq = 0 AND ending = 'voided')::int AS failed,
            (seq = 0 AND estimated)::int AS estimated, (seq = 0 AND price_id IS NULL)::int AS unpriced, nano,
            input, cache_read, cache_write_5m, cache_write_1h, input_audio, input_image, cache_read_audio,
-           output, reasoning, output_audio, output_image, searches
+           output, reasoning, output_audio, output_image, searches,
+           CASE WHEN input IS NULL AND nano > 0 AND seq = 0 THEN held_tokens - held_output ELSE 0 END
+               AS unreported_input,
+           CASE WHEN output IS NULL AND nano > 0 AND seq = 0 THEN held_output ELSE 0 END AS unreported_output
     FROM aikit.entries
     UNION ALL
     SELECT tenant, date_trunc('hour', refused_at, 'UTC'), environment, coalesce(user_id, ''), coalesce(feature, ''),
-           provider, model, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+           provider, model, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
     FROM aikit.refusals
 ), expected AS (
     SELECT tenant, hour, environment, user_id, feature, provider, model,
@@ -20,7 +23,8 @@ WITH attempts AS (
            coalesce(sum(input_image), 0) AS input_image, coalesce(sum(cache_read_audio), 0) AS cache_read_audio,
            coalesce(sum(output), 0) AS output, coalesce(sum(reasoning), 0) AS reasoning,
            coalesce(sum(output_audio), 0) AS output_audio, coalesce(sum(output_image), 0) AS output_image,
-           coalesce(sum(searches), 0) AS searches
+           coalesce(sum(searches), 0) AS searches, sum(unreported_input) AS unreported_input,
+           sum(unreported_output) AS unreported_output
     FROM attempts
     GROUP BY 1, 2, 3, 4, 5, 6, 7
 )
@@ -49,7 +53,9 @@ CROSS JOIN LATERAL (VALUES
     ('reasoning', e.reasoning, r.reasoning),
     ('output_audio', e.output_audio, r.output_audio),
     ('output_image', e.output_image, r.output_image),
-    ('searches', e.searches, r.searches)
+    ('searches', e.searches, r.searches),
+    ('unreported_input', e.unreported_input, r.unreported_input),
+    ('unreported_output', e.unreported_output, r.unreported_output)
 ) AS v (name, expected, found)
 WHERE CASE WHEN e.calls IS NULL OR r.calls IS NULL THEN v.name = 'nano' ELSE v.expected <> v.found END
 ORDER BY 2, 3

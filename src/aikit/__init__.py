@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aikit.config import Settings
     from aikit.context import tags
     from aikit.errors import AIError, AIKitError, Refused, SpendCapExceeded
+    from aikit.events import Event
     from aikit.kit import AIKit
     from aikit.types import Decision, Tags, Usage
 
@@ -28,6 +29,7 @@ __all__ = [
     "AIKitError",
     "AsyncAIKit",
     "Decision",
+    "Event",
     "Refused",
     "Reply",
     "Settings",
@@ -43,6 +45,7 @@ _HOMES = {
     "AIKitError": "errors",
     "AsyncAIKit": "async_kit",
     "Decision": "types",
+    "Event": "events",
     "Refused": "errors",
     "Reply": "completion",
     "Settings": "config",

@@ -91,6 +91,24 @@ class KitCore:
         today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         return user_usage(self.database, tenant, user, since or today)
 
+    def add_tenant(self, tenant: str, *, plan: str | None = None, uncapped: bool = False) -> bool:
+        """Make a tenant known, and put it on a plan. False: it was there, and stays as it is. Blocks; on the record.
+
+        Raises ConfigError for a name that can't be a tag, or an unknown plan.
+        """
+        from aikit.ledger.tenants import add_tenant
+
+        return add_tenant(self.database, tenant, plan=plan, uncapped=uncapped)
+
+    def set_plan(self, plan: str | None, *, tenant: str, user: str | None = None, why: str | None = None) -> str | None:
+        """Move a tenant, or one of its users, onto a plan, from the next call on. Returns the plan before. Blocks.
+
+        Raises ConfigError for an unknown tenant or plan.
+        """
+        from aikit.ledger.plans import set_plan
+
+        return set_plan(self.database, tenant, plan, user=user, why=why)
+
     def _end_streams(self) -> None:
         """Streams that nobody has read to their end are accounted for with what was seen of them."""
         with suppress(KeyError):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aikit.cli.output import UNKNOWN, facts, gap, table, when
 from aikit.money import credits, format_usd, usd_string
-from aikit.types import LimitState, Metric, Usage, Window
+from aikit.policy.subject import subject_of
+from aikit.types import Action, Cost, LimitState, Metric, Usage, Window
 
 if TYPE_CHECKING:
+    from aikit.cli.layout import Column
     from aikit.ledger.calls import AttemptDetail, CallDetail
+
+SPAN = {window: f"per {window}" for window in Window} | {Window.TOTAL: "in total"}
 
 
 def call_data(call: CallDetail, nano_per_credit: int) -> dict[str, Any]:
@@ -45,9 +50,8 @@ def print_attempt(attempt: AttemptDetail) -> None:
         gap()
         table("Usage", ["Class", "Tokens"], used, ["total", f"{attempt.usage.total_tokens:,}"])
     if attempt.limits:
-        columns = ["Limit", "Cap", "Used", "Held", "Left", "Set by"]
         gap()
-        table("Limits, as the decision found them", columns, [_limit_cells(limit) for limit in attempt.limits])
+        _print_limits(attempt.limits)
 
 
 def _attempt_facts(attempt: AttemptDetail) -> list[tuple[str, str]]:
@@ -59,6 +63,9 @@ def _attempt_facts(attempt: AttemptDetail) -> list[tuple[str, str]]:
         ("API", f"{attempt.api}{', streamed' if attempt.stream else ''}"),
         ("Decided", f"{when(attempt.decided_at)} UTC"),
         ("Decision", f"{attempt.reason_code}{version}"),
+        *([("Would refuse", f"{attempt.would_refuse}, if that limit blocked")] if attempt.would_refuse else []),
+        *([("Refused by", attempt.source)] if attempt.source else []),
+        *([("Asked for", _asked(attempt))] if attempt.request else []),
         ("State", _state(attempt)),
         ("Most it could cost", format_usd(attempt.bound_nano)),
         ("Cost", f"{format_usd(attempt.nano)}{', estimated' if attempt.estimated else ''}"),
@@ -80,12 +87,53 @@ def _state(attempt: AttemptDetail) -> str:
     return ", ".join(words)
 
 
-def _limit_cells(limit: LimitState) -> list[str]:
-    amounts = [limit.cap, limit.used, limit.held, limit.remaining]
-    money = limit.metric is Metric.CREDITS
-    shown = [format_usd(amount) if money else f"{amount:,}" for amount in amounts]
-    span = "in total" if limit.window is Window.TOTAL else f"per {limit.window}"
-    return [f"{limit.metric} {span}", *shown, limit.source]
+def _asked(attempt: AttemptDetail) -> str:
+    """`12 input and 2,000 output tokens; granted fewer`."""
+    asked = attempt.request or {}
+    output = asked.get("output")
+    words = f"{asked.get('input', 0):,} input tokens at most"
+    words += f", {output:,} of output" if output is not None else ", no output limit named"
+    return f"{words}; clamped to what fits" if is_clamped(attempt) else words
+
+
+def is_clamped(attempt: AttemptDetail) -> bool:
+    """Whether fewer output tokens were granted than asked for: then less is held than those would cost."""
+    asked = attempt.request or {}
+    if attempt.state == "refused" or attempt.bound_nano is None or not asked.get("cost") or asked.get("output") is None:
+        return False
+    scale, *cases = asked["cost"]
+    return Cost(tuple([(paid, rate) for paid, rate in cases]), scale).nano(asked["output"]) > attempt.bound_nano
+
+
+def _print_limits(limits: Sequence[LimitState]) -> None:
+    """A table; columns in which there would be nothing to see are left out."""
+    from aikit.cli.layout import Column
+    from aikit.cli.limit_rows import amount
+
+    def amounts(values: Iterable[int | None]) -> list[str]:
+        pairs = zip(values, limits, strict=True)
+        return [UNKNOWN if value is None else amount(value, limit.metric) for value, limit in pairs]
+
+    counts = [subject_of(state.limit.subject).words for state in limits]
+    soft_caps = [state.limit.soft_cap for state in limits]
+    shown: list[tuple[str | Column, list[str]]] = [
+        ("Limit", [_limit_name(state) for state in limits]),
+        (Column("Counts", 1), [words or "tenant" for words in counts] if any(counts) else []),
+        ("Cap", amounts([state.cap for state in limits])),
+        (Column("Soft cap", 3), amounts(soft_caps) if soft_caps != [None] * len(limits) else []),
+        ("Used", amounts([state.used + state.carried for state in limits])),
+        (Column("Held", 2), amounts([state.held for state in limits])),
+        ("Left", amounts([state.remaining for state in limits])),
+        ("Set by", [state.source for state in limits]),
+    ]
+    kept = [(column, cells) for column, cells in shown if cells]
+    rows = [list(row) for row in zip(*[cells for _, cells in kept], strict=True)]
+    table("Limits, as the decision found them", [column for column, _ in kept], rows)
+
+
+def _limit_name(state: LimitState) -> str:
+    name = "calls at once" if state.metric is Metric.CONCURRENCY else f"{state.metric} {SPAN[state.window]}"
+    return f"{name} (warn)" if state.limit.action is Action.WARN else name
 
 
 def _attempt_data(attempt: AttemptDetail) -> dict[str, Any]:
@@ -99,6 +147,9 @@ def _attempt_data(attempt: AttemptDetail) -> dict[str, Any]:
         "api": attempt.api,
         "stream": attempt.stream,
         "reason_code": attempt.reason_code,
+        "would_refuse": attempt.would_refuse,
+        "source": attempt.source,
+        "clamped": is_clamped(attempt),
         "policy_version": attempt.policy_version,
         "limits": [_limit_data(limit) for limit in attempt.limits],
         "decided_at": attempt.decided_at,

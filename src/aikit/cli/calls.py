@@ -26,8 +26,16 @@ OfEnding = Annotated[
     Literal["settled", "voided", "presumed_spent"] | None, typer.Option("--ending", help="Only those that ended so.")
 ]
 Refused = Annotated[bool | None, typer.Option("--refused/--sent", help="Only those refused, or only those sent.")]
+OfCode = Annotated[
+    str | None, typer.Option("--code", metavar="REASON_CODE", help="Only those decided so, such as ALLOWED_SOFT_CAP.")
+]
+WouldRefuse = Annotated[
+    bool, typer.Option("--would-refuse", help="Only those that a limit with --warn would have refused.")
+]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
 
+ALLOWED = "ALLOWED"
+"""The reason code of nothing special."""
 SHORT = 8
 """Characters at the end of an id, which are random, that a list on a terminal shows in place of the 36."""
 SEARCHED = 1_000
@@ -42,6 +50,8 @@ def list_(
     model: OfModel = None,
     ending: OfEnding = None,
     refused: Refused = None,
+    code: OfCode = None,
+    would_refuse: WouldRefuse = False,
     since: Since = None,
     limit: Limit = 50,
     json: Json = False,
@@ -60,6 +70,8 @@ def list_(
         model=model,
         ending=ending,
         refused=refused,
+        code=code,
+        would_refuse=would_refuse or None,
         since=start,
         limit=limit,
     )
@@ -68,7 +80,8 @@ def list_(
     elif rows:
         _print(rows)
     if not rows:
-        note("No such calls." if any((tenant, user, feature, model, ending, refused, since)) else "No calls yet.")
+        filters = (tenant, user, feature, model, ending, refused, code, would_refuse or None, since)
+        note("No calls yet." if all(one is None for one in filters) else "No such calls.")
 
 
 @app.command()
@@ -150,9 +163,11 @@ def _cells(row: CallRow, for_people: bool) -> list[str]:
 
 
 def _state(row: CallRow) -> str:
-    """`settled`, or with why: `refused: NO_POLICY`, `voided: RATE_LIMITED`, `settled: estimated`."""
-    why = row.reason_code or row.error or ("estimated" if row.estimated else None)
-    return f"{row.state}: {why}" if why else row.state
+    """`settled`, or with why: `refused: NO_POLICY`, `settled: estimated`, `settled: would be MINUTE_REQUEST_…`."""
+    code = None if row.reason_code == ALLOWED else row.reason_code
+    observed = f"would be {row.would_refuse}" if row.would_refuse else None
+    why = [mark for mark in (code, row.error, "estimated" if row.estimated else None, observed) if mark]
+    return f"{row.state}: {', '.join(why)}" if why else str(row.state)
 
 
 def _time(at: datetime, for_people: bool) -> str:
@@ -176,6 +191,7 @@ def _data(row: CallRow, nano_per_credit: int) -> dict[str, Any]:
         "api": row.api,
         "state": row.state,
         "reason_code": row.reason_code,
+        "would_refuse": row.would_refuse,
         "error": row.error,
         "status": row.status,
         "estimated": row.estimated,

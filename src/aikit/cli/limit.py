@@ -113,9 +113,7 @@ def list_(
     from aikit.ledger.limits import list_limits
 
     books = open_books()
-    rows = list_limits(
-        books.database, tenant, user=user, feature=feature, environment=environment, nearest=nearest
-    )
+    rows = list_limits(books.database, tenant, user=user, feature=feature, environment=environment, nearest=nearest)
     if json:
         emit_json("limit.list", [limit_data(row, books.nano_per_credit) for row in rows], {"limits": len(rows)})
     elif rows:

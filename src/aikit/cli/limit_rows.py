@@ -70,7 +70,9 @@ def print_limits(rows: Sequence[LimitRow]) -> None:
         (Column("Resets (UTC)", 4), [when(row.resets_at)[:16] for row in rows]),
     ]
     kept = [(column, cells) for column, cells in shown if cells]
-    table("Limits", [column for column, _ in kept], list(zip(*[cells for _, cells in kept], strict=True)))
+    table(
+        "Limits", [column for column, _ in kept], [list(row) for row in zip(*[cells for _, cells in kept], strict=True)]
+    )
 
 
 def bar(row: LimitRow, blocks: bool) -> str:

@@ -33,7 +33,9 @@ class Amount:
     @property
     def options(self) -> tuple[str, str, str]:
         """In dollars, in credits, as a plain number."""
-        return ("--usd", "--credits", "--cap") if self.field == "cap" else ("--soft-usd", "--soft-credits", "--soft-cap")
+        return (
+            ("--usd", "--credits", "--cap") if self.field == "cap" else ("--soft-usd", "--soft-credits", "--soft-cap")
+        )
 
     @property
     def given(self) -> dict[str, str | int]:
@@ -89,9 +91,7 @@ def _checked(amount: Amount, metric: str) -> dict[str, str | int]:
     if wrong:
         raise ConfigError(f"{wrong} is an amount of money, but the metric is {metric}.", remedy=f"Give {plain}.")
     if money and len(given) != 1 and (given or what == "cap"):
-        raise ConfigError(
-            f"A {what} is given in dollars or in credits.", remedy=f"Give one of {usd} and {credits}."
-        )
+        raise ConfigError(f"A {what} is given in dollars or in credits.", remedy=f"Give one of {usd} and {credits}.")
     if not given and what == "cap":
         raise ConfigError(f"A cap on {metric} is a number.", remedy=f"Give {plain}.")
     return given

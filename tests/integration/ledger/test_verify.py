@@ -9,10 +9,13 @@ from decimal import Decimal
 import pytest
 
 from aikit.database.connect import Database
+from aikit.ledger.plans import set_plan
+from aikit.ledger.policies import put_policy
 from aikit.ledger.tenants import add_tenant, set_limit
 from aikit.ledger.verify import Finding, Verification, verify
+from aikit.policy.model import Policy, Scope, StatedLimit
 from aikit.types import Ending, Entry, Metric, Usage, Window
-from support.ledger import BOUND, CLAUDE, MINI, SOME, Till, price_row, tell
+from support.ledger import BOUND, CLAUDE, MINI, SOME, Till, price_row, rows, tell
 
 COST = MINI.cost(SOME)
 CAP = 1000 * BOUND
@@ -25,7 +28,7 @@ def books(ledger: Database, till: Till) -> Database:
     for tenant in ("acme", "beta"):
         add_tenant(ledger, tenant)
         for window in (Window.DAY, Window.MONTH, Window.TOTAL, Window.CALL):
-            set_limit(ledger, tenant, Metric.CREDITS, window, CAP)
+            set_limit(ledger, tenant, StatedLimit(Metric.CREDITS, window, CAP))
         till.spend(tenant, user="u1", feature="chat")
         till.spend(tenant, Usage(input=5, cache_write_1h=3, output=1, searches=2), price=CLAUDE)
         till.void(till.admit(tenant))
@@ -62,7 +65,7 @@ def test_books_that_were_kept_by_the_meter_are_clean(books: Database, till: Till
 
 
 def test_a_limit_that_was_set_later_is_clean(books: Database, till: Till) -> None:
-    set_limit(books, "acme", Metric.CREDITS, Window.WEEK, CAP)
+    set_limit(books, "acme", StatedLimit(Metric.CREDITS, Window.WEEK, CAP))
     held = till.admit("acme")
     assert verify(books).ok
     till.settle(held)
@@ -81,9 +84,20 @@ def test_several_processes_leave_clean_books(books: Database, open_till: Callabl
     assert (proof.findings, proof.entries) == ([], 40)
 
 
+def edit(ledger: Database, name: str, amount: int, by: int, subject: str = "") -> None:
+    """Change an amount of acme's slot `name`: 1 start, 2 used, 3 held, 4 previous."""
+    tell(
+        ledger,
+        f"""UPDATE aikit.counters
+            SET amounts[4 * (array_position(names, '{name}') - 1) + {amount}] =
+                amounts[4 * (array_position(names, '{name}') - 1) + {amount}] + ({by})
+            WHERE tenant = 'acme' AND subject = '{subject}' AND '{name}' = ANY (names)""",
+    )
+
+
 def test_a_counter_that_was_edited_is_found_to_the_nano(books: Database) -> None:
-    tell(books, """UPDATE aikit.counters SET used = used + 1, held = held - 7
-                   WHERE tenant = 'acme' AND "window" = 'total'""")  # fmt: skip
+    edit(books, "credits/total", 2, 1)
+    edit(books, "credits/total", 3, -7)
     proof = verify(books)
     spent = COST + CLAUDE.cost(Usage(input=5, cache_write_1h=3, output=1, searches=2)) + 2 * BOUND
     assert proof.findings == [
@@ -94,29 +108,85 @@ def test_a_counter_that_was_edited_is_found_to_the_nano(books: Database) -> None
     assert proof.unexplained_nano == 8
 
 
-def test_a_counter_of_a_past_window_is_verified_too(books: Database) -> None:
-    past = "'credits/month/2020-02-01T00:00', 'credits', 'month', '2020-02-01T00:00Z'"
-    tell(books, f"INSERT INTO aikit.counters VALUES ('acme', {past}, 5, 0)")
-    assert found(books) == {("counter_used", "acme", "used")}
-
-
-def test_counters_of_other_metrics_are_verified(books: Database, till: Till) -> None:
-    for metric in ("requests", "tokens", "concurrency"):
-        tell(books, f"INSERT INTO aikit.limits VALUES ('acme', '{metric}', 'month', 1000000)")
-    tell(books, "UPDATE aikit.state SET policy_version = policy_version + 1")
-    till.admit("acme")
+@pytest.fixture
+def limited(books: Database, till: Till) -> Database:
+    """Every metric is limited in a sliding and a whole window, for all, each user, a feature and an environment."""
+    limits = [StatedLimit(m, w, 10**15) for m in Metric for w in (Window.MINUTE, Window.HOUR, Window.MONTH)]
+    scopes = [Scope(), Scope(feature="chat"), Scope(environment="dev"), Scope(user="u1", feature="chat")]
+    for scope in scopes:
+        put_policy(books, Policy(scope.label, scope, limits=tuple(limits)))
+    each = tuple([StatedLimit(m, Window.HOUR, 10**15, each="user") for m in Metric])
+    put_policy(books, Policy("each user", Scope(), limits=each))
+    for user, feature, environment in [("u1", "chat", "dev"), ("u2", "chat", "prod"), ("u1", "draw", "dev")]:
+        till.spend("acme", user=user, feature=feature, environment=environment)
+        till.presume(till.admit("acme", user=user, feature=feature, environment=environment))
+        till.admit("acme", user=user, feature=feature, environment=environment)
     till.spend("acme")
+    till.admit("acme")
     till.flush()
-    assert verify(books).ok
-    tell(books, "UPDATE aikit.counters SET used = used - 1, held = held + 1 WHERE metric <> 'credits'")
-    assert found(books) == {
-        ("counter_used", "acme", "used"),
-        ("counter_held", "acme", "held"),
-        ("counter_negative", "acme", "used"),
-    }
-    proof = verify(books)
-    assert len(proof.findings) == 7
-    assert proof.unexplained_nano == 0
+    return books
+
+
+def test_counters_of_every_subject_metric_and_window_are_clean(limited: Database) -> None:
+    proof = verify(limited)
+    assert (proof.findings, proof.holds) == ([], 4)
+    slots = len(Metric) * 3 * 4 + 3 + len(Metric) * 3  # of four subjects, of the tenant's own, of u1, u2 and nobody
+    assert proof.counters == slots + 3  # and of beta
+
+
+@pytest.mark.parametrize("metric", ["requests", "tokens", "input_tokens", "output_tokens", "concurrency", "credits"])
+def test_counters_of_every_metric_are_verified(limited: Database, metric: str) -> None:
+    for amount, by in ((2, 1), (3, 2), (4, 3)):
+        edit(limited, f"{metric}/hour", amount, by, "feature=chat\x1fuser=u1")
+    proof = verify(limited)
+    what = f"{metric}/hour of feature=chat, user=u1"
+    assert [(f.kind, f.tenant, f.what, (f.found or 0) - (f.expected or 0)) for f in proof.findings] == [
+        ("counter_held", "acme", f"{what}: held", 2),
+        ("counter_previous", "acme", f"{what}: previous", 3),
+        ("counter_used", "acme", f"{what}: used", 1),
+    ]
+    assert proof.unexplained_nano == (6 if metric == "credits" else 0)
+
+
+def rewind(ledger: Database, interval: str) -> None:
+    """Let everything have happened earlier, in whole windows: attempts, and the windows of sliding counters."""
+    for table in ("entries", "holds"):
+        break_in(ledger, f"UPDATE aikit.{table} SET admitted_at = admitted_at - interval '{interval}'")
+    tell(ledger, "DELETE FROM aikit.rollups")
+    tell(
+        ledger,
+        f"""UPDATE aikit.counters SET amounts = (
+                SELECT array_agg(CASE WHEN (i - 1) % 4 = 0 AND a > 0 AND names[(i + 3) / 4] ~ 'minute|hour'
+                                      THEN a - extract(epoch FROM interval '{interval}')::bigint ELSE a END ORDER BY i)
+                FROM unnest(amounts) WITH ORDINALITY x (a, i))""",
+    )
+
+
+def counters_found(ledger: Database) -> set[tuple[str, str]]:
+    return {(f.kind, f.what) for f in verify(ledger).findings if f.kind.startswith("counter")}
+
+
+def test_a_slot_that_has_not_rolled_on_is_exact_for_its_own_window(limited: Database) -> None:
+    rewind(limited, "3 hours")
+    assert not {what for _, what in counters_found(limited) if "hour" in what or "minute" in what}
+
+
+def test_what_the_window_before_came_to_is_verified_after_rolling_on(
+    limited: Database, open_till: Callable[[], Till]
+) -> None:
+    rewind(limited, "1 hour")
+    till = open_till()
+    till.spend("acme", user="u1", feature="chat", environment="dev")
+    till.flush()
+    assert not {what for _, what in counters_found(limited) if "/hour" in what}
+    ((previous,),) = rows(
+        limited,
+        "SELECT previous FROM aikit.counts WHERE subject = %s AND name = 'requests/hour'",
+        "feature=chat\x1fuser=u1",
+    )
+    assert previous == 3
+    edit(limited, "requests/hour", 4, 1, "feature=chat\x1fuser=u1")
+    assert ("counter_previous", "requests/hour of feature=chat, user=u1: previous") in counters_found(limited)
 
 
 def test_a_hold_that_vanished_is_found(books: Database, till: Till) -> None:
@@ -127,18 +197,37 @@ def test_a_hold_that_vanished_is_found(books: Database, till: Till) -> None:
     assert proof.unexplained_nano == 3 * BOUND
 
 
-def test_a_hold_whose_counter_is_gone_is_found(books: Database, till: Till) -> None:
-    hold = till.admit("acme")
-    tell(books, "DELETE FROM aikit.counters WHERE tenant = 'acme' AND \"window\" = 'day'")
-    (key,) = [key for key in hold.counters if "/day/" in key]
-    assert found(books) == {("counter_missing", "acme", f"hold {hold.order.attempt} lists {key}")}
+def test_a_hold_whose_counters_are_gone_is_found(limited: Database) -> None:
+    tell(limited, "DELETE FROM aikit.counters WHERE subject IN ('environment=dev', 'user=')")
+    lists = {what.partition(" lists ")[2] for kind, _, what in found(limited) if kind == "counter_missing"}
+    assert lists == {"environment=dev", "user="}
+
+
+def test_a_hold_that_a_counter_of_its_own_does_not_know_is_found(limited: Database) -> None:
+    tell(limited, "UPDATE aikit.holds SET subjects = array_remove(subjects, '') WHERE feature = 'draw'")
+    findings = found(limited)
+    (uncounted,) = [what for kind, _, what in findings if kind == "hold_uncounted"]
+    assert uncounted.endswith(" does not list all")
+    assert ("counter_held", "acme", "held") in findings
+    tell(limited, "UPDATE aikit.holds SET subjects = '{}'")
+    missing = sorted(what.partition(" list ")[2] for kind, _, what in found(limited) if kind == "hold_uncounted")
+    assert missing == sorted(
+        ["all"] * 4
+        + ["environment=dev", "environment=dev", "feature=chat", "feature=chat", "feature=chat, user=u1"]
+        + ["user=", "user=u1", "user=u1", "user=u2"]
+    )
 
 
 def test_a_hold_that_has_an_ending_is_found(books: Database) -> None:
-    tell(books, """INSERT INTO aikit.holds
-                   SELECT tenant, attempt, call, user_id, feature, environment, provider, model, api, stream, price_id,
-                          held_nano, 1, '{}', 0, limits, policy_version, admitted_at, now()
-                   FROM aikit.entries WHERE ending = 'voided' AND tenant = 'acme'""")  # fmt: skip
+    shared = """tenant, attempt, call, user_id, feature, environment, provider, model, api, stream, price_id, limits,
+                policy_version, admitted_at"""
+    tell(
+        books,
+        f"""INSERT INTO aikit.holds ({shared}, nano, tokens, subjects, expires_at)
+            SELECT {shared}, held_nano, 1, '{{""}}', now() FROM aikit.entries
+            WHERE ending = 'voided' AND tenant = 'acme'""",
+        "UPDATE aikit.counters SET subject = 'gone' WHERE false",
+    )
     (finding,) = verify(books).findings
     assert (finding.kind, finding.tenant, finding.found) == ("ended_hold", "acme", BOUND)
 
@@ -150,7 +239,21 @@ def test_expired_holds_are_told_but_are_no_finding(books: Database, till: Till) 
     assert (proof.expired_holds, proof.ok) == (2, True)
 
 
-@pytest.mark.parametrize("column", ["calls", "refused", "failed", "estimated", "unpriced", "nano", "input", "searches"])
+@pytest.mark.parametrize(
+    "column",
+    [
+        "calls",
+        "refused",
+        "failed",
+        "estimated",
+        "unpriced",
+        "nano",
+        "input",
+        "searches",
+        "unreported_input",
+        "unreported_output",
+    ],
+)
 def test_a_rollup_that_was_edited_is_found(books: Database, column: str) -> None:
     tell(books, f"UPDATE aikit.rollups SET {column} = {column} + 3 WHERE tenant = 'acme' AND user_id = 'u1'")
     (finding,) = verify(books).findings
@@ -222,6 +325,53 @@ def test_a_void_that_charges_and_a_presumption_of_part_are_found(books: Database
     assert findings == {("voided_charged", 0, 5), ("presumed_amount", BOUND, BOUND - 1)}
 
 
+def test_an_attempt_that_was_admitted_with_a_refusals_code_is_found(books: Database) -> None:
+    break_in(books, "UPDATE aikit.entries SET reason_code = 'NO_POLICY' WHERE feature = 'chat' AND tenant = 'acme'")
+    (finding,) = verify(books).findings
+    assert (finding.kind, finding.tenant) == ("reason_code", "acme")
+    assert finding.what.endswith(" was admitted with NO_POLICY")
+
+
+def test_versions_of_a_policy_that_overlap_or_have_a_gap_of_time_are_found(books: Database) -> None:
+    tell(books, "UPDATE aikit.policies SET until = until + 1 WHERE name = 'tenant:acme' AND since = 3")
+    ((version,),) = rows(books, "SELECT policy_version FROM aikit.state")
+    (finding,) = verify(books).findings
+    what = "policy tenant:acme since version 3: end"
+    assert (finding.kind, finding.tenant, finding.what) == ("policy_span", "acme", what)
+    assert (finding.expected, finding.found) == (4, 5)
+
+
+def test_a_policy_of_a_version_that_is_yet_to_come_is_found(books: Database) -> None:
+    ((version,),) = rows(books, "SELECT policy_version FROM aikit.state")
+    tell(books, "UPDATE aikit.state SET policy_version = policy_version - 1")
+    finding, *_ = verify(books).findings
+    assert (finding.kind, finding.tenant, finding.expected, finding.found) == (
+        "policy_span",
+        "beta",
+        version - 1,
+        version,
+    )
+
+
+def test_a_policy_under_another_name_or_tenant_is_found(books: Database) -> None:
+    tell(books, "UPDATE aikit.policies SET tenant = 'beta' WHERE name = 'tenant:acme' AND until IS NULL")
+    tell(books, "UPDATE aikit.policies SET name = 'x' WHERE name = 'tenant:beta' AND until IS NULL")
+    assert {kind for kind, _, _ in found(books)} == {"policy_body"}
+
+
+def test_plans_that_overlap_are_found(books: Database) -> None:
+    for plan in ("free", "pro"):
+        put_policy(books, Policy(f"plan:{plan}", Scope(plan=plan), entitlements=("ai_access",)))
+        set_plan(books, "acme", plan)
+        set_plan(books, "acme", plan, user="u1")
+    assert verify(books).ok
+    tell(books, "UPDATE aikit.plan_holders SET until = NULL, since = since + 100 WHERE plan = 'pro'")
+    assert {(kind, what.partition(" since")[0]) for kind, _, what in found(books)} == {
+        ("plan_span", "plan of tenant acme"),
+        ("plan_span", "plan of user u1 tenant acme"),
+    }
+
+
 def test_a_price_that_is_not_on_record_is_found(books: Database) -> None:
     break_in(books, f"DELETE FROM aikit.prices WHERE price_id = '{MINI.id}'")
     what = f"price {MINI.id} of 4 entries"
@@ -245,5 +395,5 @@ def test_a_price_that_cant_be_read_is_found(books: Database, body: str) -> None:
 def test_to_verify_changes_nothing_and_waits_for_nobody(books: Database) -> None:
     with books.connect(role="test") as busy, busy.transaction():
         busy.execute("SELECT pg_advisory_xact_lock(7206071, 1)")
-        busy.execute("UPDATE aikit.counters SET used = used + 1")
+        busy.execute("UPDATE aikit.counters SET revision = revision + 1")
         assert verify(books).ok

@@ -202,8 +202,9 @@ BEGIN
             tokens, output_tokens, request, subjects, limits, reason_code, would_refuse, policy_version, admitted_at,
             expires_at)
         SELECT tenant, attempt, call, user_id, feature, environment, provider, model, api, stream, price_id, nano,
-            tokens, output_tokens, request, coalesce(string_to_array(subjects, E'\x1e'), '{}'), limits, reason_code,
-            would_refuse, policy, at, at + make_interval(secs => hold_seconds)
+            tokens, output_tokens, request,
+            CASE subjects WHEN '' THEN '{""}' ELSE coalesce(string_to_array(subjects, E'\x1e'), '{}') END,
+            limits, reason_code, would_refuse, policy, at, at + make_interval(secs => hold_seconds)
         FROM unnest(new_holds);
     END IF;
 

@@ -1,7 +1,7 @@
 -- How much there is to verify.
 SELECT (SELECT count(*) FROM aikit.entries) AS entries,
        (SELECT count(*) FROM aikit.holds) AS holds,
-       (SELECT count(*) FROM aikit.counters) AS counters,
+       (SELECT count(*) FROM aikit.counts) AS counters,
        (SELECT count(*) FROM aikit.rollups) AS rollups,
        (SELECT count(*) FROM aikit.refusals) AS refusals,
        (SELECT count(*) FROM aikit.entries WHERE ending = 'presumed_spent' AND seq = 0) AS presumed,

@@ -114,6 +114,7 @@ class Attempt:
         self._waited = time.monotonic() - self._waited
         self.decision = decision
         if decision.hold is None:
+            self._order = decision.order or self._order
             raise refused(
                 decision,
                 self._order,

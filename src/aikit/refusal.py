@@ -38,12 +38,12 @@ DENIED = {
         'Check the name (aikit prices show {model}), or price it in aikit.toml under [prices."{model}"].',
     ),
     "PROMPT_TOO_LONG": (
-        "{tenant}: the prompt has {characters:,} characters; the policy {source} allows {most_characters:,}.",
-        "Shorten the prompt, or raise max_prompt_characters.",
+        "{tenant}: the prompt has {characters:,} characters; the ceiling is {most_characters:,} ({source}).",
+        "Shorten it, or state a higher max_prompt_characters in policies.toml and apply that.",
     ),
     "REQUEST_TOKENS_EXCEEDED": (
-        "{tenant}: {output:,} output tokens are asked for; the policy {source} allows {most_output:,}.",
-        "Ask for fewer, or raise max_output_tokens.",
+        "{tenant}: {output:,} output tokens are asked for; the ceiling is {most_output:,} ({source}).",
+        "Ask for fewer, or state a higher max_output_tokens in policies.toml and apply that.",
     ),
 }
 KINDS: dict[str, tuple[type[Refused], int]] = {

@@ -339,6 +339,8 @@ class Decision(NamedTuple):
     clamped: bool = False
     retry_after: float | None = None
     source: str | None = None
+    order: Order | None = None
+    """Of a refusal: the order as it was decided on, priced and with the output limit that it would have got."""
     rules: Any = None
     """The `aikit.policy.model.Rules` that it was made by; None for an unknown tenant."""
 

@@ -114,7 +114,7 @@ def test_a_limit_of_one_user_says_whose_it_is() -> None:
         ("ENTITLEMENT_REQUIRED", Rules(lacking=("ai_access", "beta")), 403, "ai_access, beta"),
         ("MODEL_NOT_ALLOWED", Rules(deny=("*",)), 403, "openai/gpt-5 is not allowed by the policy plan:free"),
         ("PRICE_UNKNOWN", Rules(), 403, "openai/gpt-5"),
-        ("PROMPT_TOO_LONG", Rules(), 413, "200,000 characters; the policy plan:free allows 100,000"),
+        ("PROMPT_TOO_LONG", Rules(), 413, "200,000 characters; the ceiling is 100,000 (plan:free)"),
         ("REQUEST_TOKENS_EXCEEDED", Rules(max_output_tokens=500), 400, "800 output tokens"),
     ],
 )

@@ -101,11 +101,15 @@ def verify(
 
 
 def _print_verification(found: AuditVerification) -> None:
-    changes = "1 change" if found.rows == 1 else f"{found.rows:,} changes"
-    line(f"{changes} · {'as they were recorded' if found.ok else f'{len(found.findings):,} findings'}")
+    wrong = _count(len(found.findings), "finding")
+    line(f"{_count(found.rows, 'change')} · {'as they were recorded' if found.ok else wrong}")
     line(f"head {found.head}")
     for finding in found.findings:
         line(f"- {finding}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _print(rows: list[AuditRow], nano_per_credit: int) -> None:

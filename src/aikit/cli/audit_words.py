@@ -27,7 +27,7 @@ def short(row: AuditRow, nano_per_credit: int) -> str:
 
 
 def in_full(row: AuditRow, nano_per_credit: int) -> list[str]:
-    """Both sides together, line by line: `- ` what was only before, `+ ` what is only after. A policy is as a file has it."""
+    """Both sides together: `- ` what was only before, `+ ` what is only after. A policy is as a file has it."""
     before, after = [_text(value, nano_per_credit) for value in _policies(row) or (row.before, row.after)]
     found: list[str] = []
     for kind, i, j, k, m in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():

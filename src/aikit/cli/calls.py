@@ -106,6 +106,7 @@ def show(
 
 
 def full_id(books: Books, text: str) -> UUID:
+    """The id that a text is, or that one of the newest attempts ends in. Raises ConfigError if there is none."""
     from uuid import UUID
 
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from aikit.cli.output import UNKNOWN, console, table, when
@@ -42,13 +43,20 @@ def standing(row: LimitRow) -> str:
     """Where a limit stands: `used $1.00 · held $0.00 · left $24.00 · resets 2026-12-01 00:00 UTC`."""
     left = f"left {amount(row.remaining, row.metric, floor=True)}"
     if row.metric is Metric.CONCURRENCY:
-        return f"running {row.held:,} · {left}"
+        return f"running {amount(row.held, row.metric)} · {left}"
     resets = f"resets {when(row.resets_at)[:16]} UTC" if row.resets_at else "never resets"
-    return f"used {amount(row.used, row.metric)} · held {amount(row.held, row.metric)} · {left} · {resets}"
+    return f"used {amount(used_of(row), row.metric)} · held {amount(row.held, row.metric)} · {left} · {resets}"
 
 
-def amount(value: int, metric: str, *, floor: bool = False) -> str:
+def used_of(row: LimitRow) -> int | None:
+    """What is used, with what a sliding window still counts of the one before; None if nobody can say."""
+    return None if row.used is None else row.used + (row.carried or 0)
+
+
+def amount(value: int | None, metric: str, *, floor: bool = False) -> str:
     """Dollars for credits, a number for the rest."""
+    if value is None:
+        return UNKNOWN
     return format_usd(value, floor=floor) if metric == "credits" else f"{value:,}"
 
 
@@ -56,16 +64,17 @@ def print_limits(rows: Sequence[LimitRow]) -> None:
     """A table; columns in which there would be nothing to see are left out."""
     from aikit.cli.layout import Column
 
+    blocks = console().is_terminal
     shown: list[tuple[str | Column, list[str]]] = [
         ("Tenant", [row.tenant for row in rows]),
         ("Limit", [_name(row) for row in rows]),
         (Column("Counts", 3), [row.counts or "tenant" for row in rows] if any(row.counts for row in rows) else []),
         ("Cap", [amount(row.cap, row.metric) for row in rows]),
         (Column("Soft cap", 6), _soft_caps(rows)),
-        ("Used", [_unless_single(row, amount(row.used, row.metric)) for row in rows]),
+        ("Used", [_unless_single(row, amount(used_of(row), row.metric)) for row in rows]),
         (Column("Held", 5), [_unless_single(row, amount(row.held, row.metric)) for row in rows]),
         ("Left", [_unless_single(row, amount(row.remaining, row.metric, floor=True)) for row in rows]),
-        (Column("", 1), [_unless_single(row, bar(row, console().is_terminal)) for row in rows]),
+        (Column("Of the cap", 1), [bar(row, blocks) for row in rows]),
         (Column("Set by", 2), [row.source for row in rows]),
         (Column("Resets (UTC)", 4), [when(row.resets_at)[:16] for row in rows]),
     ]
@@ -76,13 +85,15 @@ def print_limits(rows: Sequence[LimitRow]) -> None:
 
 
 def bar(row: LimitRow, blocks: bool) -> str:
-    """How much of the cap is used (█) and held (▒): ` 34% ███▒······`; in plain text where nobody looks at blocks."""
-    cap = max(row.cap, 1)
-    percent = (row.used + row.held) * 100 // cap if row.cap else 100
-    full = BAR if not row.cap else min(BAR, row.used * BAR // cap)
-    part = min(BAR, (row.used + row.held) * BAR // cap) - full if row.cap else 0
-    used, held, left = "█▒·" if blocks else "#+."
-    return f"{percent:>3}% {used * full}{held * part}{left * (BAR - full - part)}"
+    """How much of the cap is used (█) and held (▒): ` 34% ██▒·······`; in ASCII where nobody looks at blocks."""
+    share = row.share
+    if share is None:
+        return UNKNOWN
+    share = share if row.cap else Fraction(1)  # of nothing, all is used
+    filled = min(BAR, int(share * BAR))
+    held = min(filled, (row.held or 0) * BAR // row.cap) if row.cap else 0
+    full, part, rest = "█▒·" if blocks else "#+."
+    return f"{int(share * 100):>3}% {(filled - held) * full}{held * part}{(BAR - filled) * rest}"
 
 
 def limit_data(row: LimitRow, nano_per_credit: int) -> dict[str, Any]:
@@ -95,7 +106,7 @@ def limit_data(row: LimitRow, nano_per_credit: int) -> dict[str, Any]:
         "source": row.source,
         "counts": row.counts or "tenant",
         **amounts(row.metric, {"cap": row.cap, "soft_cap": row.soft_cap, "remaining": row.remaining}, nano_per_credit),
-        **amounts(row.metric, {"used": row.used, "held": row.held}, nano_per_credit, up=True),
+        **amounts(row.metric, {"used": used_of(row), "held": row.held}, nano_per_credit, up=True),
         "time_zone": row.zone,
         "resets_at": row.resets_at,
     }

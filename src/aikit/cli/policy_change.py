@@ -1,4 +1,4 @@
-"""`aikit policy apply`, `rollback` and `remove`: change what is in force, after the difference was seen and agreed to."""
+"""`aikit policy apply`, `rollback` and `remove`: change what is in force, once the difference was seen and agreed."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would ch
 
 
 def apply(file: File, yes: Yes = False, reason: Reason = None, dry_run: DryRun = False, json: Json = False) -> None:
-    """Put the policies of a file in force: all of them at once, from the very next call of every process.
+    """Put the policies of a file in force, after showing what changes.
 
-    They replace those of the file before. Policies that were set by hand stay, unless the file has one of that name.
+    All of it at once, from the very next call of every process. They replace those of the file before. Policies that
+    were set by hand stay, unless the file has one of that name.
     """
     from aikit.cli.books import open_books
     from aikit.ledger import policies
@@ -56,9 +57,10 @@ def rollback(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Put the policies of an earlier version in force again, as a new version.
+    """Go back to the policies of an earlier version.
 
-    That is all policies, those that were set by hand, too. Tenants and plan memberships stay as they are.
+    They come into force again as a new version: all of them, those that were set by hand, too. Tenants, and who is on
+    which plan, stay as they are.
     """
     from aikit.cli.books import open_books
     from aikit.ledger import policies
@@ -83,7 +85,10 @@ def remove(
     reason: Reason = None,
     json: Json = False,
 ) -> None:
-    """Remove a policy that was set by hand. One that a file has is removed by applying a file without it."""
+    """Remove a policy that was set by hand.
+
+    One that a file has is removed by applying the file without it.
+    """
     from aikit.cli.books import open_books
     from aikit.cli.policy_show import named
     from aikit.ledger.policies import read_policies, remove_policy
@@ -115,7 +120,7 @@ def _agree(changes: Sequence[Change], books: Books, yes: bool, json: bool, quest
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise ConfigError(
             "Nothing was changed: there is no terminal to ask on.",
-            remedy="Add --yes to do it without asking; --dry-run, or `aikit policy diff`, only shows what would change.",
+            remedy="Add --yes to do it without asking. `aikit policy diff` only shows what would change.",
         )
     if json:
         _note_changes(changes, books)

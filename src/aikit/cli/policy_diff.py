@@ -1,4 +1,4 @@
-"""`aikit policy diff`: what a file would change, or what differs between two versions. And how a difference is shown."""
+"""`aikit policy diff`: what a file would change, or what differs between two versions; and how that is shown."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ def diff(
     ] = None,
     json: Json = False,
 ) -> None:
-    """What applying a file would change, or what changed since a version. Exits 1 if anything differs."""
+    """What a file would change, or what differs between versions.
+
+    Exits 1 if anything differs. With --version 3: what has changed since then; with --against 5: until then.
+    """
     if (file is None) == (version is None) or (version is None and against is not None):
         raise ConfigError(
             "It is not clear what to compare.",

@@ -30,7 +30,10 @@ def init(
     file: Annotated[Path, typer.Option("--file", metavar="PATH", help="Where to write it.")] = Path("policies.toml"),
     json: Json = False,
 ) -> None:
-    """Write a commented policy file to begin with, and its JSON Schema for editors beside it."""
+    """Write a commented policy file to begin with.
+
+    Beside it goes its JSON Schema, with which editors complete and check it.
+    """
     from aikit.policy.example import TEMPLATE
 
     beside = file.with_name(SCHEMA)

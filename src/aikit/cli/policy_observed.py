@@ -14,15 +14,17 @@ if TYPE_CHECKING:
 
 
 def observed(since: Since = "24h", tenant: OfTenant = None, json: Json = False) -> None:
-    """What limits with action = "warn" would have refused, had they blocked. These calls were sent."""
+    """What limits that only warn would have refused.
+
+    These calls were sent: the limits have action = "warn". One that several would have refused is counted for each.
+    """
     start = read_moment("--since", since)
     from aikit.cli.books import open_books
     from aikit.ledger import observed as observing
 
     found = observing.observed(open_books().database, since=start, tenant=tenant)
     if json:
-        calls, nano = sum(row.calls for row in found.rows), sum(row.nano for row in found.rows)
-        totals = {"since": found.since, "calls": calls, "cost_usd": usd_string(nano)}
+        totals = {"since": found.since, "calls": found.calls, "cost_usd": usd_string(found.nano)}
         emit_json("policy.observed", [_data(row) for row in found.rows], totals)
     elif found.rows:
         _print(found.rows, f"Would have been refused since {when(found.since)[:16]} UTC")
@@ -47,8 +49,8 @@ def _print(rows: tuple[ObservedRow, ...], title: str) -> None:
         [
             row.tenant,
             _limit(row),
-            row.limit,
-            row.reason_code,
+            row.source,
+            _reason_code(row),
             f"{row.calls:,}",
             f"{row.users:,}",
             format_usd(row.nano),
@@ -68,11 +70,19 @@ def _limit(row: ObservedRow) -> str:
     return str(row.metric) if row.metric is Metric.CONCURRENCY else f"{row.metric}/{row.window}"
 
 
+def _reason_code(row: ObservedRow) -> str:
+    """The code with which the limit would have refused."""
+    from aikit.meter.judge import reason_code
+    from aikit.types import Limit, LimitState
+
+    return reason_code(LimitState(Limit(row.metric, row.window, 0, row.source), 0, 0, None))
+
+
 def _data(row: ObservedRow) -> dict[str, Any]:
     return {
         "tenant": row.tenant,
-        "reason_code": row.reason_code,
-        "limit_source": row.limit,
+        "reason_code": _reason_code(row),
+        "limit_source": row.source,
         "metric": str(row.metric),
         "window": str(row.window),
         "calls": row.calls,

@@ -16,7 +16,7 @@ NARROWEST = 30
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A name, what it comes to, and remarks."""
+    """A name, what it comes to (in one or more lines), and remarks."""
 
     name: str
     text: str
@@ -56,7 +56,7 @@ def lay_out(items: Sequence[Item], width: int | None) -> list[tuple[str, bool]]:
     room = None if width is None else max(NARROWEST, width - column)
     lines: list[tuple[str, bool]] = []
     for item in items:
-        first, *rest = _wrapped(item.text, room)
+        first, *rest = [line for part in item.text.split("\n") for line in _wrapped(part, room)]
         name = f"  {visible(item.name)}"
         if len(name) + 2 > column:
             lines.append((name, False))

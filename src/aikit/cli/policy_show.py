@@ -72,7 +72,7 @@ def history(
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many versions at most.")] = 20,
     json: Json = False,
 ) -> None:
-    """The versions, the newest first: who made each, when and why, and what it did."""
+    """Who changed what, when and why, the newest first."""
     from aikit.cli.books import open_books
     from aikit.ledger import policies
 
@@ -154,7 +154,8 @@ def _print_version(row: VersionRow) -> None:
     for text in row.summary[:SUMMARY]:
         line(f"  {text}")
     if len(row.summary) > SUMMARY:
-        line(f"  and {len(row.summary) - SUMMARY:,} more: aikit policy diff --version {row.version - 1} --against {row.version}")
+        whole = f"aikit policy diff --version {row.version - 1} --against {row.version}"
+        line(f"  and {len(row.summary) - SUMMARY:,} more: {whole}")
 
 
 def _data(stored: StoredPolicy) -> dict[str, Any]:

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from aikit.cli.output import UNKNOWN, when
 from aikit.money import usd_string
-from aikit.types import Action, Limit, Metric, Window
+from aikit.types import Action, Limit, LimitState, Metric, Window
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from aikit.policy.changes import Change
     from aikit.policy.model import Policy, StatedLimit
 
@@ -51,14 +49,17 @@ def cap_words(limit: Limit | StatedLimit) -> str:
     return ", ".join(parts)
 
 
-def standing_words(limit: Limit, used: int, held: int, left: int, resets_at: datetime | None, carried: int = 0) -> str:
-    """`used $1.20 · held $0.00 · left $3.80 · resets 2026-12-01 00:00 UTC`."""
-    parts = [f"used {amount(used, limit.metric)}"]
-    if carried:
-        parts.append(f"carried over {amount(carried, limit.metric)}")
-    parts += [f"held {amount(held, limit.metric)}", f"left {amount(left, limit.metric)}"]
-    if limit.metric is not Metric.CONCURRENCY:
-        parts.append(f"resets {when(resets_at)[:16]} UTC" if resets_at else "never resets")
+def standing_words(state: LimitState) -> str:
+    """`used $1.20 · held $0.00 · left $3.80 · resets 2026-12-01 00:00 UTC`; nothing for a limit on each call."""
+    metric, window = state.metric, state.window
+    if window is Window.CALL:
+        return ""
+    parts = [] if metric is Metric.CONCURRENCY else [f"used {amount(state.used, metric)}"]
+    if state.carried:
+        parts.append(f"carried over {amount(state.carried, metric)}")
+    parts += [f"held {amount(state.held, metric)}", f"left {amount(state.remaining, metric)}"]
+    if metric is not Metric.CONCURRENCY:
+        parts.append(f"resets {when(state.resets_at)[:16]} UTC" if state.resets_at else "never resets")
     return " · ".join(parts)
 
 

@@ -16,11 +16,11 @@ STANDING = """
         FROM aikit.rollups WHERE tenant = %(tenant)s
     ) attempts
     LEFT JOIN (
-        SELECT used, held FROM aikit.counters WHERE tenant = %(tenant)s ORDER BY window_start DESC LIMIT 1
+        SELECT used, held FROM aikit.counts WHERE tenant = %(tenant)s LIMIT 1
     ) counter ON true
 """
 PEAK = """
-    SELECT coalesce(max((state ->> 4)::bigint + (state ->> 5)::bigint + greatest(held_nano, nano)), 0)
+    SELECT coalesce(max((state ->> 8)::bigint + (state ->> 9)::bigint + greatest(held_nano, nano)), 0)
     FROM aikit.entries, json_array_elements(limits) state WHERE tenant = %(tenant)s AND seq = 0
 """
 """Each entry carries what was used and held just before it was admitted, and only an admission raises that sum

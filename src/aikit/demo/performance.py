@@ -22,6 +22,7 @@ from aikit.kit import AIKit
 from aikit.ledger.reports import spend
 from aikit.ledger.tenants import add_tenant, set_limit
 from aikit.ledger.verify import verify
+from aikit.policy.model import StatedLimit
 from aikit.refusal import native_body
 from aikit.types import Metric, Window
 
@@ -67,7 +68,7 @@ def _prepare(
     audience.ready(f"PostgreSQL {connection.info.server_version // 10000}, embedded, for this demo alone")
     audience.ready(f"simulated provider on {on.simulator.url}: no key, no bill")
     add_tenant(on.kit.database, TENANT)
-    set_limit(on.kit.database, TENANT, Metric.CREDITS, Window.MONTH, plan.cap)
+    set_limit(on.kit.database, TENANT, StatedLimit(Metric.CREDITS, Window.MONTH, plan.cap))
     for member in members:
         member.tell(Job(str(on.config), TENANT, CALLERS))
     for member in members:

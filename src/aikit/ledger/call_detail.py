@@ -58,6 +58,8 @@ class AttemptDetail:
     """The policy that refused it for another reason than a limit."""
     request: dict[str, Any] | None
     """What it asked for (`aikit.meter.rows`); None for what was decided before that was recorded."""
+    output_tokens: int | None
+    """How many output tokens it was granted; None for a refusal, and where the request is None."""
     decided_at: datetime
     settled_at: datetime | None
     expires_at: datetime | None
@@ -71,6 +73,12 @@ class AttemptDetail:
     bound_nano: int | None
     price_id: str | None
     price: PriceDetail | None
+
+    @property
+    def clamped(self) -> bool:
+        """Whether it was granted fewer output tokens than it named."""
+        named = self.request and self.request["output"]
+        return named is not None and self.output_tokens is not None and self.output_tokens < named
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +156,13 @@ def _attempt(row: Row, known: Mapping[str, PriceDetail]) -> AttemptDetail:
         served_model=row.get("served_model"),
         api=row["api"],
         stream=row.get("stream"),
-        reason_code=row.get("reason_code", "ALLOWED"),
+        reason_code=row["reason_code"],
         policy_version=row["policy_version"],
         limits=read_states(row["limits"], decided_at),
         would_refuse=row.get("would_refuse"),
         source=row.get("source"),
         request=row["request"],
+        output_tokens=None if row["request"] is None else row.get("held_output", row.get("output_tokens")),
         decided_at=decided_at,
         settled_at=row.get("settled_at"),
         expires_at=row.get("expires_at"),

@@ -48,8 +48,10 @@ class CallRow:
     model: str
     api: str
     state: State
-    reason_code: str | None
-    """Of a refusal."""
+    reason_code: str
+    """Why it was refused; `ALLOWED` or `ALLOWED_SOFT_CAP` if it was not."""
+    would_refuse: str | None
+    """The code with which a limit that only warns would have refused it."""
     error: str | None
     status: int | None
     estimated: bool
@@ -68,10 +70,15 @@ def list_calls(
     model: str | None = None,
     ending: Ending | str | None = None,
     refused: bool | None = None,
+    code: str | None = None,
+    would_refuse: bool | None = None,
     since: datetime | None = None,
     limit: int = 50,
 ) -> list[CallRow]:
     """The newest attempts, the newest first, in the order of their ids. `model` may be given as `provider/model`.
+
+    `code` is the reason code of the decision. `would_refuse` picks those that a limit that only warns would have
+    refused, or all others.
 
     With a tenant this is one walk down an index; without, the newest of each tenant are compared, which is cheap for
     thousands of tenants. Where fewer than `limit` attempts pass a filter, all are read to find that out: give `since`.
@@ -87,12 +94,15 @@ def list_calls(
         sources = {entries: sources[entries]}
     if refused is not None:
         sources = {table: columns for table, columns in sources.items() if (table is refusals) is refused}
+    if would_refuse:
+        sources.pop(refusals, None)
     if not sources:
         return []
-    parts = [
-        _newest(table, columns, [*_filters(table, user, feature, model, since), *_ending(table, ending)], tenant, limit)
-        for table, columns in sources.items()
-    ]
+    parts = []
+    for table, columns in sources.items():
+        filters = _filters(table, user, feature, model, since)
+        filters += [*_decided(table, code, would_refuse), *_ending(table, ending)]
+        parts.append(_newest(table, columns, filters, tenant, limit))
     found = sa.union_all(*[sa.select(part.subquery()) for part in parts]).subquery()
     newest = sa.select(found).order_by(found.c.attempt.desc()).limit(limit).subquery()
     with reading(database) as connection:
@@ -131,6 +141,13 @@ def _filters(
     return found
 
 
+def _decided(table: sa.Table, code: str | None, would_refuse: bool | None) -> list[sa.ColumnElement[bool]]:
+    found = [] if code is None else [table.c.reason_code == code]
+    if would_refuse is not None and table is not refusals:
+        found.append(table.c.would_refuse.is_not(None) if would_refuse else table.c.would_refuse.is_(None))
+    return found
+
+
 def _ending(table: sa.Table, ending: str | None) -> list[sa.ColumnElement[bool]]:
     if table is not entries:
         return []
@@ -148,7 +165,8 @@ def _entry_columns() -> list[sa.ColumnElement[Any]]:
     return [
         *_common(entries, "admitted_at"),
         entries.c.ending.label("state"),
-        *_literals(reason_code=None),
+        entries.c.reason_code,
+        entries.c.would_refuse,
         entries.c.error,
         entries.c.status,
         entries.c.estimated,
@@ -162,7 +180,10 @@ def _entry_columns() -> list[sa.ColumnElement[Any]]:
 def _hold_columns() -> list[sa.ColumnElement[Any]]:
     return [
         *_common(holds, "admitted_at"),
-        *_literals(state=State.RUNNING, reason_code=None, error=None),
+        *_literals(state=State.RUNNING),
+        holds.c.reason_code,
+        holds.c.would_refuse,
+        *_literals(error=None),
         *_numbers("status"),
         sa.false().label("estimated"),
         *_numbers("tokens", "nano"),
@@ -176,7 +197,7 @@ def _refusal_columns() -> list[sa.ColumnElement[Any]]:
         *_common(refusals, "refused_at"),
         *_literals(state=State.REFUSED),
         refusals.c.reason_code,
-        *_literals(error=None),
+        *_literals(would_refuse=None, error=None),
         *_numbers("status"),
         sa.false().label("estimated"),
         *_numbers("tokens", "nano", value=0),

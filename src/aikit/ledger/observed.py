@@ -1,9 +1,10 @@
-"""What limits that only warn would have refused: attempts that were sent, by the limit that would have stopped them."""
+"""What limits that only warn would have refused: attempts that were sent, by limit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,15 +17,14 @@ A_DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class ObservedRow:
-    """The attempts of a tenant that one limit would have refused. `nano` is what they came to, in nano-USD.
+    """The attempts of a tenant that one limit of the policy `source` would have refused.
 
-    `limit` is the policy that states the limit. Where several limits would have refused an attempt, it is the one that
-    resets last, as for a refusal. `running` of the calls have not ended, and are not in `nano`.
+    `users` is how many users they name. `nano` is what they came to, in nano-USD; `running` of them have not ended and
+    are not in it. An attempt that several limits would have refused is counted for each.
     """
 
     tenant: str
-    reason_code: str
-    limit: str
+    source: str
     metric: Metric
     window: Window
     calls: int
@@ -37,46 +37,46 @@ class ObservedRow:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """All of them since a moment, the most calls first."""
+    """All of them since a moment, by tenant and the most calls first; `calls` and `nano` count each attempt once."""
 
     rows: tuple[ObservedRow, ...]
+    calls: int
+    nano: int
     since: datetime
 
 
-QUERY = sa.text("""
+OBSERVED = """
     WITH observed AS (
-        SELECT tenant, user_id, would_refuse, limits, seq, nano, admitted_at, false AS running,
+        SELECT tenant, user_id, limits, seq, nano, admitted_at, false AS running,
                held_nano AS most, held_tokens AS tokens, held_output AS output
         FROM aikit.entries
         WHERE would_refuse IS NOT NULL AND attempt >= :first AND admitted_at >= :since
           AND (CAST(:tenant AS text) IS NULL OR tenant = :tenant)
         UNION ALL
-        SELECT tenant, user_id, would_refuse, limits, 0, 0, admitted_at, true, nano, tokens, output_tokens
+        SELECT tenant, user_id, limits, 0, 0, admitted_at, true, nano, tokens, output_tokens
         FROM aikit.holds
         WHERE would_refuse IS NOT NULL AND admitted_at >= :since
           AND (CAST(:tenant AS text) IS NULL OR tenant = :tenant)
     )
-    SELECT o.tenant, o.would_refuse, l.source, l.metric, l."window",
+"""
+BY_LIMIT = sa.text(f"""{OBSERVED}
+    SELECT o.tenant, l.s ->> 2, l.s ->> 0, l.s ->> 1,
            count(*) FILTER (WHERE o.seq = 0), count(DISTINCT o.user_id), count(*) FILTER (WHERE o.running),
            sum(o.nano)::bigint, min(o.admitted_at), max(o.admitted_at)
-    FROM observed o CROSS JOIN LATERAL (
-        SELECT s ->> 0 AS metric, s ->> 1 AS "window", s ->> 2 AS source
-        FROM json_array_elements(o.limits) WITH ORDINALITY AS found (s, place)
-        WHERE s ->> 5 = 'warn'
-          AND (s ->> 8)::numeric + (s ->> 9)::numeric + (s ->> 10)::numeric
-              + CASE s ->> 0
-                    WHEN 'credits' THEN o.most
-                    WHEN 'tokens' THEN o.tokens
-                    WHEN 'input_tokens' THEN o.tokens - o.output
-                    WHEN 'output_tokens' THEN o.output
-                    ELSE 1 END > (s ->> 3)::numeric
-        ORDER BY s ->> 0 = 'concurrency', (s ->> 7)::numeric DESC NULLS FIRST, place
-        LIMIT 1
-    ) l
-    GROUP BY o.tenant, o.would_refuse, l.source, l.metric, l."window"
-    ORDER BY 6 DESC, o.tenant, o.would_refuse, l.source
+    FROM observed o CROSS JOIN LATERAL json_array_elements(o.limits) l (s)
+    WHERE l.s ->> 5 = 'warn'
+      AND (l.s ->> 8)::numeric + (l.s ->> 9)::numeric + (l.s ->> 10)::numeric
+          + CASE l.s ->> 0
+                WHEN 'credits' THEN o.most
+                WHEN 'tokens' THEN o.tokens
+                WHEN 'input_tokens' THEN o.tokens - o.output
+                WHEN 'output_tokens' THEN o.output
+                ELSE 1 END > (l.s ->> 3)::numeric
+    GROUP BY 1, 2, 3, 4
+    ORDER BY 1, 5 DESC, 2, 3, 4
 """)
-"""The places in a recorded limit are those of `aikit.ledger.states`; the order among several is that of a decision."""
+"""The places in a recorded limit are those of `aikit.ledger.states`."""
+IN_ALL = sa.text(f"{OBSERVED} SELECT count(*) FILTER (WHERE seq = 0), coalesce(sum(nano), 0)::bigint FROM observed")
 
 
 def observed(database: Database, *, since: datetime | None = None, tenant: str | None = None) -> Observed:
@@ -88,12 +88,10 @@ def observed(database: Database, *, since: datetime | None = None, tenant: str |
     with reading(database) as connection:
         start = aware("since", since) if since is not None else database_time(connection) - A_DAY
         given = {"since": start, "first": ids_since(start), "tenant": tenant}
-        rows = [
-            ObservedRow(
-                who, code, source, Metric(metric), Window(window), calls, users, running, int(nano), first, last
-            )
-            for who, code, source, metric, window, calls, users, running, nano, first, last in connection.execute(
-                QUERY, given
-            )
-        ]
-    return Observed(tuple(rows), start)
+        calls, nano = connection.execute(IN_ALL, given).one()
+        rows = tuple([_row(*row) for row in connection.execute(BY_LIMIT, given)])
+    return Observed(rows, calls, nano, start)
+
+
+def _row(tenant: str, source: str, metric: str, window: str, *counts: Any) -> ObservedRow:
+    return ObservedRow(tenant, source, Metric(metric), Window(window), *counts)

@@ -18,6 +18,7 @@ from aikit.ledger.reading import check_tags, reading, start_of_day
 from aikit.ledger.tables import plan_holders, policies, rollups, tenants
 from aikit.money import MAX_NANO
 from aikit.policy.model import Policy, Scope, StatedLimit
+from aikit.policy.windows import check_zone
 from aikit.types import Action, Metric, Window
 
 __all__ = ["TenantRow", "add_tenant", "list_tenants", "remove_limit", "set_limit"]
@@ -131,6 +132,10 @@ def remove_limit(
         return True
 
 
+ANCHORS = {Window.DAY: 23, Window.WEEK: 6, Window.MONTH: 27}
+"""The last hour, weekday and day of the month, from 0, that a window can start at."""
+
+
 def check_limit(limit: StatedLimit) -> None:
     """Raises ConfigError for a limit that means nothing or is out of range."""
     for wrong, message, remedy in (
@@ -160,19 +165,33 @@ def check_limit(limit: StatedLimit) -> None:
             "Leave `each` out, or choose another window.",
         ),
         (
-            limit.window not in (Window.DAY, Window.WEEK, Window.MONTH) and (limit.zone != "UTC" or limit.anchor != 0),
+            limit.window not in ANCHORS and (limit.zone != "UTC" or limit.anchor != 0),
             f"A limit per {limit.window} has no time zone and no anchor.",
             "Leave them out, or choose day, week or month.",
+        ),
+        (
+            not 0 <= limit.anchor <= ANCHORS.get(limit.window, 0),
+            f"A {limit.window} can't start at {limit.anchor}.",
+            f"Choose a start between 0 and {ANCHORS.get(limit.window, 0)}.",
         ),
     ):
         if wrong:
             raise ConfigError(message, remedy=remedy)
+    try:
+        check_zone(limit.zone)
+    except ValueError as error:
+        raise ConfigError(f"Of the limit's start, {error}.", remedy="Leave the time zone out for UTC.") from None
 
 
 def _own_policy(change: Change, tenant: str) -> Policy:
-    name = f"tenant:{tenant}"
-    stored = read_policy(change.connection, name)
-    return stored.policy if stored else Policy(name, Scope(tenant=tenant))
+    own = Policy(f"tenant:{tenant}", Scope(tenant=tenant))
+    stored = read_policy(change.connection, own.name)
+    if stored is not None and stored.policy.scope != own.scope:
+        raise ConfigError(
+            f"The policy {own.name!r} is for something else: {stored.policy.scope.label}.",
+            remedy="Give it another name in policies.toml.",
+        )
+    return stored.policy if stored else own
 
 
 def _same(limit: StatedLimit, other: StatedLimit) -> bool:

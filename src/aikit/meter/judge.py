@@ -37,7 +37,7 @@ def judge(order: Order, rules: Rules, states: tuple[LimitState, ...], now: datet
     if refusal is not None:
         code, field = refusal
         source = rules.sources.get(field)
-        return Decision(order.attempt, code, states, policy_version=version, source=source, rules=rules)
+        return Decision(order.attempt, code, states, policy_version=version, source=source, order=order, rules=rules)
     failing, warned, soft = against(order, states)
     if failing and rules.clamp:
         smaller = most_that_fits(order, failing)
@@ -56,6 +56,7 @@ def judge(order: Order, rules: Rules, states: tuple[LimitState, ...], now: datet
             in_flight,
             version,
             retry_after=wait,
+            order=order,
             rules=rules,
         )
     code = "ALLOWED_SOFT_CAP" if soft else "ALLOWED"

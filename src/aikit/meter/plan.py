@@ -83,7 +83,8 @@ def plan(
             warned = reason_code(decision.warned[0]) if decision.warned else None
             holds.append(hold_row(row, decision.hold, decision.limits, decision.reason_code, warned))
         else:
-            refusals.append(Refusal(row.order, decision.reason_code, decision.limits, decision.source))
+            order = decision.order or row.order
+            refusals.append(Refusal(order, decision.reason_code, decision.limits, decision.source))
     not_before, not_after = _validity(tracks.values(), now) if batch.orders or refusals else FOREVER
     changes = []
     for tenant, subject in sorted(standing):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -130,8 +131,8 @@ def limited(books: Database, till: Till) -> Database:
 def test_counters_of_every_subject_metric_and_window_are_clean(limited: Database) -> None:
     proof = verify(limited)
     assert (proof.findings, proof.holds) == ([], 4)
-    slots = len(Metric) * 3 * 4 + 3 + len(Metric) * 3  # of four subjects, of the tenant's own, of u1, u2 and nobody
-    assert proof.counters == slots + 3  # and of beta
+    of_scopes, of_each_user, of_the_tenant_itself = 4 * 3 * len(Metric), 3 * len(Metric), 2
+    assert proof.counters == of_scopes + of_each_user + of_the_tenant_itself
 
 
 @pytest.mark.parametrize("metric", ["requests", "tokens", "input_tokens", "output_tokens", "concurrency", "credits"])
@@ -162,6 +163,13 @@ def rewind(ledger: Database, interval: str) -> None:
     )
 
 
+def wait_at_the_end_of_an_hour() -> None:
+    """What takes seconds happens within one hour."""
+    left = 3600 - time.time() % 3600
+    if left < 10:
+        time.sleep(left)
+
+
 def counters_found(ledger: Database) -> set[tuple[str, str]]:
     return {(f.kind, f.what) for f in verify(ledger).findings if f.kind.startswith("counter")}
 
@@ -174,6 +182,7 @@ def test_a_slot_that_has_not_rolled_on_is_exact_for_its_own_window(limited: Data
 def test_what_the_window_before_came_to_is_verified_after_rolling_on(
     limited: Database, open_till: Callable[[], Till]
 ) -> None:
+    wait_at_the_end_of_an_hour()
     rewind(limited, "1 hour")
     till = open_till()
     till.spend("acme", user="u1", feature="chat", environment="dev")
@@ -184,7 +193,7 @@ def test_what_the_window_before_came_to_is_verified_after_rolling_on(
         "SELECT previous FROM aikit.counts WHERE subject = %s AND name = 'requests/hour'",
         "feature=chat\x1fuser=u1",
     )
-    assert previous == 3
+    assert previous == 4
     edit(limited, "requests/hour", 4, 1, "feature=chat\x1fuser=u1")
     assert ("counter_previous", "requests/hour of feature=chat, user=u1: previous") in counters_found(limited)
 
@@ -226,10 +235,9 @@ def test_a_hold_that_has_an_ending_is_found(books: Database) -> None:
         f"""INSERT INTO aikit.holds ({shared}, nano, tokens, subjects, expires_at)
             SELECT {shared}, held_nano, 1, '{{""}}', now() FROM aikit.entries
             WHERE ending = 'voided' AND tenant = 'acme'""",
-        "UPDATE aikit.counters SET subject = 'gone' WHERE false",
     )
-    (finding,) = verify(books).findings
-    assert (finding.kind, finding.tenant, finding.found) == ("ended_hold", "acme", BOUND)
+    findings = {(f.kind, f.tenant, f.expected, f.found) for f in verify(books).findings}
+    assert findings == {("ended_hold", "acme", 0, BOUND), ("counter_held", "acme", BOUND, 0)}
 
 
 def test_expired_holds_are_told_but_are_no_finding(books: Database, till: Till) -> None:
@@ -332,9 +340,8 @@ def test_an_attempt_that_was_admitted_with_a_refusals_code_is_found(books: Datab
     assert finding.what.endswith(" was admitted with NO_POLICY")
 
 
-def test_versions_of_a_policy_that_overlap_or_have_a_gap_of_time_are_found(books: Database) -> None:
+def test_versions_of_a_policy_that_overlap_are_found(books: Database) -> None:
     tell(books, "UPDATE aikit.policies SET until = until + 1 WHERE name = 'tenant:acme' AND since = 3")
-    ((version,),) = rows(books, "SELECT policy_version FROM aikit.state")
     (finding,) = verify(books).findings
     what = "policy tenant:acme since version 3: end"
     assert (finding.kind, finding.tenant, finding.what) == ("policy_span", "acme", what)
@@ -365,11 +372,10 @@ def test_plans_that_overlap_are_found(books: Database) -> None:
         set_plan(books, "acme", plan)
         set_plan(books, "acme", plan, user="u1")
     assert verify(books).ok
-    tell(books, "UPDATE aikit.plan_holders SET until = NULL, since = since + 100 WHERE plan = 'pro'")
-    assert {(kind, what.partition(" since")[0]) for kind, _, what in found(books)} == {
-        ("plan_span", "plan of tenant acme"),
-        ("plan_span", "plan of user u1 tenant acme"),
-    }
+    tell(books, "UPDATE aikit.plan_holders SET until = until + 1 WHERE plan = 'free' AND user_id = ''")
+    (finding,) = verify(books).findings
+    assert (finding.kind, finding.tenant) == ("plan_span", "acme")
+    assert finding.what.startswith("plan of tenant acme since version ")
 
 
 def test_a_price_that_is_not_on_record_is_found(books: Database) -> None:

@@ -291,7 +291,7 @@ def test_every_kind_of_decision_comes_out_the_same_when_it_is_made_again(kit: AI
         '{ metric = "tokens", window = "week", cap = 9000, time_zone = "Asia/Kathmandu", anchor = "thursday" }',
     ]
     books.policy(acme(", ".join(limits), clamp="true"))
-    for n in range(12):
+    for n in range(20):
         try:
             chat(kit, user=f"u{n % 2}", max_tokens=700)
         except openai.APIStatusError:

@@ -163,9 +163,9 @@ def verify_audit(database: Database, *, head: str | None = None) -> AuditVerific
     noted = _noted(head)
     with reading(database) as connection:
         expected, sealed = connection.execute(sa.select(state.c.audit_seq, state.c.audit_hash)).one()
-        chain = _Chain()
+        chain = _Chain(noted)
         for row in _rows(connection):
-            chain.add(row, noted)
+            chain.add(row)
     findings = chain.findings
     if chain.seq != expected or chain.hash != sealed:
         findings.append(f"the chain ends at {chain.seq}; {expected} changes have been recorded")
@@ -177,21 +177,22 @@ def verify_audit(database: Database, *, head: str | None = None) -> AuditVerific
 class _Chain:
     """Follows the rows; after a break it goes on from the row as it stands, so that one edit is one finding."""
 
-    def __init__(self) -> None:
+    def __init__(self, noted: tuple[int, str] | None) -> None:
         self.rows = 0
         self.seq = 0
         self.hash = ""
-        self.holds_noted = False
+        self.noted = noted
+        self.holds_noted = noted == (0, "")
         self.findings: list[str] = []
 
-    def add(self, row: dict[str, Any], noted: tuple[int, str] | None) -> None:
+    def add(self, row: dict[str, Any]) -> None:
         self.rows += 1
         if row["seq"] != self.seq + 1:
             self.findings.append(f"after row {self.seq} comes row {row['seq']}: what was between is missing")
         elif seal(self.hash, row) != row["hash"]:
             self.findings.append(f"row {row['seq']} ({row['action']} {row['subject']}) is not what was recorded")
         self.seq, self.hash = row["seq"], row["hash"]
-        self.holds_noted = self.holds_noted or (self.seq, self.hash) == noted
+        self.holds_noted = self.holds_noted or (self.seq, self.hash) == self.noted
 
 
 def _rows(connection: sa.Connection) -> Iterator[dict[str, Any]]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from aikit.database.connect import Database
 from aikit.errors import ConfigError
-from aikit.ledger.calls import CallRow, get_call, list_calls
+from aikit.ledger.calls import AttemptDetail, CallRow, get_call, list_calls
+from aikit.ledger.policies import put_policy
 from aikit.ledger.tenants import add_tenant, set_limit
+from aikit.policy.model import Policy, Scope, StatedLimit
 from aikit.pricing.price import Price
-from aikit.types import Decision, Ending, Entry, Hold, LimitState, Metric, Usage, Window, new_id
+from aikit.types import Action, Decision, Ending, Entry, Hold, Limit, LimitState, Metric, Usage, Window, new_id
 from support.ledger import BOUND, CLAUDE, MINI, SOME, Till, tell
 
 COST = MINI.cost(SOME)
@@ -23,7 +26,7 @@ COST = MINI.cost(SOME)
 def books(ledger: Database) -> Database:
     """acme has a limit a month; beta may do anything."""
     add_tenant(ledger, "acme")
-    set_limit(ledger, "acme", Metric.CREDITS, Window.MONTH, 100 * BOUND)
+    set_limit(ledger, "acme", StatedLimit(Metric.CREDITS, Window.MONTH, 100 * BOUND))
     add_tenant(ledger, "beta", uncapped=True)
     return ledger
 
@@ -56,7 +59,7 @@ def test_entries_refusals_and_running_attempts_are_one_list_newest_first(books: 
     assert (settled.nano, settled.tokens, settled.bound_nano) == (COST, SOME.total_tokens, BOUND)
     assert (settled.user, settled.feature, settled.environment) == ("u1", "chat", "prod")
     assert (settled.provider, settled.model, settled.api) == ("openai", "gpt-4o-mini", "openai.chat")
-    assert (settled.status, settled.duration_ms, settled.estimated, settled.reason_code) == (200, 5, False, None)
+    assert (settled.status, settled.duration_ms, settled.estimated, settled.reason_code) == (200, 5, False, "ALLOWED")
     assert (voided.nano, voided.tokens, voided.status, voided.error) == (0, None, 500, "server_error")
     assert (presumed.nano, presumed.tokens, presumed.estimated) == (BOUND, None, True)
     assert (running.nano, running.tokens, running.bound_nano, running.duration_ms) == (None, None, BOUND, None)
@@ -91,6 +94,68 @@ def test_the_list_can_be_narrowed(books: Database, day: dict[str, UUID]) -> None
     assert list_calls(books, ending="settled", refused=True) == []
     with pytest.raises(ConfigError, match="no ending 'ended'"):
         list_calls(books, ending="ended")
+
+
+@pytest.fixture
+def tried(books: Database, till: Till) -> dict[str, UUID]:
+    """A limit of two a day is tried out on acme, and one credit more than two attempts hold is a soft cap."""
+    day = StatedLimit(Metric.REQUESTS, Window.DAY, 2, action=Action.WARN)
+    total = StatedLimit(Metric.CREDITS, Window.TOTAL, 50 * BOUND, soft_cap=3 * BOUND)
+    put_policy(books, Policy("trial", Scope(tenant="acme"), limits=(day, total)))
+    attempts = {
+        "plain": till.spend().hold.order.attempt,
+        "held": till.admit().order.attempt,
+        "observed": till.spend().hold.order.attempt,
+        "soft": till.settle(till.admit(nano=4 * BOUND)).hold.order.attempt,
+        "refused": till.ask(nano=60 * BOUND).id,
+    }
+    till.flush()
+    return attempts
+
+
+def test_the_list_says_what_would_have_been_refused_and_which_soft_caps_were_crossed(
+    books: Database, tried: dict[str, UUID]
+) -> None:
+    names = {attempt: name for name, attempt in tried.items()}
+    found = [(names[row.attempt], row.reason_code, row.would_refuse) for row in list_calls(books)]
+    assert found == [
+        ("refused", "TOTAL_BUDGET_EXCEEDED", None),
+        ("soft", "ALLOWED_SOFT_CAP", "DAILY_REQUEST_LIMIT_EXCEEDED"),
+        ("observed", "ALLOWED", "DAILY_REQUEST_LIMIT_EXCEEDED"),
+        ("held", "ALLOWED", None),
+        ("plain", "ALLOWED", None),
+    ]
+
+
+def test_the_list_can_be_narrowed_by_what_was_decided(books: Database, tried: dict[str, UUID]) -> None:
+    def listed(**narrowed: Any) -> list[str]:
+        names = {attempt: name for name, attempt in tried.items()}
+        return [names[row.attempt] for row in list_calls(books, **narrowed)]
+
+    assert listed(would_refuse=True) == ["soft", "observed"]
+    assert listed(would_refuse=False) == ["refused", "held", "plain"]
+    assert listed(would_refuse=True, tenant="acme", limit=1) == ["soft"]
+    assert listed(would_refuse=True, refused=True) == []
+    assert listed(code="ALLOWED_SOFT_CAP") == ["soft"]
+    assert listed(code="ALLOWED") == ["observed", "held", "plain"]
+    assert listed(code="TOTAL_BUDGET_EXCEEDED", tenant="acme") == ["refused"]
+    assert listed(code="NO_SUCH_CODE") == []
+
+
+def test_an_attempt_in_full_says_what_it_asked_for_and_what_it_was_granted(books: Database, till: Till) -> None:
+    limit = StatedLimit(Metric.OUTPUT_TOKENS, Window.DAY, 1500)
+    put_policy(books, Policy("less", Scope(tenant="acme"), limits=(limit,), clamp=True))
+    whole = till.admit()
+    fewer = till.settle(till.admit()).hold
+    refused = till.ask().id
+    till.flush()
+    running, clamped = (detail_of(books, hold.order.attempt) for hold in (whole, fewer))
+    assert (running.output_tokens, running.clamped) == (1000, False)
+    assert (clamped.output_tokens, clamped.clamped) == (500, True)
+    assert clamped.request is not None
+    assert (clamped.request["output"], clamped.request["input"]) == (1000, 1000)
+    last = detail_of(books, refused)
+    assert (last.reason_code, last.output_tokens, last.clamped) == ("DAILY_TOKEN_LIMIT_EXCEEDED", None, False)
 
 
 def test_the_list_can_begin_at_a_time(books: Database, day: dict[str, UUID]) -> None:
@@ -148,7 +213,7 @@ def test_an_attempt_in_full_has_its_price_its_usage_and_the_limits_it_was_decide
     (limit,) = attempt.limits
     now = datetime.now(UTC)
     month_end = (now.replace(day=1) + timedelta(days=32)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    assert limit == LimitState(Metric.CREDITS, Window.MONTH, 100 * BOUND, COST, 0, month_end, "tenant:acme")
+    assert limit == LimitState(Limit(Metric.CREDITS, Window.MONTH, 100 * BOUND, "tenant:acme"), COST, 0, month_end)
     assert attempt.settled_at is not None
     assert timedelta(0) <= attempt.settled_at - attempt.decided_at < timedelta(minutes=1)
 
@@ -198,9 +263,13 @@ def test_an_unreported_usage_is_not_a_usage_of_zero(books: Database, till: Till)
 
 
 def usage_of(books: Database, attempt: UUID) -> Usage | None:
+    return detail_of(books, attempt).usage
+
+
+def detail_of(books: Database, attempt: UUID) -> AttemptDetail:
     call = get_call(books, attempt)
     assert call is not None
-    return call.attempts[0].usage
+    return call.attempts[0]
 
 
 def test_an_id_that_nobody_knows_is_no_call(books: Database, day: dict[str, UUID]) -> None:

@@ -18,7 +18,7 @@ DAY = datetime(2026, 3, 10, tzinfo=UTC)
 ROLLUP = """
     INSERT INTO aikit.rollups
     VALUES ('{tenant}', '{hour}', 'prod', 'u1', '', 'openai', 'gpt',
-            1, 0, 0, 0, 0, {nano}, 5, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0)
+            1, 0, 0, 0, 0, {nano}, 5, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0)
 """
 
 

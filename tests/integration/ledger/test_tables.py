@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql
 
 from aikit.database.connect import Database
 from aikit.ledger import schema, tables
+from aikit.ledger.tenants import add_tenant
 from aikit.ledger.version import HEAD
 from support.ledger import Till, rows, tell
 
@@ -56,7 +57,7 @@ CHANGES: Mapping[str, str] = {
 @pytest.mark.parametrize("table", ["entries", "refusals", "prices"])
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_books_are_append_only(ledger: Database, till: Till, table: str, change: str) -> None:
-    tell(ledger, "INSERT INTO aikit.tenants VALUES ('acme', true)")
+    add_tenant(ledger, "acme", uncapped=True)
     till.spend()
     till.refuse("acme")
     till.flush()

@@ -297,6 +297,7 @@ def test_every_kind_of_decision_comes_out_the_same_when_it_is_made_again(kit: AI
         except openai.APIStatusError:
             continue
     books.policy(acme('{ cap = 0, window = "month" }'))
+    assert refused(kit).code == "MONTHLY_BUDGET_EXCEEDED"
     kit.flush()
     decided = books.rows("SELECT decision_id, reason_code FROM aikit.decisions")
     assert len({row["reason_code"] for row in decided}) >= 2

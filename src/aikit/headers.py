@@ -6,7 +6,7 @@ from datetime import datetime
 from math import ceil
 
 from aikit.meter.judge import is_rate, reason_code
-from aikit.types import Decision, LimitState, Metric, Order
+from aikit.types import Action, Decision, LimitState, Metric, Order
 
 NAMES = {Metric.REQUESTS: "requests", Metric.TOKENS: "tokens"}
 
@@ -14,7 +14,8 @@ NAMES = {Metric.REQUESTS: "requests", Metric.TOKENS: "tokens"}
 def of_decision(decision: Decision, order: Order, nano_per_credit: int) -> dict[str, str]:
     """What is left of the tightest cap, soft caps crossed, what would have been refused, what was lowered."""
     headers: dict[str, str] = {}
-    left = [state.remaining for state in decision.limits if state.metric is Metric.CREDITS]
+    blocking = [state for state in decision.limits if state.limit.action is Action.BLOCK]
+    left = [state.remaining for state in blocking if state.metric is Metric.CREDITS]
     if left:
         remaining = min(left) - (order.nano if decision.allowed else 0)
         headers["x-aikit-limit-remaining"] = str(max(0, remaining) // nano_per_credit)
@@ -31,7 +32,7 @@ def rate_limits(decision: Decision, now: datetime) -> dict[str, str]:
     """The tightest limits on requests and tokens that slide, in OpenAI's form: `x-ratelimit-reset-requests: 6m0s`."""
     headers: dict[str, str] = {}
     for metric, name in NAMES.items():
-        states = [state for state in decision.limits if state.metric is metric and is_rate(state)]
+        states = [state for state in decision.limits if state.metric is metric and _bites(state)]
         if states:
             tightest = min(states, key=lambda state: state.remaining)
             taken = 1 if metric is Metric.REQUESTS and decision.allowed else 0
@@ -39,6 +40,10 @@ def rate_limits(decision: Decision, now: datetime) -> dict[str, str]:
             headers[f"x-ratelimit-remaining-{name}"] = str(max(0, tightest.remaining - taken))
             headers[f"x-ratelimit-reset-{name}"] = _duration(tightest, now)
     return headers
+
+
+def _bites(state: LimitState) -> bool:
+    return is_rate(state) and state.limit.action is Action.BLOCK
 
 
 def _duration(state: LimitState, now: datetime) -> str:

@@ -154,6 +154,7 @@ def metadata(error: Refused, decision_id: UUID) -> dict[str, Any]:
         "max_affordable_output_tokens": error.facts.get("maxAffordableOutputTokens"),
         "cheapest_model": error.facts.get("cheapestModel"),
         "policy_version": decision.policy_version if decision else None,
+        "price_id": decision.order.price_id if decision and decision.order else None,
         "decision_id": str(decision_id),
     }
 

@@ -8,7 +8,7 @@ import typer
 
 from aikit.cli.group import group
 from aikit.cli.options import Json, OfTenant, Since, Until, read_moment
-from aikit.cli.output import UNKNOWN, emit_json, facts, gap, line, note, progress, table, when
+from aikit.cli.output import UNKNOWN, console, emit_json, facts, gap, line, note, progress, table, when
 from aikit.errors import Exit
 
 if TYPE_CHECKING:
@@ -114,21 +114,15 @@ def _count(number: int, noun: str) -> str:
 
 def _print(rows: list[AuditRow], nano_per_credit: int) -> None:
     from aikit.cli.audit_words import short
+    from aikit.cli.calls import shown_time
     from aikit.cli.layout import Column
 
-    columns: list[str | Column] = [
-        "Seq",
-        Column("Time (UTC)", 1),
-        Column("Who", 2),
-        "Action",
-        "Of",
-        "Change",
-        Column("Why", 3),
-    ]
+    columns: list[str | Column] = ["Seq", "Time (UTC)", "Who", "Action", "Of", "Change", Column("Why", 1)]
+    for_people = console().is_terminal
     cells = [
         [
             f"{row.seq}",
-            when(row.at),
+            shown_time(row.at, for_people),
             row.who,
             row.action,
             row.subject,

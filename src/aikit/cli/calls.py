@@ -151,7 +151,7 @@ def _print(rows: list[CallRow]) -> None:
 def _cells(row: CallRow, for_people: bool) -> list[str]:
     return [
         row.attempt.hex[-SHORT:] if for_people else str(row.attempt),
-        _time(row.at, for_people),
+        shown_time(row.at, for_people),
         row.tenant or UNKNOWN,
         row.user or UNKNOWN,
         row.feature or UNKNOWN,
@@ -171,7 +171,7 @@ def _state(row: CallRow) -> str:
     return f"{row.state}: {', '.join(why)}" if why else str(row.state)
 
 
-def _time(at: datetime, for_people: bool) -> str:
+def shown_time(at: datetime, for_people: bool) -> str:
     """For people, today's without the date and others without the seconds."""
     if not for_people:
         return when(at)

@@ -120,6 +120,7 @@ def _decision_items(found: Explanation) -> list[Item]:
         Item("plan", _plan_words(found)),
         Item("model", f"{attempt.provider}/{attempt.model} by {attempt.api}{', streamed' if attempt.stream else ''}"),
         Item("asked for", _asked(attempt)),
+        *_granted_items(found),
         Item("could cost", format_usd(attempt.bound_nano)),
         Item("price", _price(attempt)),
     ]
@@ -151,6 +152,20 @@ def _asked(attempt: AttemptDetail) -> str:
     if request["answers"] > 1:
         parts.append(f"{request['answers']:,} answers")
     return ", ".join(parts)
+
+
+def _granted(found: Explanation) -> int | None:
+    """The output limit that it was sent with; None if it was not sent, or that is not on record."""
+    hold = found.decision and found.decision.hold
+    return hold.order.output_tokens if hold else None
+
+
+def _granted_items(found: Explanation) -> list[Item]:
+    """The output limit, where it is not the one that was asked for."""
+    granted, request = _granted(found), found.attempt.request
+    if granted is None or request is None or granted == request["output"]:
+        return []
+    return [Item("sent with", f"{granted:,} output tokens")]
 
 
 def _price(attempt: AttemptDetail) -> str:
@@ -248,6 +263,7 @@ def _data(found: Explanation, error: Refused | None) -> dict[str, Any]:
         "model": attempt.model,
         "api": attempt.api,
         "stream": attempt.stream,
+        "output_tokens": _granted(found),
         "bound_usd": None if bound is None else usd_string(bound),
         "price_id": attempt.price_id,
         "price": attempt.price and attempt.price.body,

@@ -68,7 +68,7 @@ def print_limits(rows: Sequence[LimitRow]) -> None:
     shown: list[tuple[str | Column, list[str]]] = [
         ("Tenant", [row.tenant for row in rows]),
         ("Limit", [_name(row) for row in rows]),
-        (Column("Counts", 3), [row.counts or "tenant" for row in rows] if any(row.counts for row in rows) else []),
+        (Column("Counts", 3), [_counts(row) for row in rows] if any(row.counts for row in rows) else []),
         ("Cap", [amount(row.cap, row.metric) for row in rows]),
         (Column("Soft cap", 6), _soft_caps(rows)),
         ("Used", [_unless_single(row, amount(used_of(row), row.metric)) for row in rows]),
@@ -134,6 +134,10 @@ def _name(row: LimitRow) -> str:
     """`credits/month`, `requests/minute (warn)`, `concurrency`."""
     name = str(row.metric) if row.metric is Metric.CONCURRENCY else f"{row.metric}/{row.window}"
     return f"{name} (warn)" if row.action is Action.WARN else name
+
+
+def _counts(row: LimitRow) -> str:
+    return row.counts or ("each call" if row.window is Window.CALL else "tenant")
 
 
 def _soft_caps(rows: Sequence[LimitRow]) -> list[str]:

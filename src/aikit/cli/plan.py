@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aikit.cli.group import group
 from aikit.cli.options import Json
-from aikit.cli.output import UNKNOWN, emit_json, gap, note, table
+from aikit.cli.output import UNKNOWN, emit_json, facts, gap, line, note, table
 from aikit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,7 +21,16 @@ app = group("Plans: what each gives, and who is on it.")
 
 SHOWN = 50
 """Holders that are shown to a person; JSON has them all."""
-CEILINGS = ("max_output_tokens", "default_output_tokens", "max_prompt_characters", "clamp", "uncapped")
+FIELDS = {
+    "allow": "Models",
+    "deny": "Models denied",
+    "max_output_tokens": "Most output tokens",
+    "default_output_tokens": "If none are named",
+    "max_prompt_characters": "Longest prompt, characters",
+    "clamp": "Lowered to what fits",
+    "uncapped": "Uncapped",
+}
+"""What a plan comes to besides entitlements and limits, and how people read it."""
 
 
 @app.command("list")
@@ -82,28 +92,29 @@ def _limits(policies: list[Policy], caller: Caller) -> list[Candidate]:
 
 
 def _print(plan: PlanRow, rules: Rules, limits: list[Candidate], narrower: list[str], holders: list[HolderRow]) -> None:
-    from aikit.cli.policy_page import Item, section
     from aikit.cli.policy_words import cap_words, field_words, limit_title
 
-    fields = {"allow": rules.allow, "deny": rules.deny} | {name: getattr(rules, name) for name in CEILINGS}
-    items = [Item("entitlements", ", ".join(plan.entitlements) or "none: calls are refused", (f"plan:{plan.plan}",))]
-    items += [Item(name, field_words(name, value), (rules.sources[name],)) for name, value in fields.items()]
+    given = ", ".join(plan.entitlements) or "nothing, so calls are refused"
+    stated = [
+        (words, f"{field_words(name, getattr(rules, name))} ({rules.sources[name]})") for name, words in FIELDS.items()
+    ]
+    more = [("Narrower policies", ", ".join(narrower))] if narrower else []
     about = f": {plan.description}" if plan.description else ""
-    section(f"Plan {plan.plan}{about}", items)
+    facts(f"Plan {plan.plan}{about}", [("Gives", given), *stated, *more])
     gap()
-    counted = [Item(limit_title(limit.stated), cap_words(limit.stated), (limit.match.policy.name,)) for limit in limits]
-    section("Limits", counted or [Item("none", "calls are refused, unless another policy limits them or is uncapped")])
-    if narrower:
-        gap()
-        section("More for some of its calls", [Item(name, "aikit policy show") for name in narrower])
+    if limits:
+        cells = [[limit_title(each.stated), cap_words(each.stated), each.match.policy.name] for each in limits]
+        table("Limits", ["Limit", "Cap", "Set by"], cells)
+    else:
+        line("No limits: calls are refused, unless another policy has one for them or they are uncapped.")
     gap()
     if holders:
         cells = [[holder.tenant, holder.user or "the whole tenant"] for holder in holders[:SHOWN]]
         table("On this plan", ["Tenant", "Who"], cells)
-        if len(holders) > SHOWN:
-            note(f"{len(holders) - SHOWN:,} more; `aikit plan show {plan.plan} --json` has them all.")
     else:
-        note(f"Nobody is on it. Move a tenant onto it: aikit tenant plan NAME {plan.plan}")
+        note(f"Nobody is on it. Move a tenant onto it: aikit tenant plan NAME {quote(plan.plan)}")
+    if len(holders) > SHOWN:
+        note(f"{len(holders) - SHOWN:,} more; `aikit plan show {quote(plan.plan)} --json` has them all.")
 
 
 def _cells(row: PlanRow) -> list[str]:
@@ -126,9 +137,7 @@ def _rules_data(rules: Rules, limits: list[Candidate]) -> dict[str, Any]:
     from aikit.cli.policy_words import limit_data
 
     return {
-        "allow": rules.allow,
-        "deny": rules.deny,
-        **{name: getattr(rules, name) for name in CEILINGS},
+        **{name: getattr(rules, name) for name in FIELDS},
         "limits": [limit_data(limit.stated) | {"source": limit.match.policy.name} for limit in limits],
         "sources": rules.sources,
     }

@@ -77,8 +77,10 @@ class AttemptDetail:
     @property
     def clamped(self) -> bool:
         """Whether it was granted fewer output tokens than it named."""
-        named = self.request and self.request["output"]
-        return named is not None and self.output_tokens is not None and self.output_tokens < named
+        if self.request is None or self.output_tokens is None:
+            return False
+        named: int | None = self.request["output"]
+        return named is not None and self.output_tokens < named
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,34 +1,72 @@
-"""The limits in force, and where each one stands now."""
+"""The limits in force, resolved from the policies as the meter resolves them, and where each one stands now."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
+from functools import lru_cache
+from heapq import nlargest
+from typing import Any
 
 import sqlalchemy as sa
 
 from aikit.database.connect import Database
-from aikit.ledger.in_force import Household, InForce, limits_in_force
+from aikit.ledger.limits_in_force import EACH, Asked, Counted, Slot, Tenant, in_force, slot_of
 from aikit.ledger.reading import check_tags, database_time, reading
-from aikit.ledger.slots import Slots, read_slots, states
-from aikit.ledger.tables import plan_holders, policies, tenants
+from aikit.ledger.tables import counts, plan_holders, policies, tenants
 from aikit.policy.model import Policy
 from aikit.policy.record import from_body
-from aikit.policy.subject import Subject, subject_of
-from aikit.types import Action, LimitState, Metric, Window
+from aikit.policy.subject import subject_of
+from aikit.policy.windows import SLIDING, bounds, carried
+from aikit.types import Action, Limit, Metric, Window
 
 METRICS, WINDOWS = list(Metric), list(Window)
+NEAREST = 20
+"""Of the users, or features, that a limit counts each by itself, those nearest to their cap are listed."""
+MICROSECOND = timedelta(microseconds=1)
+OLDEST = {
+    Window.MINUTE: timedelta(minutes=2),
+    Window.HOUR: timedelta(hours=2),
+    Window.DAY: timedelta(days=3),
+    Window.WEEK: timedelta(days=9),
+    Window.MONTH: timedelta(days=33),
+}
+"""A slot whose window started longer ago has nothing in it that still counts."""
+UNOPENED = """
+    SELECT w.i, aikit.counted(w.tenant, w.environment, w.feature, w.user_id, w.metric, w.start, NULL),
+           coalesce(h.held, 0),
+           CASE WHEN w.before IS NULL THEN 0 ELSE coalesce(h.held_before, 0) + aikit.counted(
+               w.tenant, w.environment, w.feature, w.user_id, w.metric, w.before, w.start) END
+    FROM jsonb_to_recordset(CAST(:wanted AS jsonb)) w (
+        i int, tenant text, environment text, feature text, user_id text, metric text, start timestamptz,
+        before timestamptz)
+    LEFT JOIN LATERAL (
+        SELECT sum(x.amount) FILTER (WHERE h.admitted_at >= w.start) AS held,
+               sum(x.amount) FILTER (WHERE h.admitted_at >= w.before AND h.admitted_at < w.start) AS held_before
+        FROM aikit.holds h, LATERAL (SELECT CASE w.metric
+            WHEN 'credits' THEN h.nano
+            WHEN 'tokens' THEN h.tokens
+            WHEN 'input_tokens' THEN h.tokens - h.output_tokens
+            WHEN 'output_tokens' THEN h.output_tokens
+            ELSE 1 END) x (amount)
+        WHERE h.tenant = w.tenant AND (w.environment IS NULL OR h.environment = w.environment)
+          AND (w.feature IS NULL OR coalesce(h.feature, '') = w.feature)
+          AND (w.user_id IS NULL OR coalesce(h.user_id, '') = w.user_id)) h ON true"""
+"""What slots that no call has opened yet will be opened with, as `aikit.open_counter` does it."""
+
+window_at = lru_cache(maxsize=4096)(bounds)
 
 
 @dataclass(frozen=True, slots=True)
 class LimitRow:
     """A limit in its current window; amounts in the metric's unit, for credits nano-USD.
 
-    `counts` says whom it counts, in words; "" is the whole tenant. `carried` is what a sliding window still counts of
-    the one before. `used`, `held`, `carried` and `remaining` are None for a limit of each of many of whom none has been
-    seen yet. `resets_at` None: never.
+    `counts` says in words whose attempts it counts together: "" is the whole tenant. What a sliding window carries over
+    is part of `used`. `used`, `held` and `remaining` are None for a limit on each user that no user has come to yet.
+    `resets_at` None: never, or at each call.
     """
 
     tenant: str
@@ -41,105 +79,188 @@ class LimitRow:
     counts: str
     used: int | None
     held: int | None
-    carried: int | None
     remaining: int | None
     resets_at: datetime | None
-    zone: str = "UTC"
-    anchor: int = 0
+    zone: str
 
     @property
     def share(self) -> Fraction | None:
-        """How much of the cap is counted: 1 is all of it. None: unknown, or for a limit on each call."""
-        if self.remaining is None or self.window is Window.CALL:
+        """How much of the cap is used and held, 1 for all of it; a cap of 0 always is. None: nothing to tell."""
+        if self.used is None or self.held is None or self.window is Window.CALL:
             return None
-        counted = (self.used or 0) + (self.held or 0) + (self.carried or 0)
-        return Fraction(counted, self.cap) if self.cap else Fraction(1 + counted)
+        return Fraction(self.used + self.held, self.cap) if self.cap else Fraction(1)
 
 
 def list_limits(
     database: Database,
     tenant: str | None = None,
+    *,
     user: str | None = None,
     feature: str | None = None,
     environment: str | None = None,
-    *,
     nearest: bool = False,
 ) -> list[LimitRow]:
-    """The limits that calls with these tags can meet, by tenant and source, or those `nearest` to their cap first.
+    """The limits of a tenant, or of all; those for calls of a user, of a feature or in an environment, if given.
 
-    A tag that is not given may be anything. A slot that no call has opened yet is shown as it will be opened: with what
-    is used and held in its window. Raises ConfigError for an unusable tag.
+    A limit that counts each user, or each feature, by itself is listed for the 20 of them that are nearest to their
+    cap, and once as `each user` as long as there are none. Sorted by tenant and what is counted, or, with `nearest`,
+    by how much of the cap is left. Raises ConfigError for a tag that can't be one.
     """
     check_tags(tenant=tenant, user=user, feature=feature, environment=environment)
-    given = Subject(environment, feature, user)
+    asked = Asked(user, feature, environment)
+    rows, unopened = [], []
     with reading(database) as connection:
         now = database_time(connection)
-        slots = read_slots(connection, tenant, given)
-        found = [
-            (home.tenant, each)
-            for home in _households(connection, tenant, slots)
-            for each in limits_in_force(home, given)
-        ]
-        counted = [(name, each.limit) for name, each in found if each.counter]
-        standing = iter(states(connection, counted, slots, now))
-    rows = [_row(name, each, next(standing) if each.counter else None) for name, each in found]
-    return sorted(rows, key=_nearest if nearest else _by_source)
+        slots = _slots(connection, tenant, asked, now)
+        for each in _tenants(connection, tenant, asked):
+            groups = in_force(each, asked, slots[each.name])
+            for limit, slot in [one for group in groups for one in _listed(*group, now)]:
+                if slot is None and limit.window is not Window.CALL and EACH not in limit.subject:
+                    unopened.append((each.name, limit))
+                else:
+                    rows.append(_row(each.name, limit, slot, now))
+        opened = _opened(connection, unopened, now)
+        rows += [_row(name, limit, slot, now) for (name, limit), slot in zip(unopened, opened, strict=True)]
+    rows.sort(key=lambda row: (row.tenant, row.counts, METRICS.index(row.metric), WINDOWS.index(row.window), row.cap))
+    if nearest:
+        rows.sort(key=lambda row: -1 if row.share is None else row.share, reverse=True)
+    return rows
 
 
-def _households(connection: sa.Connection, tenant: str | None, slots: Slots) -> Iterator[Household]:
-    """The tenant that is asked for, or all, with their policies, plans and the subjects that have counters."""
-    stated: dict[str | None, list[Policy]] = {}
-    bodies = sa.select(policies.c.tenant, policies.c.body).where(policies.c.until.is_(None), _of(policies, tenant))
-    for name, body in connection.execute(bodies):
-        stated.setdefault(name, []).append(from_body(body))
-    plans: dict[str, dict[str, str]] = {}
-    columns = plan_holders.c
-    holders = sa.select(columns.tenant, columns.user_id, columns.plan)
-    for name, user, plan in connection.execute(holders.where(columns.until.is_(None), _of(plan_holders, tenant))):
-        plans.setdefault(name, {})[user] = plan
-    seen: dict[str, set[str]] = {}
-    for name, key, _ in slots:
-        seen.setdefault(name, set()).add(key)
-    for name in connection.execute(sa.select(tenants.c.tenant).where(_of(tenants, tenant))).scalars():
-        on = plans.get(name, {})
-        subjects = [subject_of(key) for key in sorted(seen.get(name, ()))]
-        yield Household(name, on.pop("", None), [*stated.get(None, ()), *stated.get(name, ())], on, subjects)
+def _listed(limit: Limit, counted: list[Counted], now: datetime) -> list[Counted]:
+    """Of those that a limit counts one by one, the nearest to the cap."""
+    if not counted:
+        return [(limit, None)]
+    if len(counted) <= NEAREST:
+        return counted
+    return nlargest(NEAREST, counted, key=lambda one: sum(_standing(one[0], one[1], now)) if one[1] else 0)
 
 
-def _of(table: sa.Table, tenant: str | None) -> sa.ColumnElement[bool]:
-    """The rows of one tenant and those for all tenants; or simply all rows."""
-    column = table.c.tenant
-    return sa.true() if tenant is None else sa.or_(column == tenant, column.is_(None))
+def _standing(limit: Limit, slot: Slot, now: datetime) -> tuple[int, int]:
+    """What is used, with what is carried over, and held in the window of the present moment."""
+    start, end = _window(limit, max(now, slot.start))
+    used, held, previous = slot.used, slot.held, slot.previous
+    length = SLIDING.get(limit.window)
+    if slot.start < start:
+        previous = used + held if length and slot.start == start - length else 0
+        used = held = 0
+    if length and previous:
+        assert end is not None
+        used += carried(previous, max(0, (now - start) // MICROSECOND), length // MICROSECOND)
+    return used, held
 
 
-def _row(tenant: str, found: InForce, state: LimitState | None) -> LimitRow:
-    limit = found.limit
-    used = held = over = remaining = resets_at = None
-    if state is not None:
-        used, held, over, remaining, resets_at = state.used, state.held, state.carried, state.remaining, state.resets_at
+def _row(tenant: str, limit: Limit, slot: Slot | None, now: datetime) -> LimitRow:
+    used, held, left, end = None, None, None, None
+    if limit.window is Window.CALL:
+        used, held, left = 0, 0, limit.cap
+    else:
+        end = _window(limit, now)[1]
+    if slot is not None:
+        used, held = _standing(limit, slot, now)
+        left = max(0, limit.cap - used - held)
+    words = subject_of(limit.subject).words
+    for name in ("user", "feature"):
+        words = words.replace(f"{name} {EACH}", f"each {name}")
     return LimitRow(
-        tenant,
-        limit.metric,
-        limit.window,
-        limit.cap,
-        limit.soft_cap,
-        limit.action,
-        limit.source,
-        found.counts,
-        used,
-        held,
-        over,
-        remaining,
-        resets_at,
-        limit.zone,
-        limit.anchor,
+        tenant=tenant,
+        metric=limit.metric,
+        window=limit.window,
+        cap=limit.cap,
+        soft_cap=limit.soft_cap,
+        action=limit.action,
+        source=limit.source,
+        counts=words,
+        used=used,
+        held=held,
+        remaining=left,
+        resets_at=end,
+        zone=limit.zone,
     )
 
 
-def _by_source(row: LimitRow) -> tuple[str, str, int, int, str, str]:
-    return row.tenant, row.source, METRICS.index(row.metric), WINDOWS.index(row.window), row.action, row.counts
+def _window(limit: Limit, moment: datetime) -> tuple[datetime, datetime | None]:
+    return window_at(limit.window, moment.replace(second=0, microsecond=0), limit.zone, limit.anchor)
 
 
-def _nearest(row: LimitRow) -> tuple[bool, Fraction, tuple[str, str, int, int, str, str]]:
-    share = row.share
-    return share is None, -(share or Fraction(0)), _by_source(row)
+def _tenants(connection: sa.Connection, tenant: str | None, asked: Asked) -> list[Tenant]:
+    """The tenants, with the policies that limit something."""
+    everywhere: dict[str, Policy] = {}
+    own: defaultdict[str, dict[str, Policy]] = defaultdict(dict)
+    wanted = sa.or_(policies.c.tenant.is_(None), _of(policies.c.tenant, tenant))
+    for (body,) in connection.execute(sa.select(policies.c.body).where(policies.c.until.is_(None), wanted)):
+        policy = from_body(body)
+        if policy.limits:
+            (everywhere if policy.scope.tenant is None else own[policy.scope.tenant])[policy.name] = policy
+    scopes = [policy.scope for group in (everywhere, *own.values()) for policy in group.values()]
+    users = frozenset([asked.user, *[scope.user for scope in scopes]])
+    features = frozenset([asked.feature, *[scope.feature for scope in scopes]])
+    user = plan_holders.c.user_id
+    holders = sa.select(plan_holders.c.tenant, sa.case((user.in_(users - {None}), user)), plan_holders.c.plan)
+    plans: defaultdict[str, set[str]] = defaultdict(set)
+    plan_of: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    in_force = plan_holders.c.until.is_(None), _of(plan_holders.c.tenant, tenant)
+    for name, who, plan in connection.execute(holders.where(user != "", *in_force).distinct()):
+        plans[name].add(plan)
+        if who is not None:
+            plan_of[name][who] = plan
+    of_tenant = sa.and_(plan_holders.c.tenant == tenants.c.tenant, user == "", plan_holders.c.until.is_(None))
+    found = sa.select(tenants.c.tenant, plan_holders.c.plan).outerjoin(plan_holders, of_tenant)
+    return [
+        Tenant(name, plan, everywhere | own.get(name, {}), users, features, frozenset(plans[name]), plan_of[name])
+        for name, plan in connection.execute(found.where(_of(tenants.c.tenant, tenant)))
+    ]
+
+
+def _slots(connection: sa.Connection, tenant: str | None, asked: Asked, now: datetime) -> defaultdict[str, list[Slot]]:
+    """The open slots of each tenant; of single users only those whose window can still count."""
+    own_plan = sa.and_(
+        plan_holders.c.tenant == counts.c.tenant,
+        plan_holders.c.user_id == counts.c.user_id,
+        plan_holders.c.user_id != "",
+        plan_holders.c.until.is_(None),
+    )
+    recent = [sa.and_(counts.c.window == str(w), counts.c.window_start > now - age) for w, age in OLDEST.items()]
+    names = ("tenant", "subject", "name", "window_start", "used", "held", "previous")
+    query = (
+        sa.select(*[counts.c[name] for name in names], plan_holders.c.plan)
+        .outerjoin(plan_holders, own_plan)
+        .where(
+            _of(counts.c.tenant, tenant),
+            sa.or_(counts.c.user_id.is_(None), _of(counts.c.user_id, asked.user)),
+            sa.or_(counts.c.user_id.is_(None), counts.c.window == str(Window.TOTAL), *recent),
+        )
+    )
+    found: defaultdict[str, list[Slot]] = defaultdict(list)
+    for name, *slot in connection.execute(query):
+        found[name].append(Slot(*slot))
+    return found
+
+
+def _of(column: sa.ColumnElement[Any], value: str | None) -> sa.ColumnElement[bool]:
+    return sa.true() if value is None else column == value
+
+
+def _opened(connection: sa.Connection, wanted: list[tuple[str, Limit]], now: datetime) -> list[Slot]:
+    """The slots of these limits as the next call will open them."""
+    rows, slots = [], []
+    for i, (tenant, limit) in enumerate(wanted):
+        environment, feature, user = subject_of(limit.subject)
+        start, _ = _window(limit, now)
+        length = SLIDING.get(limit.window)
+        rows.append(
+            {
+                "i": i,
+                "tenant": tenant,
+                "environment": environment,
+                "feature": feature,
+                "user_id": user,
+                "metric": limit.metric.value,
+                "start": start.isoformat(),
+                "before": (start - length).isoformat() if length else None,
+            }
+        )
+        slots.append(Slot(limit.subject, slot_of(limit), start, 0, 0, 0))
+    for i, used, held, previous in connection.execute(sa.text(UNOPENED), {"wanted": json.dumps(rows)}) if rows else ():
+        slots[i] = slots[i]._replace(used=int(used), held=int(held), previous=int(previous))
+    return slots

@@ -68,15 +68,17 @@ class Rulebook:
             self._everywhere = tuple([from_body(body) for (body,) in connection.execute(EVERYWHERE)])
         names = {order.call.tenant for order in orders} - self._tenants.keys()
         if names:
-            self._tenants.update(dict.fromkeys(names))
+            tenants: dict[str, Tenant | None] = dict.fromkeys(names)
             for tenant, plan, users, bodies in connection.execute(TENANTS, (list(names),)):
-                self._tenants[tenant] = Tenant(plan, users, tuple([from_body(body) for body in bodies or ()]))
+                tenants[tenant] = Tenant(plan, users, tuple([from_body(body) for body in bodies or ()]))
+            self._tenants.update(tenants)
         pairs = {(order.call.tenant, order.call.tags.user) for order in orders}
-        users = [(tenant, user) for tenant, user in pairs if user and self._asks(tenant, user)]
-        if users:
-            self._plans.update(dict.fromkeys(users))
-            columns = [tenant for tenant, _ in users], [user for _, user in users]
-            self._plans.update({(tenant, user): plan for tenant, user, plan in connection.execute(USER_PLANS, columns)})
+        wanted = [(tenant, user) for tenant, user in pairs if user and self._asks(tenant, user)]
+        if wanted:
+            plans: dict[tuple[str, str], str | None] = dict.fromkeys(wanted)
+            columns = [tenant for tenant, _ in wanted], [user for _, user in wanted]
+            plans.update({(tenant, user): plan for tenant, user, plan in connection.execute(USER_PLANS, columns)})
+            self._plans.update(plans)
         found = self.find(orders)
         assert found is not None
         return found

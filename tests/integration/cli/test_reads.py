@@ -8,9 +8,11 @@ import pytest
 
 from aikit.cli.calls import SHORT
 from aikit.database.connect import Database
-from aikit.types import TOKEN_CLASSES
+from aikit.ledger.policies import put_policy
+from aikit.policy.model import Policy, Scope, StatedLimit
+from aikit.types import TOKEN_CLASSES, Action, Cost, Metric, Window
 from integration.cli.conftest import Cli
-from support.ledger import CLAUDE, Till, tell
+from support.ledger import CLAUDE, Till, order, tell
 
 SOME_COST = "0.00039"
 """1,000 input at $0.15, 200 cached at $0.15, 350 output at $0.60 a million: 390,000 nano-dollars."""
@@ -142,6 +144,77 @@ def test_a_call_is_shown_by_its_id_or_the_end_of_it(cli: Cli, spent: Till) -> No
     text = cli.ok("calls", "show", listed["id"]).out
     assert f"Call {listed['call']}" in text
     assert "ALLOWED, policy version" in text
+
+
+@pytest.fixture
+def observed(cli: Cli, ledger: Database, till: Till) -> Till:
+    """Three calls of acme: the second crosses a soft cap, the third would be refused by a limit that only warns."""
+    limits = (
+        StatedLimit(Metric.CREDITS, Window.MONTH, 10**9, soft_cap=1_000_000),
+        StatedLimit(Metric.REQUESTS, Window.DAY, 2, action=Action.WARN, each="user"),
+    )
+    cli.ok("tenant", "add", "acme")
+    put_policy(ledger, Policy("trial", Scope(tenant="acme"), limits=limits))
+    for _ in range(3):
+        till.spend(user="ann")
+    till.flush()
+    return till
+
+
+@pytest.mark.parametrize(
+    ("filters", "count"),
+    [
+        (["--code", "ALLOWED"], 1),
+        (["--code", "ALLOWED_SOFT_CAP"], 2),
+        (["--would-refuse"], 1),
+        (["--code", "ALLOWED", "--would-refuse"], 0),
+        (["--code", "NO_POLICY"], 0),
+    ],
+)
+def test_calls_are_filtered_by_what_was_decided(cli: Cli, observed: Till, filters: list[str], count: int) -> None:
+    ended = cli.ok("calls", "list", *filters, "--json")
+    assert len(json.loads(ended.out)["data"]) == count
+    assert ended.err == ("" if count else "No such calls.\n")
+
+
+def test_a_call_that_would_have_been_refused_is_marked_and_says_by_which_limit(cli: Cli, observed: Till) -> None:
+    newest, *others = cli.data("calls", "list")
+    code = "DAILY_REQUEST_LIMIT_EXCEEDED"
+    assert (newest["state"], newest["reason_code"], newest["would_refuse"]) == ("settled", "ALLOWED_SOFT_CAP", code)
+    assert [row["would_refuse"] for row in others] == [None, None]
+    listed = cli.ok("calls", "list").out
+    assert f"settled: ALLOWED_SOFT_CAP, would be {code}" in listed
+    (attempt,) = cli.data("calls", "show", newest["id"])["attempts"]
+    assert (attempt["would_refuse"], attempt["source"], attempt["clamped"]) == (code, None, False)
+    limits = {limit["metric"]: limit for limit in attempt["limits"]}
+    assert (limits["requests"]["action"], limits["requests"]["counts"]) == ("warn", "user ann")
+    assert (limits["credits"]["soft_cap_usd"], limits["credits"]["counts"]) == ("0.001", "tenant")
+    text = cli.ok("calls", "show", newest["id"]).out
+    assert f"{code}, if that limit blocked" in text
+    assert "requests per day (warn)  user ann" in text
+    assert "1,000 input tokens at most, 1,000 of output\n" in text
+
+
+def test_a_clamped_call_says_so(cli: Cli, ledger: Database, till: Till) -> None:
+    cli.ok("tenant", "add", "acme")
+    bound = StatedLimit(Metric.CREDITS, Window.CALL, 500_000)
+    put_policy(ledger, Policy("bound", Scope(tenant="acme"), limits=(bound,), clamp=True))
+    asked = order("acme", 1_000_000, feature="chat")._replace(cost=Cost(((0, 1_000),), 1))
+    decision = till.meter.admit(asked)
+    assert decision.clamped
+    (attempt,) = cli.data("calls", "show", str(asked.attempt))["attempts"]
+    assert (attempt["clamped"], attempt["bound_usd"]) == (True, "0.0005")
+    assert "1,000 of output; clamped to what fits" in cli.ok("calls", "show", str(asked.attempt)).out
+
+
+def test_a_refusal_by_a_policy_names_it(cli: Cli, ledger: Database, till: Till) -> None:
+    cli.ok("tenant", "add", "acme", "--uncapped")
+    put_policy(ledger, Policy("no-mini", Scope(), deny=("openai/*",)))
+    refused = till.ask()
+    assert refused.reason_code == "MODEL_NOT_ALLOWED"
+    (attempt,) = cli.data("calls", "show", str(refused.id))["attempts"]
+    assert (attempt["state"], attempt["source"]) == ("refused", "no-mini")
+    assert "no-mini" in cli.ok("calls", "show", str(refused.id)).out
 
 
 @pytest.mark.parametrize(

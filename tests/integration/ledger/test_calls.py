@@ -98,7 +98,7 @@ def test_the_list_can_be_narrowed(books: Database, day: dict[str, UUID]) -> None
 
 @pytest.fixture
 def tried(books: Database, till: Till) -> dict[str, UUID]:
-    """A limit of two a day is tried out on acme, and one credit more than two attempts hold is a soft cap."""
+    """A limit of two requests a day is tried out on acme, which also has a soft cap."""
     day = StatedLimit(Metric.REQUESTS, Window.DAY, 2, action=Action.WARN)
     total = StatedLimit(Metric.CREDITS, Window.TOTAL, 50 * BOUND, soft_cap=3 * BOUND)
     put_policy(books, Policy("trial", Scope(tenant="acme"), limits=(day, total)))
@@ -146,8 +146,9 @@ def test_an_attempt_in_full_says_what_it_asked_for_and_what_it_was_granted(books
     limit = StatedLimit(Metric.OUTPUT_TOKENS, Window.DAY, 1500)
     put_policy(books, Policy("less", Scope(tenant="acme"), limits=(limit,), clamp=True))
     whole = till.admit()
-    fewer = till.settle(till.admit()).hold
+    fewer = till.admit()
     refused = till.ask().id
+    till.settle(fewer)
     till.flush()
     running, clamped = (detail_of(books, hold.order.attempt) for hold in (whole, fewer))
     assert (running.output_tokens, running.clamped) == (1000, False)

@@ -35,7 +35,7 @@ MONTHLY = StatedLimit(Metric.CREDITS, Window.MONTH, 9 * BOUND)
 DAILY = StatedLimit(Metric.CREDITS, Window.DAY, 9 * BOUND)
 DEFAULT = Policy("default", Scope(), limits=(MONTHLY,))
 FREE = Policy("plan:free", Scope(plan="free"), entitlements=("ai_access",), limits=(DAILY,))
-ACME = Policy("tenant:acme", Scope(tenant="acme"), limits=(MONTHLY, DAILY), max_output_tokens=100)
+ACME = Policy("tenant:acme", Scope(tenant="acme"), limits=(MONTHLY, DAILY), max_output_tokens=5000)
 
 
 def capped(policy: Policy, cap: int) -> Policy:

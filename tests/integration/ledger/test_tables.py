@@ -32,6 +32,12 @@ def test_the_tables_are_those_of_the_migrated_schema(ledger: Database) -> None:
             assert indexes == {i.name: i.columns.keys() for i in table.indexes}, name
 
 
+def test_the_view_of_the_counters_has_the_columns_that_reads_expect(ledger: Database) -> None:
+    with ledger.engine().connect() as connection:
+        found = sa.inspect(connection).get_columns("counts", schema.SCHEMA)
+        assert [(c["name"], _sql(c["type"])) for c in found] == [(c.name, _sql(c.type)) for c in tables.counts.c]
+
+
 @pytest.mark.parametrize("table", [tables.refusals, tables.rollups], ids=str)
 def test_tables_that_are_posted_as_whole_rows_have_their_columns_in_order(ledger: Database, table: sa.Table) -> None:
     with ledger.engine().connect() as connection:
@@ -48,13 +54,13 @@ def test_the_version_is_the_newest_migration() -> None:
 
 
 CHANGES: Mapping[str, str] = {
-    "UPDATE": "UPDATE aikit.{} SET provider = 'another'",
+    "UPDATE": "UPDATE aikit.{0} SET {1} = 'another'",
     "DELETE": "DELETE FROM aikit.{}",
     "TRUNCATE": "TRUNCATE aikit.{}",
 }
 
 
-@pytest.mark.parametrize("table", ["entries", "refusals", "prices"])
+@pytest.mark.parametrize("table", ["entries", "refusals", "prices", "audit"])
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_books_are_append_only(ledger: Database, till: Till, table: str, change: str) -> None:
     add_tenant(ledger, "acme", uncapped=True)
@@ -64,7 +70,7 @@ def test_the_books_are_append_only(ledger: Database, till: Till, table: str, cha
     before = rows(ledger, f"SELECT * FROM aikit.{table}")
     assert before
     with pytest.raises(errors.RestrictViolation, match=f"aikit.{table} is append-only: {change} is refused"):
-        tell(ledger, CHANGES[change].format(table))
+        tell(ledger, CHANGES[change].format(table, "who" if table == "audit" else "provider"))
     assert rows(ledger, f"SELECT * FROM aikit.{table}") == before
 
 

@@ -6,14 +6,12 @@ import json
 import subprocess
 import sys
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from psycopg.conninfo import conninfo_to_dict
-
 from aikit.database.connect import Database
 from support.attempts import rows, set_policy
+from support.clock import shift_clock
 
 PROCESSES, CAP, BURST = 4, 10, 30
 
@@ -67,20 +65,6 @@ class Callers:
     def close(self) -> None:
         for process in self._processes:
             process.communicate(timeout=30)
-
-
-def shift_clock(database: Database, second: float) -> None:
-    """Let this database's `now()` be so far into a minute, from here on."""
-    name = conninfo_to_dict(database.conninfo)["dbname"]
-    with database.connect(role="test") as connection:
-        (now,) = connection.execute("SELECT now()").fetchone() or (datetime.min,)
-        offset = second - (now.second + now.microsecond / 1e6)
-        connection.execute("CREATE SCHEMA shifted")
-        connection.execute(
-            "CREATE FUNCTION shifted.now() RETURNS timestamptz LANGUAGE sql STABLE AS "
-            f"$$ SELECT pg_catalog.now() + interval '{offset:.6f} s' $$"
-        )
-        connection.execute(f'ALTER DATABASE "{name}" SET search_path = shifted, pg_catalog, public')
 
 
 def test_a_burst_at_the_edge_of_two_minutes_is_held_to_the_rate_and_told_how_long_to_wait(

@@ -39,6 +39,18 @@ def test_a_fact_is_told_unless_the_message_has_said_it(capsys: pytest.CaptureFix
     assert told(error, capsys)[1].splitlines()[1:] == ["  log file: /log", "  pids: 1, 2"]
 
 
+def test_a_list_that_the_message_has_told_is_not_told_again(capsys: pytest.CaptureFixture[str]) -> None:
+    problems = ["policies.toml line 2, default.x: is wrong.", "policies.toml line 3, default.y: is wrong."]
+    error = ConfigError("\n".join(["policies.toml has 2 problems:", *problems]), facts={"problems": problems})
+    assert told(error, capsys)[1].splitlines() == [
+        "error: policies.toml has 2 problems:",
+        *[f"  {problem}" for problem in problems],
+    ]
+    assert told(ConfigError("Wrong.", facts={"problems": problems, "known": []}), capsys)[1].splitlines()[1:] == [
+        f"  problems: {', '.join(problems)}"
+    ]
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [

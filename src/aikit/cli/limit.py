@@ -185,12 +185,12 @@ def _print_set(books: Books, tenant: str, limit: StatedLimit, before: StatedLimi
 
 def _set_data(books: Books, tenant: str, limit: StatedLimit, before: StatedLimit | None) -> dict[str, Any]:
     """The limit, where it stands (null for one of each user or feature), and its caps before."""
-    from aikit.cli.limit_rows import amounts, used_of
+    from aikit.cli.limit_rows import amounts
     from aikit.types import Metric
 
     row = _row(books, tenant, limit)
     left: dict[str, int | None] = {"remaining": row.remaining if row else None}
-    used = {"used": used_of(row) if row else None, "held": row.held if row else None}
+    used = {"used": row.used if row else None, "held": row.held if row else None}
     previous = {
         "previous_cap": before.cap if before else None,
         "previous_soft_cap": before.soft_cap if before else None,

@@ -45,12 +45,7 @@ def standing(row: LimitRow) -> str:
     if row.metric is Metric.CONCURRENCY:
         return f"running {amount(row.held, row.metric)} · {left}"
     resets = f"resets {when(row.resets_at)[:16]} UTC" if row.resets_at else "never resets"
-    return f"used {amount(used_of(row), row.metric)} · held {amount(row.held, row.metric)} · {left} · {resets}"
-
-
-def used_of(row: LimitRow) -> int | None:
-    """What is used, with what a sliding window still counts of the one before; None if nobody can say."""
-    return None if row.used is None else row.used + (row.carried or 0)
+    return f"used {amount(row.used, row.metric)} · held {amount(row.held, row.metric)} · {left} · {resets}"
 
 
 def amount(value: int | None, metric: str, *, floor: bool = False) -> str:
@@ -71,7 +66,7 @@ def print_limits(rows: Sequence[LimitRow]) -> None:
         (Column("Counts", 3), [_counts(row) for row in rows] if any(row.counts for row in rows) else []),
         ("Cap", [amount(row.cap, row.metric) for row in rows]),
         (Column("Soft cap", 6), _soft_caps(rows)),
-        ("Used", [_unless_single(row, amount(used_of(row), row.metric)) for row in rows]),
+        ("Used", [_unless_single(row, amount(row.used, row.metric)) for row in rows]),
         (Column("Held", 5), [_unless_single(row, amount(row.held, row.metric)) for row in rows]),
         ("Left", [_unless_single(row, amount(row.remaining, row.metric, floor=True)) for row in rows]),
         (Column("Of the cap", 1), [bar(row, blocks) for row in rows]),
@@ -106,7 +101,7 @@ def limit_data(row: LimitRow, nano_per_credit: int) -> dict[str, Any]:
         "source": row.source,
         "counts": row.counts or "tenant",
         **amounts(row.metric, {"cap": row.cap, "soft_cap": row.soft_cap, "remaining": row.remaining}, nano_per_credit),
-        **amounts(row.metric, {"used": used_of(row), "held": row.held}, nano_per_credit, up=True),
+        **amounts(row.metric, {"used": row.used, "held": row.held}, nano_per_credit, up=True),
         "time_zone": row.zone,
         "resets_at": row.resets_at,
     }

@@ -59,7 +59,8 @@ def _again(
 ) -> Explanation:
     with reading(database) as connection:
         known, plan, user_plan = plans_at(connection, call.tenant, call.user, version)
-    policies = tuple([stored.policy for stored in read_policies(database, version=version).policies])
+    stored = read_policies(database, version=version, tenant=call.tenant).policies
+    policies = tuple([each.policy for each in stored])
     caller = Caller(call.tenant, call.user, call.feature, call.environment, plan, user_plan)
     order = _order(call, attempt, request)
     if not known:

@@ -14,16 +14,27 @@ if TYPE_CHECKING:
     from aikit.policy.model import Policy
 
 
+MOST = 3
+"""Fields that are told in one line; `aikit audit show` has them all."""
+
+
 def short(row: AuditRow, nano_per_credit: int) -> str:
-    """`credits/month: $5.00 → $6.00`; several fields are separated by semicolons."""
+    """`credits/month: $5.00 → $6.00; concurrency: 20`."""
+    parts = _parts(row, nano_per_credit)
+    more = [f"and {len(parts) - MOST} more"] if len(parts) > MOST else []
+    return "; ".join([*parts[:MOST], *more])
+
+
+def _parts(row: AuditRow, nano_per_credit: int) -> list[str]:
+    """A text for each field that differs."""
     policies = _policies(row)
     if policies is None:
-        return "; ".join(_fields(row.before, row.after))
+        return list(_fields(row.before, row.after))
     from aikit.policy.changes import compare, words
 
     changes = compare(*[[policy] if policy else [] for policy in policies])
     lines = [line for change in changes for line in words(change, nano_per_credit)]
-    return "; ".join([line.partition("  ")[2] or line for line in lines])
+    return [line.partition("  ")[2] or line for line in lines]
 
 
 def in_full(row: AuditRow, nano_per_credit: int) -> list[str]:

@@ -63,14 +63,14 @@ def print_limits(rows: Sequence[LimitRow]) -> None:
     shown: list[tuple[str | Column, list[str]]] = [
         ("Tenant", [row.tenant for row in rows]),
         ("Limit", [_name(row) for row in rows]),
-        (Column("Counts", 3), [_counts(row) for row in rows] if any(row.counts for row in rows) else []),
+        ("Counts", [_counts(row) for row in rows] if any(row.counts for row in rows) else []),
         ("Cap", [amount(row.cap, row.metric) for row in rows]),
         (Column("Soft cap", 6), _soft_caps(rows)),
-        ("Used", [_unless_single(row, amount(row.used, row.metric)) for row in rows]),
+        (Column("Used", 2), [_unless_single(row, amount(row.used, row.metric)) for row in rows]),
         (Column("Held", 5), [_unless_single(row, amount(row.held, row.metric)) for row in rows]),
         ("Left", [_unless_single(row, amount(row.remaining, row.metric, floor=True)) for row in rows]),
         (Column("Of the cap", 1), [bar(row, blocks) for row in rows]),
-        (Column("Set by", 2), [row.source for row in rows]),
+        (Column("Set by", 3), [row.source for row in rows]),
         (Column("Resets (UTC)", 4), [when(row.resets_at)[:16] for row in rows]),
     ]
     kept = [(column, cells) for column, cells in shown if cells]

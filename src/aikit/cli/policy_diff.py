@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def diff(
     file: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", help="A policy file; - reads it from stdin.", show_default=False)
+        str | None, typer.Argument(metavar="FILE", help="A policy file; - reads it from stdin.", show_default=False)
     ] = None,
     version: Annotated[
         int | None, typer.Option("--version", min=1, metavar="N", help="From this version, instead of a file.")

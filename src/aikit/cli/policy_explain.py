@@ -137,17 +137,24 @@ def _price(rules: Rules, model: str) -> int | None:
 
 
 def _standing(books: Books, caller: Caller, rules: Rules) -> dict[Limit, LimitState]:
-    """Where the limits stand now."""
-    from aikit.ledger.reading import database_time, reading
-    from aikit.ledger.slots import read_slots, states
-    from aikit.policy.subject import Subject
+    """Where the limits stand now, what sliding windows carry over included; without those that nobody has met yet."""
+    from aikit.ledger.limits import list_limits
+    from aikit.policy.subject import subject_of
+    from aikit.types import LimitState
 
-    given = Subject(caller.environment, caller.feature or "", caller.user or "")
-    with reading(books.database) as connection:
-        slots = read_slots(connection, caller.tenant, given)
-        wanted = [(caller.tenant, limit) for limit in rules.limits]
-        found = states(connection, wanted, slots, database_time(connection))
-    return {state.limit: state for state in found}
+    rows = {
+        (row.metric, row.window, row.action, row.source, row.counts, row.cap): row
+        for row in list_limits(
+            books.database, caller.tenant, user=caller.user, feature=caller.feature, environment=caller.environment
+        )
+    }
+    found = {}
+    for limit in rules.limits:
+        counts = subject_of(limit.subject).words
+        row = rows.get((limit.metric, limit.window, limit.action, limit.source, counts, limit.cap))
+        if row is not None and row.used is not None and row.held is not None:
+            found[limit] = LimitState(limit, row.used, row.held, row.resets_at)
+    return found
 
 
 def _model_items(model: str | None, answer: Verdict) -> list[Item]:
@@ -167,7 +174,7 @@ def _data(
     data = trace_data(found)
     for traced, written in zip(found.limits, data["limits"], strict=True):
         state = standing.get(traced.limit)
-        names = ("used", "held", "carried", "remaining")
+        names = ("used", "held", "remaining")
         now = {name: None if state is None else getattr(state, name) for name in names}
         written |= in_dollars({"metric": str(traced.limit.metric), **now})
         written["resets_at"] = state and state.resets_at

@@ -37,7 +37,7 @@ SUMMARY = 6
 
 def show(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="One policy in full, like plan:free.", show_default=False)
+        str | None, typer.Argument(metavar="NAME", help="One policy in full, like plan:free.", show_default=False)
     ] = None,
     version: Annotated[
         int | None, typer.Option("--version", min=1, metavar="N", help="As of this version, not the newest.")
@@ -62,7 +62,7 @@ def show(
     elif name is not None:
         _print_one(shown[0], found.version)
     elif shown:
-        columns = ["Policy", "Limits", "States", "Since version", "Set"]
+        columns = ["Policy", "Limits", "States", "Version", "Set"]
         table(f"Policies of version {found.version}", columns, [_cells(stored) for stored in shown])
     else:
         note(f"Version {found.version} has no policies. Begin with a file: aikit policy init")

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from aikit.database.connect import Database
 from aikit.errors import ConfigError
 from aikit.ledger.changing import Change, changing
-from aikit.ledger.policies import PolicySet, defined_plans, read_set
+from aikit.ledger.policies import defined_plans, read_plans, read_set
 from aikit.ledger.reading import check_tags, reading
 from aikit.ledger.tables import plan_holders, tenants
 from aikit.policy.model import Scope
@@ -56,7 +56,7 @@ def list_plans(database: Database) -> list[PlanRow]:
             )
         }
     rows = []
-    for plan in sorted(_plans(found)):
+    for plan in sorted(defined_plans([stored.policy for stored in found.policies])):
         own = [stored.policy for stored in found.policies if stored.policy.scope == Scope(plan=plan)]
         stated = [policy for policy in own if policy.entitlements is not None]
         first = max(stated or own, key=lambda policy: policy.priority)
@@ -140,7 +140,7 @@ def check_tenant(connection: sa.Connection, tenant: str) -> None:
 
 
 def _check_plan(connection: sa.Connection, plan: str) -> None:
-    known = _plans(read_set(connection))
+    known = read_plans(connection)
     if plan not in known:
         names = ", ".join(sorted(known))
         raise ConfigError(
@@ -151,7 +151,3 @@ def _check_plan(connection: sa.Connection, plan: str) -> None:
             if known
             else "Define it as [plans.NAME] in policies.toml, and apply that: aikit policy apply policies.toml.",
         )
-
-
-def _plans(found: PolicySet) -> set[str]:
-    return defined_plans({stored.policy.name: stored for stored in found.policies})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -62,13 +62,16 @@ NOBODY = Policy("", Scope())
 IN_FORCE = policies.c.until.is_(None)
 
 
-def read_policies(database: Database, *, version: int | None = None) -> PolicySet:
-    """The policies in force, or those of an earlier version. Raises ConfigError for a version that never was."""
+def read_policies(database: Database, *, version: int | None = None, tenant: str | None = None) -> PolicySet:
+    """The policies in force, or those of an earlier version; with a tenant, none that are for another one.
+
+    Raises ConfigError for a version that never was.
+    """
     with reading(database) as connection:
-        return read_set(connection, version)
+        return read_set(connection, version, tenant)
 
 
-def read_set(connection: sa.Connection, version: int | None = None) -> PolicySet:
+def read_set(connection: sa.Connection, version: int | None = None, tenant: str | None = None) -> PolicySet:
     """The same, in a transaction of the caller's."""
     newest = connection.execute(sa.select(state.c.policy_version)).scalar_one()
     at = newest if version is None else version
@@ -78,12 +81,20 @@ def read_set(connection: sa.Connection, version: int | None = None) -> PolicySet
             code="VERSION_UNKNOWN",
             remedy="`aikit policy history` lists them.",
         )
-    return PolicySet(at, _stored(connection, policies.c.since <= at, sa.or_(IN_FORCE, policies.c.until > at)))
+    then = [policies.c.since <= at, sa.or_(IN_FORCE, policies.c.until > at)]
+    if tenant is not None:
+        then.append(sa.or_(policies.c.tenant.is_(None), policies.c.tenant == tenant))
+    return PolicySet(at, _stored(connection, *then))
 
 
 def read_policy(connection: sa.Connection, name: str) -> StoredPolicy | None:
     """The policy of this name that is in force, in a transaction of the caller's."""
     return next(iter(_stored(connection, policies.c.name == name, IN_FORCE)), None)
+
+
+def read_plans(connection: sa.Connection) -> set[str]:
+    """The plans that are defined, in a transaction of the caller's. No policy of a tenant defines one: none is read."""
+    return defined_plans([stored.policy for stored in _stored(connection, policies.c.tenant.is_(None), IN_FORCE)])
 
 
 def _stored(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> tuple[StoredPolicy, ...]:
@@ -95,8 +106,7 @@ def _stored(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> t
 def plan_change(database: Database, wanted: Sequence[Policy]) -> tuple[Change, ...]:
     """What `apply` would change."""
     with reading(database) as connection:
-        before = _named(read_set(connection))
-    return _compare(before, _applied(before, wanted))
+        return _compare(_replaced(connection, wanted), _from_file(wanted))
 
 
 def apply(
@@ -112,7 +122,9 @@ def apply(
     Raises ConfigError if a plan that somebody is on would be gone (PLAN_HELD), or if the version is no longer the one
     that was expected (POLICY_CONFLICT); then nothing has changed.
     """
-    return _replace(database, lambda before: _applied(before, wanted), who, why, expected_version)
+    with changing(database, who, why) as change:
+        _check_version(change, expected_version)
+        return _write(change, _replaced(change.connection, wanted), _from_file(wanted))
 
 
 def plan_rollback(database: Database, version: int) -> tuple[Change, ...]:
@@ -132,7 +144,9 @@ def rollback(
     """Put the policies of an earlier version in force again, as a new version. Raises ConfigError as `apply` does."""
     with reading(database) as connection:
         earlier = _named(read_set(connection, version))
-    return _replace(database, lambda _: earlier, who, why or f"back to version {version}", expected_version)
+    with changing(database, who, why or f"back to version {version}") as change:
+        _check_version(change, expected_version)
+        return _write(change, _named(read_set(change.connection)), earlier)
 
 
 def put_policy(database: Database, policy: Policy, *, who: str | None = None, why: str | None = None) -> Applied:
@@ -180,29 +194,19 @@ def history(database: Database, limit: int = 50) -> list[VersionRow]:
     return list(found.values())
 
 
-def _replace(
-    database: Database,
-    wanted: Callable[[Named], Named],
-    who: str | None,
-    why: str | None,
-    expected_version: int | None,
-) -> Applied:
-    with changing(database, who, why) as change:
-        found = read_set(change.connection)
-        if expected_version not in (None, found.version):
-            raise ConfigError(
-                f"The policies are at version {found.version} by now, no longer at {expected_version}.",
-                code="POLICY_CONFLICT",
-                retryable=True,
-                remedy="Look at the difference again, then apply it.",
-            )
-        before = _named(found)
-        return _write(change, before, wanted(before))
+def _check_version(change: Changing, expected: int | None) -> None:
+    newest = change.version - 1
+    if expected not in (None, newest):
+        raise ConfigError(
+            f"The policies are at version {newest} by now, no longer at {expected}.",
+            code="POLICY_CONFLICT",
+            retryable=True,
+            remedy="Look at the difference again, then apply it.",
+        )
 
 
 def _write(change: Changing, before: Named, after: Named) -> Applied:
     """Put `after` in force instead of `before`; policies in neither stay as they are."""
-    _check_plans(change.connection, before, after)
     differing = _compare(before, after)
     moved = [name for name in before.keys() & after.keys() if before[name].by_hand != after[name].by_hand]
     for each in differing:
@@ -221,6 +225,7 @@ def _write(change: Changing, before: Named, after: Named) -> Applied:
         rows = [_row(after[name], change.version) for name in sorted(names & after.keys())]
         if rows:
             change.connection.execute(sa.insert(policies), rows)
+        _check_plans(change.connection, before, after)
         change.reopen_counters(_counted_otherwise(differing))
     return Applied(change.version if change.changed else change.version - 1, differing)
 
@@ -237,11 +242,10 @@ def _counted_otherwise(differing: Iterable[Change]) -> set[str | None]:
 
 
 def _check_plans(connection: sa.Connection, before: Named, after: Named) -> None:
-    """A plan that was there and that somebody is on must not be gone."""
-    gone = defined_plans(before) - defined_plans(after)
+    """A plan that was there and that somebody is on must not be gone. Called when `after` is in force."""
+    gone = _plans(before) - _plans(after)
     if gone:
-        others = {name: stored for name, stored in _named(read_set(connection)).items() if name not in before}
-        gone -= defined_plans(others)
+        gone -= read_plans(connection)
     if not gone:
         return
     held = connection.execute(
@@ -261,15 +265,24 @@ def _check_plans(connection: sa.Connection, before: Named, after: Named) -> None
         )
 
 
-def defined_plans(named: Mapping[str, StoredPolicy]) -> set[str]:
+def defined_plans(stated: Iterable[Policy]) -> set[str]:
     """The plans that there are: those that a policy is for, and for nothing else."""
-    scopes = [stored.policy.scope for stored in named.values()]
-    return {scope.plan for scope in scopes if scope.plan is not None and scope == Scope(plan=scope.plan)}
+    return {plan for policy in stated if (plan := policy.scope.plan) is not None and policy.scope == Scope(plan=plan)}
 
 
-def _applied(before: Named, wanted: Sequence[Policy]) -> Named:
-    by_hand = {name: stored for name, stored in before.items() if stored.by_hand}
-    return by_hand | {policy.name: StoredPolicy(policy, False, 0) for policy in wanted}
+def _plans(named: Named) -> set[str]:
+    return defined_plans([stored.policy for stored in named.values()])
+
+
+def _replaced(connection: sa.Connection, wanted: Sequence[Policy]) -> Named:
+    """What a file of these policies replaces: all that files manage, and those by hand that it names."""
+    named = policies.c.name.in_([policy.name for policy in wanted])
+    found = _stored(connection, IN_FORCE, sa.or_(sa.not_(policies.c.by_hand), named))
+    return {stored.policy.name: stored for stored in found}
+
+
+def _from_file(wanted: Sequence[Policy]) -> Named:
+    return {policy.name: StoredPolicy(policy, False, 0) for policy in wanted}
 
 
 def _named(found: PolicySet) -> Named:

@@ -154,7 +154,7 @@ counters = sa.Table(
 
 counts = sa.table(
     "counts",
-    *[_text(name) for name in ("tenant", "subject")],
+    *[_text(name, collation="C") for name in ("tenant", "subject")],
     *[_text(name, null=True) for name in ("environment", "feature", "user_id")],
     *[_text(name) for name in ("name", "metric", "window")],
     _time("window_start"),

@@ -30,7 +30,7 @@ def acme(cli: Cli, till: Till) -> Till:
     return till
 
 
-def refused(till: Till, ledger: Database) -> UUID:
+def refused(till: Till) -> UUID:
     """The id of a decision against an attempt: another one is running and leaves too little."""
     till.admit(user="ann", feature="chat")
     decision = till.ask(user="ann", feature="chat")
@@ -39,10 +39,8 @@ def refused(till: Till, ledger: Database) -> UUID:
     return decision.id
 
 
-def test_a_refusal_is_explained_in_words_with_the_limit_that_stood_in_the_way(
-    cli: Cli, acme: Till, ledger: Database
-) -> None:
-    id = refused(acme, ledger)
+def test_a_refusal_is_explained_in_words_with_the_limit_that_stood_in_the_way(cli: Cli, acme: Till) -> None:
+    id = refused(acme)
     page = cli.ok("explain", str(id)).out
     lines = page.splitlines()
     assert lines[0] == "Refused: MONTHLY_BUDGET_EXCEEDED"
@@ -57,8 +55,8 @@ def test_a_refusal_is_explained_in_words_with_the_limit_that_stood_in_the_way(
     assert lines[-1].endswith("the same answer.")
 
 
-def test_an_explanation_in_json_has_everything_and_exact_amounts(cli: Cli, acme: Till, ledger: Database) -> None:
-    id = refused(acme, ledger)
+def test_an_explanation_in_json_has_everything_and_exact_amounts(cli: Cli, acme: Till) -> None:
+    id = refused(acme)
     data = cli.data("explain", str(id))
     assert data["decision_id"] == str(id)
     assert (data["allowed"], data["reason_code"], data["bound_usd"]) == (False, "MONTHLY_BUDGET_EXCEEDED", "0.001")
@@ -93,7 +91,7 @@ def test_a_running_call_is_explained_too(cli: Cli, acme: Till) -> None:
     assert cli.data("explain", str(hold.order.attempt))["again"]["same"] is True
 
 
-def test_a_decision_is_found_by_a_prefixed_id_the_end_of_it_or_its_call(cli: Cli, acme: Till, ledger: Database) -> None:
+def test_a_decision_is_found_by_a_prefixed_id_the_end_of_it_or_its_call(cli: Cli, acme: Till) -> None:
     entry = acme.spend()
     acme.flush()
     asked = entry.hold.order
@@ -104,15 +102,15 @@ def test_a_decision_is_found_by_a_prefixed_id_the_end_of_it_or_its_call(cli: Cli
     assert cli.data("explain", str(asked.call.id)) == whole
 
 
-def test_an_old_decision_is_made_by_the_policies_of_its_time(cli: Cli, acme: Till, ledger: Database) -> None:
-    id = refused(acme, ledger)
+def test_an_old_decision_is_made_by_the_policies_of_its_time(cli: Cli, acme: Till) -> None:
+    id = refused(acme)
     (cli.folder / "policies.toml").write_text(LIMITS.replace("0.0015", "99.00"), encoding="utf-8")
     cli.ok("policy", "apply", "policies.toml", "--yes")
     assert cli.data("explain", str(id))["limits"][0]["cap_usd"] == "0.0015"
 
 
 def test_a_decision_that_comes_out_otherwise_exits_1_and_says_how(cli: Cli, acme: Till, ledger: Database) -> None:
-    id = refused(acme, ledger)
+    id = refused(acme)
     tell(ledger, "UPDATE aikit.policies SET body = jsonb_set(body, '{limits,0,cap}', '99000000000')")
     ended = cli("explain", str(id))
     assert ended.code == 1

@@ -12,17 +12,25 @@ import sqlalchemy as sa
 
 from aikit.database.connect import Database
 from aikit.ledger.calls import get_call, list_calls
+from aikit.ledger.limits import list_limits
+from aikit.ledger.policies import put_policy
 from aikit.ledger.reports import spend, user_tokens_today, user_usage
-from aikit.ledger.tenants import list_limits, list_tenants
+from aikit.ledger.tenants import list_tenants
 from aikit.ledger.verify import verify
+from aikit.policy.model import Policy, Scope, StatedLimit
+from aikit.types import Metric, Window
 from support.ledger import MINI, SOME, price_row
 from support.postgres import create_database, drop_database
 
 ENTRIES, TENANTS, DAYS = 50_000, 200, 20
 FILL = f"""
-    INSERT INTO aikit.tenants SELECT 'tenant' || n FROM generate_series(0, {TENANTS - 1}) n;
-    INSERT INTO aikit.limits
-    SELECT tenant, 'credits', w, 10^15 FROM aikit.tenants, unnest('{{day,month,total}}'::text[]) w;
+    INSERT INTO aikit.tenants (tenant) SELECT 'tenant' || n FROM generate_series(0, {TENANTS - 1}) n;
+    INSERT INTO aikit.policies (name, tenant, body, by_hand, since)
+    SELECT 'tenant:' || tenant, tenant,
+           jsonb_build_object('name', 'tenant:' || tenant, 'scope', jsonb_build_object('tenant', tenant), 'limits',
+               (SELECT jsonb_agg(jsonb_build_object('metric', 'credits', 'window', w, 'cap', 10^15::bigint))
+                FROM unnest('{{day,month,total}}'::text[]) w)), true, 1
+    FROM aikit.tenants;
 
     CREATE TEMP TABLE made AS
     SELECT 'tenant' || n % {TENANTS} AS tenant, at, 'user' || n % 37 AS user_id, n,
@@ -53,14 +61,24 @@ FILL = f"""
            count(*) FILTER (WHERE n % 10 > 0) * {MINI.cost(SOME)},
            {", ".join(f"count(*) FILTER (WHERE n % 10 > 0) * {count}" for count in SOME.counts())}
     FROM made GROUP BY 1, 2, 3, 4, 5, 6, 7;
+
+    SELECT aikit.open_counter(tenant, '', NULL, NULL, NULL, 'credits/' || w, 'credits', start, NULL)
+    FROM aikit.tenants,
+         (VALUES ('month', date_trunc('month', now(), 'UTC')), ('total', to_timestamp(0))) x (w, start);
+
+    SELECT aikit.open_counter(tenant, 'user=' || user_id, NULL, NULL, user_id, 'requests/hour', 'requests', start,
+                              start - interval '1 hour')
+    FROM (SELECT DISTINCT tenant, user_id FROM made) _, date_trunc('hour', now(), 'UTC') start;
 """
 
 
 @pytest.fixture(scope="module")
 def large(postgres_server: str, ledger_template: str) -> Iterator[Database]:
-    """200 tenants with 50,000 attempts in 20 days, a tenth of them refused."""
+    """200 tenants with 37 users each and 50,000 attempts in 20 days, a tenth of them refused."""
     dsn = create_database(postgres_server, ledger_template)
     ledger = Database(dsn, False, "test")
+    each = StatedLimit(Metric.REQUESTS, Window.HOUR, 100, each="user")
+    put_policy(ledger, Policy("default", Scope(), limits=(each,)))
     with ledger.connect(role="test") as connection:
         price = price_row(MINI.id)
         row = (price.price_id, price.provider, price.model, price.source, price.version, price.body)
@@ -80,21 +98,26 @@ def one(large: Database) -> tuple[UUID, UUID]:
         return attempt, call
 
 
-def scans(ledger: Database, read: Callable[[], object]) -> dict[str, set[str]]:
-    """How each table is read by the statements that `read` runs: by name, the kinds of scan."""
-    statements: list[tuple[str, Any]] = []
+def statements(read: Callable[[], object]) -> list[tuple[str, Any]]:
+    """What `read` asks the database, with the parameters."""
+    asked: list[tuple[str, Any]] = []
 
     def listen(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        statements.append((statement, parameters))
+        asked.append((statement, parameters))
 
     sa.event.listen(sa.Engine, "before_cursor_execute", listen)
     try:
         read()
     finally:
         sa.event.remove(sa.Engine, "before_cursor_execute", listen)
+    return asked
+
+
+def scans(ledger: Database, read: Callable[[], object]) -> dict[str, set[str]]:
+    """How each table is read by the statements that `read` runs: by name, the kinds of scan."""
     found: dict[str, set[str]] = {}
     with ledger.connect(role="test") as connection:
-        for statement, parameters in statements:
+        for statement, parameters in statements(read):
             if "aikit." in statement:
                 row = connection.execute(f"EXPLAIN (FORMAT JSON) {statement}".encode(), parameters).fetchone()
                 assert row is not None
@@ -138,6 +161,9 @@ def test_a_tenants_or_a_days_spending_does_not_read_all_rollups(large: Database)
         {"tenant": "tenant7", "user": "user3"},
         {"tenant": "tenant7", "ending": "voided"},
         {"tenant": "tenant7", "refused": True},
+        {"tenant": "tenant7", "code": "MONTHLY_BUDGET_EXCEEDED"},
+        {"tenant": "tenant7", "would_refuse": True},
+        {"would_refuse": True},
         {"tenant": "tenant7", "model": "openai/gpt-4o-mini", "limit": 1000},
         {"refused": False},
         {"user": "user3", "since": timedelta(days=1)},
@@ -174,7 +200,30 @@ def test_tenants_and_limits_read_no_entries(large: Database) -> None:
     for read in (lambda: list_tenants(large), lambda: list_limits(large), lambda: list_limits(large, "tenant7")):
         found = scans(large, read)
         assert not found.keys() & {"entries", "refusals"}
-        assert "Seq Scan" not in found["rollups"]
+        assert "Seq Scan" not in found.get("rollups", set())
+
+
+def test_a_tenants_limits_are_read_from_its_own_counters(large: Database) -> None:
+    found = scans(large, lambda: list_limits(large, "tenant7", user="user3"))
+    assert "Seq Scan" not in found["counters"]
+
+
+def test_limits_take_the_same_few_statements_for_any_number_of_tenants(large: Database) -> None:
+    assert len(statements(lambda: list_limits(large))) == len(statements(lambda: list_limits(large, "tenant7"))) <= 6
+    assert len({row.tenant for row in list_limits(large)}) == TENANTS
+
+
+def test_what_a_slot_opens_with_is_found_by_index(large: Database) -> None:
+    """Statements inside functions are not explained; that they scanned no table is in the statistics."""
+    query = """SELECT sum(seq_scan) FROM pg_stat_xact_user_tables
+               WHERE schemaname = 'aikit' AND relname IN ('entries', 'rollups')"""
+    counted = "SELECT aikit.counted('tenant7', NULL, NULL, %s, 'tokens', now() - %s * interval '1 minute', NULL)"
+    with large.connect(role="test") as connection, connection.transaction():
+        ((before,),) = connection.execute(query).fetchall()
+        for user in (None, "user7"):
+            for minutes in (1, 90, 60 * 24, 60 * 24 * 19):
+                connection.execute(counted, (user, minutes))
+        assert connection.execute(query).fetchall() == [(before,)]
 
 
 def test_a_large_ledger_is_verified_in_seconds(large: Database) -> None:

@@ -19,7 +19,9 @@ def shift_clock(database: Database, second: float) -> None:
 def set_clock(database: Database, moment: datetime) -> None:
     """Let this database's `now()` be this moment and go on from it."""
     with database.connect(role="test") as connection:
-        (offset,) = connection.execute("SELECT (%s::timestamptz - pg_catalog.now())::text", (moment,)).fetchone() or ("0 s",)
+        (offset,) = connection.execute("SELECT (%s::timestamptz - pg_catalog.now())::text", (moment,)).fetchone() or (
+            "0 s",
+        )
     _shift(database, str(offset))
 
 

@@ -167,8 +167,10 @@ def verify_audit(database: Database, *, head: str | None = None) -> AuditVerific
         for row in _rows(connection):
             chain.add(row)
     findings = chain.findings
-    if chain.seq != expected or chain.hash != sealed:
+    if chain.seq != expected:
         findings.append(f"the chain ends at {chain.seq}; {expected} changes have been recorded")
+    elif chain.hash != sealed:
+        findings.append(f"the hash of row {chain.seq}, the last, is not the one that was recorded")
     if noted is not None and not chain.holds_noted:
         findings.append(f"row {noted[0]} is not the one whose hash was noted: history was rewritten")
     return AuditVerification(chain.rows, f"{chain.seq}:{chain.hash}", tuple(findings))
@@ -209,7 +211,7 @@ def _noted(head: str | None) -> tuple[int, str] | None:
     if head is None:
         return None
     seq, _, sealed = head.partition(":")
-    if not seq.isdigit() or (len(sealed) != 64 and (seq, sealed) != ("0", "")):
+    if not seq.isdecimal() or (len(sealed) != 64 and (seq, sealed) != ("0", "")):
         raise ConfigError(
             f"{head[:80]!r} is no head of the audit.", remedy="Give it as `aikit audit verify` prints it."
         )

@@ -156,10 +156,12 @@ def put_policy(database: Database, policy: Policy, *, who: str | None = None, wh
 
 
 def put(change: Changing, policy: Policy) -> Applied:
-    """The same, as part of a change under way."""
+    """The same, as part of a change under way. One by hand that states nothing is removed, unless it defines a plan."""
     stored = read_policy(change.connection, policy.name)
     before = {policy.name: stored} if stored else {}
-    return _write(change, before, {policy.name: StoredPolicy(policy, stored.by_hand if stored else True, 0)})
+    by_hand = stored.by_hand if stored else True
+    says_nothing = by_hand and policy.scope.plan is None and policy == Policy(policy.name, policy.scope)
+    return _write(change, before, {} if says_nothing else {policy.name: StoredPolicy(policy, by_hand, 0)})
 
 
 def remove_policy(database: Database, name: str, *, who: str | None = None, why: str | None = None) -> bool:

@@ -101,8 +101,8 @@ def set_limit(
         check_tenant(change.connection, tenant)
         policy = _own_policy(change, tenant)
         previous = next((other for other in policy.limits if _same(other, limit)), None)
-        others = [other for other in policy.limits if not _same(other, limit)]
-        put(change, replace(policy, limits=(*others, limit)))
+        limits = tuple([limit if other is previous else other for other in policy.limits])
+        put(change, replace(policy, limits=limits if previous else (*limits, limit)))
         return previous
 
 

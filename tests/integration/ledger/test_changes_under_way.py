@@ -34,8 +34,8 @@ def some_limits(rng: random.Random) -> tuple[StatedLimit, ...]:
     for metric in rng.sample(list(Metric), rng.randint(1, 3)):
         window = Window.TOTAL if metric is Metric.CONCURRENCY else rng.choice([w for w in Window if w != Window.CALL])
         zone = rng.choice(("UTC", "Asia/Tokyo")) if window in (Window.DAY, Window.WEEK, Window.MONTH) else "UTC"
-        action, each = rng.choice(list(Action)), rng.choice((None, "user", "feature"))
-        limits.append(StatedLimit(metric, window, PLENTY, action=action, each=each, zone=zone))  # type: ignore[arg-type]
+        limit = StatedLimit(metric, window, PLENTY, action=rng.choice(list(Action)), zone=zone)
+        limits.append(rng.choice((limit, replace(limit, each="user"), replace(limit, each="feature"))))
     return tuple(limits)
 
 
@@ -96,17 +96,21 @@ def changes(ledger: Database, act: Callable[[], None], at_least: int) -> Iterato
         changing.result()
 
 
-def some_calls(till: Till, seed: int, count: int) -> tuple[int, list[Hold]]:
-    """Calls of all kinds; some end at once, others later or not yet. How many there were, and those that still run."""
+CALLS = 60
+
+
+def some_calls(till: Till, seed: int) -> list[Hold]:
+    """Calls of all kinds; some end at once, others later or not yet. Returns those that still run."""
     rng = random.Random(seed)
     running: list[Hold] = []
-    for _ in range(count):
+    for _ in range(CALLS):
         tags = {"user": rng.choice(("u1", "u2")), "feature": rng.choice(("chat", "search"))}
         given = {name: value for name, value in tags.items() if rng.random() < 0.8}
-        running.append(till.admit(rng.choice(TENANTS), environment=rng.choice(("prod", "dev")), **given))
+        given["environment"] = rng.choice(("prod", "dev"))
+        running.append(till.admit(rng.choice(TENANTS), BOUND, price=MINI, **given))
         if rng.random() < 0.8:
             till.settle(running.pop(rng.randrange(len(running))))
-    return count, running
+    return running
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -121,18 +125,17 @@ def test_books_agree_after_any_changes_while_calls_run(
     rng = random.Random(seed)
     callers = [(till, 10 * seed + number) for number, till in enumerate((*tills, *tills))]
     with changes(ledger, lambda: change_something(ledger, rng), 40), ThreadPoolExecutor(4) as pool:
-        calls = list(pool.map(lambda caller: some_calls(*caller, count=60), callers))
+        running = list(pool.map(lambda caller: some_calls(*caller), callers))
     for till in tills:
         till.flush()
-    pending = sum(len(running) for _, running in calls)
     assert verify(ledger).findings == []
-    assert rows(ledger, "SELECT count(*) FROM aikit.holds") == [(pending,)]
-    for (till, _), (_, running) in zip(callers, calls, strict=True):
-        for hold in running:
+    assert rows(ledger, "SELECT count(*) FROM aikit.holds") == [(sum(map(len, running)),)]
+    for (till, _), holds in zip(callers, running, strict=True):
+        for hold in holds:
             till.settle(hold)
     for till in tills:
         till.flush()
-    made = sum(count for count, _ in calls)
+    made = len(callers) * CALLS
     assert rows(ledger, "SELECT count(*), count(DISTINCT attempt), sum(nano) FROM aikit.entries") == [
         (made, made, made * COST)
     ]

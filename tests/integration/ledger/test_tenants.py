@@ -170,8 +170,8 @@ def test_a_change_of_a_limit_is_on_record(ledger: Database) -> None:
     assert (removed.who, removed.why, removed.action, removed.after) == (
         "bob",
         "over",
-        "policy.change",
-        {"name": "tenant:acme", "scope": {"tenant": "acme"}},
+        "policy.remove",
+        None,
     )
 
 
@@ -351,6 +351,6 @@ def test_calendar_windows_start_where_they_are_told_to(ledger: Database, window:
 
 def test_a_policy_that_only_has_the_name_of_a_tenants_own_is_left_alone(ledger: Database) -> None:
     add_tenant(ledger, "acme")
-    put_policy(ledger, Policy("tenant:acme", Scope(tenant="acme", environment="dev")))
+    put_policy(ledger, Policy("tenant:acme", Scope(tenant="acme", environment="dev"), clamp=True))
     with pytest.raises(ConfigError, match="is for something else: tenant:acme environment:dev"):
         set_limit(ledger, "acme", MONTHLY)

@@ -235,14 +235,19 @@ END $$;
 
 -- counted: what the attempts of a subject came to from one moment until before another --
 -- Whole hours from the rollups, the broken ones at both ends from the entries. `until` null: up to now.
+-- Planned anew for each call: a plan for any times and any user would read the whole tables.
 DROP FUNCTION aikit.open_counter;
 CREATE FUNCTION aikit.counted(
     p_tenant text, p_environment text, p_feature text, p_user text, p_metric text, p_since timestamptz,
     p_until timestamptz
-) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+) RETURNS bigint LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
     first_hour timestamptz := date_trunc('hour', p_since + interval '1 hour' - interval '1 microsecond', 'UTC');
     last_hour timestamptz := date_trunc('hour', coalesce(p_until, 'infinity'), 'UTC');
+    since timestamptz;
+    until timestamptz;
+    first_id uuid;
+    end_id uuid;
     total bigint;
     part bigint;
 BEGIN
@@ -261,7 +266,12 @@ BEGIN
       AND (p_environment IS NULL OR r.environment = p_environment)
       AND (p_feature IS NULL OR r.feature = p_feature)
       AND (p_user IS NULL OR r.user_id = p_user);
-    FOR part IN
+    FOR since, until IN
+        VALUES (p_since, least(first_hour, p_until)), (greatest(last_hour, first_hour), p_until)
+    LOOP
+        CONTINUE WHEN since < until IS NOT TRUE;
+        first_id := aikit.id_at(since - interval '10 minutes');
+        end_id := aikit.id_at(until + interval '10 minutes');
         SELECT sum(CASE p_metric
                    WHEN 'credits' THEN e.nano
                    WHEN 'requests' THEN (e.seq = 0)::int
@@ -275,16 +285,12 @@ BEGIN
                                 e.output + e.reasoning + e.output_audio + e.output_image
                             WHEN e.nano > 0 AND e.seq = 0 THEN e.held_output ELSE 0 END ELSE 0 END
                    END)
-        FROM (VALUES (p_since, least(first_hour, p_until)), (greatest(last_hour, first_hour), p_until)) x (since, until),
-             aikit.entries e
-        WHERE e.tenant = p_tenant AND x.since < x.until
-          AND e.attempt >= aikit.id_at(x.since - interval '10 minutes')
-          AND e.attempt < aikit.id_at(x.until + interval '10 minutes')
-          AND e.admitted_at >= x.since AND e.admitted_at < x.until
+        INTO part FROM aikit.entries e
+        WHERE e.tenant = p_tenant AND e.attempt >= first_id AND e.attempt < end_id
+          AND e.admitted_at >= since AND e.admitted_at < until
           AND (p_environment IS NULL OR e.environment = p_environment)
           AND (p_feature IS NULL OR coalesce(e.feature, '') = p_feature)
-          AND (p_user IS NULL OR coalesce(e.user_id, '') = p_user)
-    LOOP
+          AND (p_user IS NULL OR coalesce(e.user_id, '') = p_user);
         total := total + coalesce(part, 0);
     END LOOP;
     RETURN total;

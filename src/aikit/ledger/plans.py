@@ -56,7 +56,7 @@ def list_plans(database: Database) -> list[PlanRow]:
             )
         }
     rows = []
-    for plan in sorted(defined_plans([stored.policy for stored in found.policies])):
+    for plan in sorted(defined_plans(found.policies)):
         own = [stored.policy for stored in found.policies if stored.policy.scope == Scope(plan=plan)]
         stated = [policy for policy in own if policy.entitlements is not None]
         first = max(stated or own, key=lambda policy: policy.priority)

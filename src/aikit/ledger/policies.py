@@ -65,7 +65,7 @@ IN_FORCE = policies.c.until.is_(None)
 def read_policies(database: Database, *, version: int | None = None, tenant: str | None = None) -> PolicySet:
     """The policies in force, or those of an earlier version; with a tenant, none that are for another one.
 
-    Raises ConfigError for a version that never was.
+    Raises ConfigError for a version that is not on record.
     """
     with reading(database) as connection:
         return read_set(connection, version, tenant)
@@ -75,9 +75,10 @@ def read_set(connection: sa.Connection, version: int | None = None, tenant: str 
     """The same, in a transaction of the caller's."""
     newest = connection.execute(sa.select(state.c.policy_version)).scalar_one()
     at = newest if version is None else version
-    if not 1 <= at <= newest:
+    oldest = at if version is None else _oldest(connection, newest)
+    if not oldest <= at <= newest:
         raise ConfigError(
-            f"There is no policy version {at}; the newest is {newest}.",
+            f"There is no policy version {at}; the oldest is {oldest}, the newest {newest}.",
             code="VERSION_UNKNOWN",
             remedy="`aikit policy history` lists them.",
         )
@@ -87,6 +88,12 @@ def read_set(connection: sa.Connection, version: int | None = None, tenant: str 
     return PolicySet(at, _stored(connection, *then))
 
 
+def _oldest(connection: sa.Connection, newest: int) -> int:
+    """The version that the first change replaced. Before aikit had policies, versions were counted but not kept."""
+    first_change: int | None = connection.execute(sa.select(sa.func.min(audit.c.policy_version))).scalar()
+    return newest if first_change is None else first_change - 1
+
+
 def read_policy(connection: sa.Connection, name: str) -> StoredPolicy | None:
     """The policy of this name that is in force, in a transaction of the caller's."""
     return next(iter(_stored(connection, policies.c.name == name, IN_FORCE)), None)
@@ -94,7 +101,7 @@ def read_policy(connection: sa.Connection, name: str) -> StoredPolicy | None:
 
 def read_plans(connection: sa.Connection) -> set[str]:
     """The plans that are defined, in a transaction of the caller's. No policy of a tenant defines one: none is read."""
-    return defined_plans([stored.policy for stored in _stored(connection, policies.c.tenant.is_(None), IN_FORCE)])
+    return defined_plans(_stored(connection, policies.c.tenant.is_(None), IN_FORCE))
 
 
 def _stored(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> tuple[StoredPolicy, ...]:
@@ -130,7 +137,7 @@ def apply(
 def plan_rollback(database: Database, version: int) -> tuple[Change, ...]:
     """What `rollback` would change."""
     with reading(database) as connection:
-        return _compare(_named(read_set(connection)), _named(read_set(connection, version)))
+        return _compare(_named(read_set(connection).policies), _named(read_set(connection, version).policies))
 
 
 def rollback(
@@ -143,10 +150,10 @@ def rollback(
 ) -> Applied:
     """Put the policies of an earlier version in force again, as a new version. Raises ConfigError as `apply` does."""
     with reading(database) as connection:
-        earlier = _named(read_set(connection, version))
+        earlier = _named(read_set(connection, version).policies)
     with changing(database, who, why or f"back to version {version}") as change:
         _check_version(change, expected_version)
-        return _write(change, _named(read_set(change.connection)), earlier)
+        return _write(change, _named(read_set(change.connection).policies), earlier)
 
 
 def put_policy(database: Database, policy: Policy, *, who: str | None = None, why: str | None = None) -> Applied:
@@ -219,7 +226,8 @@ def _write(change: Changing, before: Named, after: Named) -> Applied:
     for name in moved:
         words = {True: "by hand", False: "by a file"}
         old_owner, new_owner = words[before[name].by_hand], words[after[name].by_hand]
-        change.record("policy.owner", name, before=old_owner, after=new_owner)
+        tenant = after[name].policy.scope.tenant
+        change.record("policy.owner", name, tenant=tenant, before=old_owner, after=new_owner)
     names = {each.name for each in differing} | set(moved)
     if names:
         gone = sa.and_(policies.c.name.in_(names), IN_FORCE)
@@ -245,7 +253,7 @@ def _counted_otherwise(differing: Iterable[Change]) -> set[str | None]:
 
 def _check_plans(connection: sa.Connection, before: Named, after: Named) -> None:
     """A plan that was there and that somebody is on must not be gone. Called when `after` is in force."""
-    gone = _plans(before) - _plans(after)
+    gone = defined_plans(before.values()) - defined_plans(after.values())
     if gone:
         gone -= read_plans(connection)
     if not gone:
@@ -267,28 +275,24 @@ def _check_plans(connection: sa.Connection, before: Named, after: Named) -> None
         )
 
 
-def defined_plans(stated: Iterable[Policy]) -> set[str]:
+def defined_plans(found: Iterable[StoredPolicy]) -> set[str]:
     """The plans that there are: those that a policy is for, and for nothing else."""
-    return {plan for policy in stated if (plan := policy.scope.plan) is not None and policy.scope == Scope(plan=plan)}
-
-
-def _plans(named: Named) -> set[str]:
-    return defined_plans([stored.policy for stored in named.values()])
+    scopes = [stored.policy.scope for stored in found]
+    return {scope.plan for scope in scopes if scope.plan is not None and scope == Scope(plan=scope.plan)}
 
 
 def _replaced(connection: sa.Connection, wanted: Sequence[Policy]) -> Named:
     """What a file of these policies replaces: all that files manage, and those by hand that it names."""
     named = policies.c.name.in_([policy.name for policy in wanted])
-    found = _stored(connection, IN_FORCE, sa.or_(sa.not_(policies.c.by_hand), named))
-    return {stored.policy.name: stored for stored in found}
+    return _named(_stored(connection, IN_FORCE, sa.or_(sa.not_(policies.c.by_hand), named)))
 
 
 def _from_file(wanted: Sequence[Policy]) -> Named:
     return {policy.name: StoredPolicy(policy, False, 0) for policy in wanted}
 
 
-def _named(found: PolicySet) -> Named:
-    return {stored.policy.name: stored for stored in found.policies}
+def _named(found: Iterable[StoredPolicy]) -> Named:
+    return {stored.policy.name: stored for stored in found}
 
 
 def _compare(before: Named, after: Named) -> tuple[Change, ...]:
@@ -297,6 +301,5 @@ def _compare(before: Named, after: Named) -> tuple[Change, ...]:
 
 def _row(stored: StoredPolicy, version: int) -> dict[str, object]:
     policy = stored.policy
-    body = to_body(policy)
-    tenant = policy.scope.tenant
-    return {"name": policy.name, "tenant": tenant, "body": body, "by_hand": stored.by_hand, "since": version}
+    whose = {"name": policy.name, "tenant": policy.scope.tenant, "by_hand": stored.by_hand}
+    return {**whose, "body": to_body(policy), "since": version}

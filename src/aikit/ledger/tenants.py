@@ -17,6 +17,7 @@ from aikit.ledger.policies import put, read_policy
 from aikit.ledger.reading import check_tags, reading, start_of_day
 from aikit.ledger.tables import plan_holders, policies, rollups, tenants
 from aikit.money import MAX_NANO
+from aikit.policy.changes import Counted, counted_by
 from aikit.policy.model import Policy, Scope, StatedLimit
 from aikit.policy.windows import check_zone
 from aikit.types import Action, Metric, Window
@@ -100,10 +101,9 @@ def set_limit(
     with changing(database, who, why) as change:
         check_tenant(change.connection, tenant)
         policy = _own_policy(change, tenant)
-        previous = next((other for other in policy.limits if _same(other, limit)), None)
-        limits = tuple([limit if other is previous else other for other in policy.limits])
-        put(change, replace(policy, limits=limits if previous else (*limits, limit)))
-        return previous
+        limits = {counted_by(stated): stated for stated in policy.limits}
+        put(change, replace(policy, limits=tuple((limits | {counted_by(limit): limit}).values())))
+        return limits.get(counted_by(limit))
 
 
 def remove_limit(
@@ -124,8 +124,8 @@ def remove_limit(
     check_tags(tenant=tenant)
     with changing(database, who, why) as change:
         policy = _own_policy(change, tenant)
-        unwanted = StatedLimit(metric, window, 0, action=action, each=each)
-        left = tuple([limit for limit in policy.limits if not _same(limit, unwanted)])
+        unwanted = Counted(metric, window, action, each)
+        left = tuple([limit for limit in policy.limits if counted_by(limit) != unwanted])
         if left == policy.limits:
             return False
         put(change, replace(policy, limits=left))
@@ -192,13 +192,3 @@ def _own_policy(change: Change, tenant: str) -> Policy:
             remedy="Give it another name in policies.toml.",
         )
     return stored.policy if stored else own
-
-
-def _same(limit: StatedLimit, other: StatedLimit) -> bool:
-    """Whether two limits of one policy count the same."""
-    return (limit.metric, limit.window, limit.action, limit.each) == (
-        other.metric,
-        other.window,
-        other.action,
-        other.each,
-    )

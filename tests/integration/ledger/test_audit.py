@@ -11,17 +11,21 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from psycopg import errors
 
 from aikit.database.connect import Database
 from aikit.errors import ConfigError
-from aikit.ledger import audit
+from aikit.ledger import audit, tables
 from aikit.ledger.audit import actor, get_audit, list_audit, record, seal, verify_audit
 from aikit.ledger.tenants import add_tenant, set_limit
 from aikit.policy.model import StatedLimit
 from aikit.types import Metric, Window
 from support.ledger import rows, tell
 
+text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+"""All that PostgreSQL can store."""
 NO_TRIGGERS = "SET LOCAL session_replication_role = replica"
 
 
@@ -119,6 +123,24 @@ def test_changes_of_many_at_once_make_one_chain(ledger: Database) -> None:
     assert {row.after["number"] for row in list_audit(ledger)} == set(range(24))
 
 
+plain_json = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(plain_json, plain_json), min_size=1, max_size=3))
+def test_what_is_recorded_reads_as_it_was_and_fits_its_hash(ledger: Database, changes: list[tuple[Any, Any]]) -> None:
+    with ledger.engine().begin() as connection:
+        for before, after in changes:
+            record(connection, who="alice", action="test", subject="ünï “x”", before=before, after=after)
+    found = reversed(list_audit(ledger, limit=len(changes)))
+    assert [(row.before, row.after) for row in found] == changes
+    assert findings(ledger) == ()
+
+
 @pytest.mark.parametrize(
     "change", ["UPDATE aikit.audit SET who = 'eve'", "DELETE FROM aikit.audit", "TRUNCATE aikit.audit"]
 )
@@ -182,7 +204,9 @@ def test_every_column_of_a_row_is_sealed(ledger: Database) -> None:
 @pytest.mark.parametrize("seq", [1, 4, 6])
 def test_an_edited_hash_is_found(trail: Database, seq: int) -> None:
     tamper(trail, f"UPDATE aikit.audit SET hash = repeat('0', 64) WHERE seq = {seq}")
-    assert f"row {seq} (" in findings(trail)[0]
+    first, last = findings(trail)
+    assert first.startswith(f"row {seq} (")
+    assert last.startswith(f"row {seq + 1} (" if seq < 6 else "the hash of row 6, the last,")
 
 
 @pytest.mark.parametrize(
@@ -231,19 +255,49 @@ def test_a_row_that_was_slipped_in_is_found(trail: Database) -> None:
     assert len(findings(trail)) == 2
 
 
+@pytest.mark.parametrize("seq", [4, 7])
+def test_a_row_that_was_slipped_in_and_sealed_is_found(trail: Database, seq: int) -> None:
+    before = get_audit(trail, seq - 1)
+    assert before is not None
+    forged: dict[str, Any] = asdict(before) | {"seq": seq, "who": "eve", "before": 1, "after": 2}
+    forged["hash"] = seal(before.hash, forged)
+    with trail.engine().begin() as connection:
+        connection.execute(sa.text(NO_TRIGGERS))
+        for shift in ("seq + 101", "seq - 100"):
+            after = sa.text(f"UPDATE aikit.audit SET seq = {shift} WHERE seq >= {seq}")
+            connection.execute(after)
+        connection.execute(sa.insert(tables.audit).values(**forged))
+    assert findings(trail)[-1] == "the chain ends at 7; 6 changes have been recorded"
+    tamper(trail, "UPDATE aikit.state SET audit_seq = 7")
+    assert findings(trail)
+
+
+@pytest.mark.parametrize(
+    ("edited", "found"),
+    [
+        ("audit_seq = 5", "the chain ends at 6; 5 changes have been recorded"),
+        ("audit_seq = 0, audit_hash = ''", "the chain ends at 6; 0 changes have been recorded"),
+        ("audit_hash = repeat('0', 64)", "the hash of row 6, the last, is not the one that was recorded"),
+    ],
+)
+def test_an_edited_end_of_the_chain_is_found(trail: Database, edited: str, found: str) -> None:
+    tamper(trail, f"UPDATE aikit.state SET {edited}")
+    assert findings(trail) == (found,)
+
+
 def rewrite(ledger: Database, but: int) -> None:
     """Forge the whole chain anew: leave one row out, renumber and seal the others, and set the state."""
     with ledger.engine().begin() as connection:
         connection.execute(sa.text(NO_TRIGGERS))
         kept = [row._asdict() for row in connection.execute(sa.text("SELECT * FROM aikit.audit ORDER BY seq"))]
-        connection.execute(sa.delete(audit.audit))
+        connection.execute(sa.delete(tables.audit))
         sealed, seq = "", 0
         for row in [row for row in kept if row["seq"] != but]:
             seq += 1
             row["seq"] = seq
             row["hash"] = sealed = seal(sealed, row)
-            connection.execute(sa.insert(audit.audit).values(**row))
-        connection.execute(sa.update(audit.state).values(audit_seq=seq, audit_hash=sealed))
+            connection.execute(sa.insert(tables.audit).values(**row))
+        connection.execute(sa.update(tables.state).values(audit_seq=seq, audit_hash=sealed))
 
 
 @pytest.mark.parametrize("but", [1, 4, 6])
@@ -254,7 +308,7 @@ def test_a_history_that_was_rewritten_is_found_only_by_a_head_that_was_noted(tra
     assert findings(trail, head) == ("row 6 is not the one whose hash was noted: history was rewritten",)
 
 
-@pytest.mark.parametrize("head", ["", "6", "6:", "x:" + "0" * 64, "6:" + "0" * 63])
+@pytest.mark.parametrize("head", ["", "6", "6:", "x:" + "0" * 64, "²:" + "0" * 64, "6:" + "0" * 63])
 def test_a_head_that_is_none_is_refused_in_words(trail: Database, head: str) -> None:
     with pytest.raises(ConfigError, match="is no head of the audit"):
         verify_audit(trail, head=head)

@@ -98,7 +98,7 @@ def test_every_version_can_be_read_as_it_was(ledger: Database) -> None:
 @pytest.mark.parametrize("version", [-1, 0, 99])
 def test_a_version_that_never_was_is_refused_in_words(ledger: Database, version: int) -> None:
     for use in (lambda: read_policies(ledger, version=version), lambda: rollback(ledger, version)):
-        with pytest.raises(ConfigError, match=f"There is no policy version {version}; the newest is 1"):
+        with pytest.raises(ConfigError, match=f"There is no policy version {version}; the oldest is 1, the newest 1"):
             use()
 
 
@@ -114,7 +114,8 @@ def test_a_file_takes_over_a_policy_by_hand_that_it_names(ledger: Database) -> N
     taken = apply(ledger, [ACME], who="alice")
     assert (taken.changes, taken.version) == ((), version_of(ledger))
     assert in_force(ledger) == {"tenant:acme": (ACME, False)}
-    assert list_audit(ledger)[0].action == "policy.owner"
+    (newest, *_) = list_audit(ledger, tenant="acme")
+    assert (newest.action, newest.who, newest.policy_version) == ("policy.owner", "alice", taken.version)
     assert [each.kind for each in apply(ledger, []).changes] == ["removed"]
 
 

@@ -14,6 +14,7 @@ from alembic import command
 from alembic.config import Config
 
 from aikit.database.connect import Database, named_database
+from aikit.errors import ConfigError
 from aikit.ledger import schema
 from aikit.ledger.calls import get_call
 from aikit.ledger.limits import list_limits
@@ -196,6 +197,10 @@ def test_calls_go_on_where_they_were_and_one_that_was_running_is_settled(upgrade
 
 
 def test_the_policies_of_before_are_a_version_to_go_back_to(upgraded: Database) -> None:
+    with pytest.raises(ConfigError, match="no policy version 6; the oldest is 7, the newest 7"):
+        rollback(upgraded, 6)
     apply(upgraded, [Policy("tenant:acme", Scope(tenant="acme"))])
     assert rollback(upgraded, 7).changes
     assert [stored.by_hand for stored in read_policies(upgraded).policies] == [True] * 3
+    with pytest.raises(ConfigError, match="no policy version 6; the oldest is 7, the newest 9"):
+        rollback(upgraded, 6)

@@ -11,7 +11,7 @@ import pytest
 
 from aikit.database.connect import Database
 from aikit.errors import ConfigError, Exit
-from aikit.ledger.audit import list_audit
+from aikit.ledger.audit import list_audit, verify_audit
 from aikit.ledger.limits import LimitRow, list_limits
 from aikit.ledger.policies import apply, put_policy, read_policies, remove_policy
 from aikit.ledger.tenants import add_tenant, list_tenants, remove_limit, set_limit
@@ -72,6 +72,23 @@ def test_a_name_that_cant_be_a_tag_is_refused_in_words(ledger: Database, name: s
         add_tenant(ledger, name)
     assert caught.value.exit == Exit.USAGE
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "name", ["Zürich 🏦", "a/b:c=d", "x'; DROP TABLE aikit.audit; --", "%", "tenant:acme", "None", "x" * 200]
+)
+def test_a_tenant_may_have_any_name_that_can_be_printed(ledger: Database, till: Till, name: str) -> None:
+    add_tenant(ledger, "acme", uncapped=True)
+    put_policy(ledger, Policy("plan:pro", Scope(plan="pro"), entitlements=(AI_ACCESS,)))
+    add_tenant(ledger, name, plan="pro")
+    set_limit(ledger, name, credits(Window.MONTH, BOUND))
+    till.spend(name, user=name, feature=name)
+    till.flush()
+    (row,) = [row for row in list_tenants(ledger) if row.tenant == name]
+    assert (row.plan, row.uncapped, row.limits, row.nano_today) == ("pro", False, 1, COST)
+    assert (limit(ledger, tenant=name).used, own(ledger, name).scope) == (COST, Scope(tenant=name))
+    assert till.ask(name).reason_code == "MONTHLY_BUDGET_EXCEEDED"
+    assert (verify(ledger).ok, verify_audit(ledger).ok) == (True, True)
 
 
 def test_an_unknown_tenant_is_known_to_running_processes_as_soon_as_it_is_added(ledger: Database, till: Till) -> None:

@@ -102,9 +102,8 @@ def test_an_impossible_output_limit_is_refused_by_name(kit: AIKit, value: Any) -
 
 
 def test_an_absurd_but_possible_limit_is_priced_and_capped(kit: AIKit, books: Books) -> None:
-    books.policy(
-        '[tenants.acme]\nmax_output_tokens = 10_000_000\ndefault_output_tokens = 100\nlimits = [{ cap_usd = "1", window = "month" }]'
-    )
+    stated = "max_output_tokens = 10_000_000\ndefault_output_tokens = 100"
+    books.policy(f'[tenants.acme]\n{stated}\nlimits = [{{ cap_usd = "1", window = "month" }}]')
     with pytest.raises(openai.APIStatusError) as refused:
         kit.openai(tenant=TENANT).chat.completions.create(model="gpt-5", messages=HELLO, max_tokens=10_000_000)
     assert refused.value.status_code == 402

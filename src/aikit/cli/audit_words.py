@@ -81,7 +81,7 @@ def _plain(value: Any) -> str:
 
 
 def _text(value: Any, nano_per_credit: int) -> list[str]:
-    from aikit.policy.file_writing import write_policies
+    from aikit.policy.file.writing import write_policies
     from aikit.policy.model import Policy
 
     if value is None:

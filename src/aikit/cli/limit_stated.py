@@ -51,8 +51,8 @@ def stated_limit(
 
     Raises ConfigError, in terms of the options, for what means nothing.
     """
-    from aikit.policy.file_kinds import Place, Wrong
-    from aikit.policy.file_limits import LIMIT
+    from aikit.policy.file.kinds import Place, Wrong
+    from aikit.policy.file.limits import LIMIT
 
     stated = {"metric": metric, **{name: value for name, value in fields.items() if value is not None}}
     options = dict(OPTIONS)

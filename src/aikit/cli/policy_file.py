@@ -34,7 +34,7 @@ def init(
 
     Beside it goes its JSON Schema, with which editors complete and check it.
     """
-    from aikit.policy.example import TEMPLATE
+    from aikit.policy.file.example import TEMPLATE
 
     beside = file.with_name(SCHEMA)
     write_new(file, TEMPLATE)

@@ -92,7 +92,7 @@ def history(
 
 def named(found: PolicySet, name: str) -> StoredPolicy:
     """The policy with this name, or with this heading in a file (plans.free). Raises ConfigError if there is none."""
-    from aikit.policy.file_writing import heading as heading_of
+    from aikit.policy.file.writing import heading as heading_of
 
     for stored in found.policies:
         if stored.policy.name == name:
@@ -139,7 +139,7 @@ def _print_one(stored: StoredPolicy, version: int) -> None:
 
 
 def _print_toml(shown: tuple[StoredPolicy, ...], books: Books) -> None:
-    from aikit.policy.file_writing import write_policies
+    from aikit.policy.file.writing import write_policies
 
     text = write_policies([stored.policy for stored in shown], nano_per_credit=books.nano_per_credit)
     for written in text.split("\n")[:-1]:

@@ -24,7 +24,7 @@ def amount(value: int | None, metric: Metric) -> str:
         return UNKNOWN
     if metric is not Metric.CREDITS:
         return f"{value:,}"
-    from aikit.policy.file_writing import dollars
+    from aikit.policy.file.writing import dollars
 
     whole, _, rest = dollars(value).partition(".")
     return f"${int(whole):,}.{rest}" if rest else f"${int(whole):,}"
@@ -90,7 +90,7 @@ def policy_data(policy: Policy) -> dict[str, Any]:
 
 def limit_data(limit: StatedLimit) -> dict[str, Any]:
     """A limit as it is stated, with money in dollars; `anchor` as the policy file has it."""
-    from aikit.policy.file_writing import start_of
+    from aikit.policy.file.writing import start_of
 
     calendar = limit.window in (Window.DAY, Window.WEEK, Window.MONTH)
     return in_dollars(
@@ -136,7 +136,7 @@ def change_data(change: Change, nano_per_credit: int) -> dict[str, Any]:
 
 def _start(limit: Limit | StatedLimit) -> str:
     """When the window starts: `starts at 06:00 in Europe/Zurich`."""
-    from aikit.policy.file_limits import DAYS
+    from aikit.policy.file.limits import DAYS
 
     start = {
         Window.DAY: f"at {limit.anchor:02d}:00",

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, NamedTuple
 
-from aikit.policy.file_kinds import quoted
-from aikit.policy.file_writing import dollars, heading, start_of
+from aikit.policy.file.kinds import quoted
+from aikit.policy.file.writing import dollars, heading, start_of
 from aikit.policy.model import Policy, Scope, StatedLimit
 from aikit.types import Action, Metric, Window
 

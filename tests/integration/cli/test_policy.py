@@ -16,8 +16,8 @@ import pytest
 from aikit.cli import policy_change
 from aikit.database.connect import Database
 from aikit.ledger.policies import put_policy
-from aikit.policy.example import TEMPLATE
 from aikit.policy.file import json_schema
+from aikit.policy.file.example import TEMPLATE
 from aikit.policy.model import Policy, Scope, StatedLimit
 from aikit.types import Metric, Window
 from integration.cli.conftest import SCRIPT, Cli

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 
 from aikit.errors import ConfigError, Exit
-from aikit.policy.example import TEMPLATE
 from aikit.policy.file import read_policies
-from aikit.policy.file_writing import write_policies
+from aikit.policy.file.example import TEMPLATE
+from aikit.policy.file.writing import write_policies
 from aikit.policy.model import Policy, Scope, StatedLimit
 from aikit.types import Action, Metric, Window
 from support.policy_mistakes import MISTAKES

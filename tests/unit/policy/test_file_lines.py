@@ -10,7 +10,7 @@ import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aikit.policy.file_lines import Path, line_of, lines_of
+from aikit.policy.file.lines import Path, line_of, lines_of
 
 TEXT = '''\
 # a comment with [brackets] and "quotes

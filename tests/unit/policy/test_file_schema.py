@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from aikit.policy.example import TEMPLATE
 from aikit.policy.file import json_schema
-from aikit.policy.file_limits import FIELDS as LIMIT_FIELDS
-from aikit.policy.file_policies import FIELDS
-from aikit.policy.file_writing import write_policies
+from aikit.policy.file.example import TEMPLATE
+from aikit.policy.file.limits import FIELDS as LIMIT_FIELDS
+from aikit.policy.file.policies import FIELDS
+from aikit.policy.file.writing import write_policies
 from aikit.policy.model import Policy
 from support.json_schema import conforms
 from support.policy_mistakes import MISTAKES

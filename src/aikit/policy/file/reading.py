@@ -7,10 +7,10 @@ import tomllib
 from typing import Any
 
 from aikit.errors import ConfigError
-from aikit.policy.file_kinds import Field, Place, Problem, many, path_text, table
-from aikit.policy.file_limits import LIMIT
-from aikit.policy.file_lines import Path, line_of, lines_of
-from aikit.policy.file_policies import NAMED, NAMED_FIELDS, section, sections
+from aikit.policy.file.kinds import Field, Place, Problem, many, path_text, table
+from aikit.policy.file.limits import LIMIT
+from aikit.policy.file.lines import Path, line_of, lines_of
+from aikit.policy.file.policies import NAMED, NAMED_FIELDS, section, sections
 from aikit.policy.model import Policy
 
 SHOWN = 10

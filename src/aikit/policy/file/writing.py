@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aikit.money import NANO_PER_USD, usd_string
-from aikit.policy.file_kinds import key_text, quoted
-from aikit.policy.file_limits import DAYS
-from aikit.policy.file_policies import FIELDS, most_per_call
+from aikit.policy.file.kinds import key_text, quoted
+from aikit.policy.file.limits import DAYS
+from aikit.policy.file.policies import FIELDS, most_per_call
 from aikit.policy.model import Policy, StatedLimit
 from aikit.types import Action, Metric, Window
 

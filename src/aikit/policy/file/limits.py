@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from zoneinfo import available_timezones
 
 from aikit.money import MAX_NANO
-from aikit.policy.file_kinds import USD, Field, Kind, Place, Schema, Wrong, shown, suggestion, table, whole, words
+from aikit.policy.file.kinds import USD, Field, Kind, Place, Schema, Wrong, shown, suggestion, table, whole, words
 from aikit.policy.model import StatedLimit
 from aikit.types import Action, Metric, Window
 

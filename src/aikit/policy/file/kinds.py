@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from aikit.money import parse_usd
-from aikit.policy.file_lines import Path
+from aikit.policy.file.lines import Path
 from aikit.policy.model import Policy
 from aikit.types import TAG_LENGTH, check_tag
 

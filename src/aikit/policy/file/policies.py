@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from aikit.policy.file_kinds import (
+from aikit.policy.file.kinds import (
     FLAG,
     USD,
     Field,
@@ -26,7 +26,7 @@ from aikit.policy.file_kinds import (
     whole,
     words,
 )
-from aikit.policy.file_limits import LIMIT, MOST
+from aikit.policy.file.limits import LIMIT, MOST
 from aikit.policy.model import Policy, Scope, StatedLimit
 from aikit.pricing.overrides import FINEST_PLACES, HIGHEST_RATE
 from aikit.pricing.rates import PRICED

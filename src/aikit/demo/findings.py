@@ -20,8 +20,10 @@ STANDING = """
     ) counter ON true
 """
 PEAK = """
-    SELECT coalesce(max((state ->> 8)::bigint + (state ->> 9)::bigint + greatest(held_nano, nano)), 0)
-    FROM aikit.entries, json_array_elements(limits) state WHERE tenant = %(tenant)s AND seq = 0
+    SELECT coalesce(max((state ->> place)::bigint + (state ->> place + 1)::bigint + greatest(held_nano, nano)), 0)
+    FROM aikit.entries, json_array_elements(limits) state,
+         LATERAL (SELECT CASE json_array_length(state) WHEN 6 THEN 4 ELSE 8 END) used (place)
+    WHERE tenant = %(tenant)s AND seq = 0
 """
 """Each entry carries what was used and held just before it was admitted, and only an admission raises that sum
 (or a provider that bills above its hold): so the largest sum after an admission is the largest there ever was."""

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from aikit.database.connect import Database
 from aikit.ledger.reading import ids_around, reading, tenants_in
-from aikit.ledger.states import read_states
+from aikit.ledger.recorded import read_request, read_states
 from aikit.ledger.tables import entries, holds, prices, refusals
 from aikit.types import USAGE_CLASSES, LimitState, Usage
 
@@ -163,7 +163,7 @@ def _attempt(row: Row, known: Mapping[str, PriceDetail]) -> AttemptDetail:
         limits=read_states(row["limits"], decided_at),
         would_refuse=row.get("would_refuse"),
         source=row.get("source"),
-        request=row["request"],
+        request=read_request(row["request"]),
         output_tokens=None if row["request"] is None else row.get("held_output", row.get("output_tokens")),
         decided_at=decided_at,
         settled_at=row.get("settled_at"),

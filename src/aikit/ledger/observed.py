@@ -75,7 +75,7 @@ BY_LIMIT = sa.text(f"""{OBSERVED}
     GROUP BY 1, 2, 3, 4
     ORDER BY 1, 5 DESC, 2, 3, 4
 """)
-"""The places in a recorded limit are those of `aikit.ledger.states`."""
+"""The places in a recorded limit are those of `aikit.ledger.recorded`; the short form never warns."""
 IN_ALL = sa.text(f"{OBSERVED} SELECT count(*) FILTER (WHERE seq = 0), coalesce(sum(nano), 0)::bigint FROM observed")
 
 

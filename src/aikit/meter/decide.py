@@ -71,21 +71,21 @@ def track(tenant: str, rules: Rules, standing: Standing, now: datetime) -> Track
 
 def decide(
     orders: Iterable[tuple[Order, Rules | None]],
-    tracks: Mapping[tuple[str, int], Track],
+    tracks: Mapping[Rules, Track],
     now: datetime,
     policy_version: int,
 ) -> list[Decision]:
     """Decide the orders one after the other; each sees the holds of those admitted before it.
 
-    Each order comes with the rules of its caller, None for an unknown tenant; `tracks` has the track of each tenant and
-    set of rules (by `id`). The counters in them are left as they will stand.
+    Each order comes with the rules of its caller, None for an unknown tenant; `tracks` has the track of each rules. The
+    counters in them are left as they will stand.
     """
     decisions = []
     for order, rules in orders:
         if rules is None:
             decisions.append(Decision(order.attempt, "TENANT_UNKNOWN", policy_version=policy_version))
             continue
-        lanes, rows, _, _ = tracks[order.call.tenant, id(rules)]
+        lanes, rows, _, _ = tracks[rules]
         decision = judge(order, rules, observe(lanes, now), now, policy_version)
         if decision.hold is not None:
             amounts = reserves(decision.hold.order)

@@ -30,10 +30,13 @@ TOKENS = frozenset({Metric.TOKENS, Metric.INPUT_TOKENS, Metric.OUTPUT_TOKENS})
 
 def judge(order: Order, rules: Rules, states: tuple[LimitState, ...], now: datetime, version: int | None) -> Decision:
     """Decide. `states` are those of `rules.limits`, before this order."""
+    clamped = False
     refusal = access(order, rules)
     if refusal is None:
-        order = priced(order, rules)
-        order, clamped, refusal = within_ceiling(order, rules)
+        if order.bound is not None:
+            order = priced(order, rules)
+        if not order.named or order.output_tokens > rules.max_output_tokens:
+            order, clamped, refusal = within_ceiling(order, rules)
     if refusal is not None:
         code, field = refusal
         source = rules.sources.get(field)
@@ -59,14 +62,15 @@ def judge(order: Order, rules: Rules, states: tuple[LimitState, ...], now: datet
             order=order,
             rules=rules,
         )
-    code = "ALLOWED_SOFT_CAP" if soft else "ALLOWED"
     hold = Hold(order, rules.subjects, now)
-    if not (soft or warned or clamped):
-        return Decision(order.attempt, code, states, policy_version=version, hold=hold, rules=rules)
+    if not (soft or warned or clamped):  # by position, as it is made for nearly every call
+        return Decision(
+            order.attempt, "ALLOWED", states, (), False, version, hold, (), (), False, None, None, None, rules
+        )
     warned.sort(key=_resets, reverse=True)
     return Decision(
         order.attempt,
-        code,
+        "ALLOWED_SOFT_CAP" if soft else "ALLOWED",
         states,
         policy_version=version,
         hold=hold,
@@ -107,7 +111,10 @@ def priced(order: Order, rules: Rules) -> Order:
 
 
 def within_ceiling(order: Order, rules: Rules) -> tuple[Order, bool, tuple[str, str] | None]:
-    """The order with the output that its rules allow; whether that is less than it named; or what refuses it."""
+    """The order with the output that its rules allow; whether that is less than it named; or what refuses it.
+
+    For an order that names no output limit, or one above the ceiling.
+    """
     output, answers = order.output_tokens, order.answers
     too_many = "REQUEST_TOKENS_EXCEEDED", "max_output_tokens"
     if not order.named:
@@ -115,8 +122,6 @@ def within_ceiling(order: Order, rules: Rules) -> tuple[Order, bool, tuple[str, 
         if given == output:
             return order, False, None
         return (order, False, too_many) if given < order.least else (resized(order, given), False, None)
-    if output <= rules.max_output_tokens:
-        return order, False, None
     most = rules.max_output_tokens // answers * answers
     if rules.clamp and most >= order.least:
         return resized(order, most), True, None

@@ -42,7 +42,7 @@ class Plan:
 def needs(batch: Batch, callers: Callers) -> Needs:
     """The slots that the orders of a batch need."""
     found: Needs = {}
-    for tenant, rules in _distinct(batch, callers).values():
+    for rules, tenant in _owners(batch, callers):
         for limit in rules.limits:
             if limit.window is not Window.CALL:
                 name = slot_name(limit.metric, limit.window, limit.zone, limit.anchor)
@@ -72,7 +72,7 @@ def plan(
 
     `standing` has the counters that `refs_of` names, or fewer if some are gone, and no others.
     """
-    tracks = {key: track(tenant, rules, standing, now) for key, (tenant, rules) in _distinct(batch, callers).items()}
+    tracks = {rules: track(tenant, rules, standing, now) for rules, tenant in _owners(batch, callers)}
     entries = [row.entry for row in batch.entries]
     charge(entries, standing)
     orders = [(row.order, rules) for row, rules in zip(batch.orders, callers, strict=True)]
@@ -107,10 +107,10 @@ def plan(
     )
 
 
-def _distinct(batch: Batch, callers: Callers) -> dict[tuple[str, int], tuple[str, Rules]]:
-    """The tenants and rules that occur in the batch."""
-    pairs = {(row.order.call.tenant, rules) for row, rules in zip(batch.orders, callers, strict=True)}
-    return {(tenant, id(rules)): (tenant, rules) for tenant, rules in pairs if rules is not None}
+def _owners(batch: Batch, callers: Callers) -> list[tuple[Rules, str]]:
+    """The rules that occur in the batch, each with its tenant: rules are made for one caller, so for one tenant."""
+    last = dict(zip(callers, batch.orders, strict=True))
+    return [(rules, row.order.call.tenant) for rules, row in last.items() if rules is not None]
 
 
 def _validity(tracks: Iterable[Track], now: datetime) -> tuple[datetime, datetime]:

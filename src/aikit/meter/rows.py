@@ -114,18 +114,14 @@ def _price(order: Order) -> str:
 
 
 def _request(order: Order) -> str:
-    """What an order asks for, as JSON: with it, the limits and the policy version its decision can be made again.
-
-    `output` null: no limit was named. `cost` has the cases of `aikit.types.Cost`, null without a known price.
-    """
+    """What an order asks for, as `aikit.ledger.recorded.read_request` reads it."""
     cost, bound = order.cost, order.bound
     cases = "null" if cost is None else f"[{cost.scale},{','.join([f'[{paid},{rate}]' for paid, rate in cost.cases])}]"
     output = order.output_tokens if order.named else "null"
-    extent = "" if bound is None else f",{NAME}bound{NAME}:{_bound(bound)}"
+    extent = "" if bound is None else f",{_bound(bound)}"
     return (
-        f"{QUOTE}{{{NAME}input{NAME}:{order.tokens - order.output_tokens},{NAME}output{NAME}:{output},"
-        f"{NAME}answers{NAME}:{order.answers},{NAME}least{NAME}:{order.least},"
-        f"{NAME}characters{NAME}:{order.characters},{NAME}cost{NAME}:{cases}{extent}}}{QUOTE}"
+        f"{QUOTE}[{order.tokens - order.output_tokens},{output},{order.answers},{order.least},{order.characters},"
+        f"{cases}{extent}]{QUOTE}"
     )
 
 
@@ -136,17 +132,34 @@ def _bound(bound: Bound) -> str:
 
 
 def _limits(limits: Iterable[LimitState]) -> str:
-    """The states of a decision's limits as JSON: an array for each, see `aikit.ledger.states`."""
-    states = [f"{_limit(limit, resets_at)}{used},{held},{over}]" for limit, used, held, resets_at, over in limits]
+    """The states of a decision's limits, as `aikit.ledger.recorded.read_states` reads them."""
+    states = [
+        f"{_limit(limit, resets_at)}{used},{held},{carried}]"
+        if carried or not (head := _plain_limit(limit))
+        else f"{head}{used},{held}]"
+        for limit, used, held, resets_at, carried in limits
+    ]
     return f"{QUOTE}[{','.join(states)}]{QUOTE}"
+
+
+@lru_cache(maxsize=4096)
+def _plain_limit(limit: Limit) -> str:
+    """The short form, which most limits have; "" for one that it does not say all of."""
+    plain = limit == Limit(limit.metric, limit.window, limit.cap, limit.source)
+    return _opening([limit.metric, limit.window, limit.source, limit.cap]) if plain else ""
 
 
 @lru_cache(maxsize=4096)
 def _limit(limit: Limit, resets_at: datetime | None) -> str:
     resets = None if resets_at is None else int(resets_at.timestamp())
-    head = [limit.metric, limit.window, limit.source, limit.cap, limit.soft_cap, limit.action, limit.subject, resets]
-    text = json.dumps(head, ensure_ascii=False, separators=(",", ":"))[:-1] + ","
-    return text.replace("\\", "\\\\\\\\").replace('"', NAME)
+    said = [limit.metric, limit.window, limit.source, limit.cap, limit.soft_cap, limit.action, limit.subject, resets]
+    return _opening(said)
+
+
+def _opening(said: Sequence[object]) -> str:
+    """The beginning of a JSON array that more numbers follow in."""
+    opening = json.dumps(said, ensure_ascii=False, separators=(",", ":"))[:-1] + ","
+    return opening.replace("\\", "\\\\\\\\").replace('"', NAME)
 
 
 def _flag(value: bool) -> str:

@@ -58,8 +58,8 @@ class Limit:
     anchor: int = 0
 
     def __hash__(self) -> int:
-        """Three fields tell limits apart well enough, and enumerations are slow to hash: it is on the hot path."""
-        return hash((self.source, self.cap, self.subject))
+        """On the hot path. Members of an enumeration are slow to hash, but there is one of each, so its id will do."""
+        return hash((self.cap, id(self.metric), id(self.window), self.source, self.subject))
 
 
 class LimitState(NamedTuple):

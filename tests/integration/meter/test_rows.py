@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aikit.database.connect import Database
-from aikit.ledger.states import read_states
+from aikit.ledger.recorded import read_request, read_states
 from aikit.meter.counters import Counters
 from aikit.meter.rows import EndingRow, OrderRow, array, counter_row, hold_row, plain_row
 from aikit.types import USAGE_CLASSES, Ending, Entry, Hold, Limit, LimitState, Metric, Usage, Window
@@ -54,7 +54,7 @@ def test_a_hold_arrives_with_its_tags_limits_and_subjects(
     assert row[:8] == ("acme", asked.attempt, asked.call.id, "u1", model, True, cap, 3)
     assert row[8:10] == ("ALLOWED_SOFT_CAP", "DAILY_BUDGET_EXCEEDED")
     assert read_states(json.loads(row[10]), NOW) == (state._replace(resets_at=NOW.replace(microsecond=0)),) * 2
-    assert json.loads(row[11]) == {
+    assert read_request(json.loads(row[11])) == {
         "input": 10, "output": None, "answers": 1, "least": 1, "characters": 77, "cost": [1, [cap, 0]],
     }  # fmt: skip
     assert (row[12] or []) == subjects

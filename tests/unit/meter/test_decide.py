@@ -41,7 +41,7 @@ class Book:
         for tenant, rules in self.rules.items():
             for subject in rules.subjects:
                 self.standing.setdefault((tenant, subject), opened(rules, subject, now))
-            tracks[tenant, id(rules)] = track(tenant, rules, self.standing, now)
+            tracks[rules] = track(tenant, rules, self.standing, now)
         charge(entries, self.standing)
         return decide([(one, self.rules.get(one.call.tenant)) for one in orders], tracks, now, 7)
 

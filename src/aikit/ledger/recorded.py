@@ -1,0 +1,45 @@
+"""What a decision recorded: the limits as it found them, and what was asked for. Both are JSON arrays, to be small.
+
+A limit in the column `limits`, in the short form if nothing but that is to be said:
+
+    [metric, window, source, cap, used, held]
+    [metric, window, source, cap, soft cap, action, subject, resets at (s since 1970), used, held, carried]
+
+The column `request`; the output is null where none was named, the cost where there is no price, the bound only there:
+
+    [input tokens, output tokens, answers, least output, characters, [scale, [paid, rate], …], bound]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from aikit.policy.windows import bounds
+from aikit.types import Action, Limit, LimitState, Metric, Window
+
+REQUEST = ("input", "output", "answers", "least", "characters", "cost", "bound")
+
+
+def read_states(recorded: Iterable[Sequence[Any]], decided_at: datetime) -> tuple[LimitState, ...]:
+    """The states in a column `limits`."""
+    return tuple([_short(state, decided_at) if len(state) == 6 else _state(state) for state in recorded])
+
+
+def read_request(recorded: Sequence[Any] | None) -> dict[str, Any] | None:
+    """The request in a column `request`, by name; None for what was decided before it was recorded."""
+    return None if recorded is None else dict(zip(REQUEST, recorded, strict=False))
+
+
+def _state(recorded: Sequence[Any]) -> LimitState:
+    metric, window, source, cap, soft_cap, action, subject, resets, used, held, carried = recorded
+    limit = Limit(Metric(metric), Window(window), cap, source, soft_cap, Action(action), subject)
+    resets_at = None if resets is None else datetime.fromtimestamp(resets, UTC)
+    return LimitState(limit, used, held, resets_at, carried)
+
+
+def _short(recorded: Sequence[Any], decided_at: datetime) -> LimitState:
+    metric, window, source, cap, used, held = recorded
+    limit = Limit(Metric(metric), Window(window), cap, source)
+    return LimitState(limit, used, held, bounds(limit.window, decided_at)[1])

@@ -15,7 +15,6 @@ from aikit.errors import MeteringUnavailable, PriceUnknown, Refused, RequestInva
 from aikit.headers import of_decision, rate_limits
 from aikit.meter.judge import affordable
 from aikit.money import MAX_NANO, credits, usd_string
-from aikit.pricing.cheapest import cheapest
 from aikit.pricing.price import Price
 from aikit.provider_errors import NEVER_SENT, error_code, plain
 from aikit.refusal import denied, metadata, refused
@@ -176,6 +175,7 @@ class Attempt:
             with suppress(PriceUnknown):
                 cost = price.cost(usage)
                 if outcome.finished:
+                    self.desk.served(self._order, price)
                     self._end(Ending.SETTLED, cost, usage, price=price, outcome=outcome, error=outcome.error)
                     return
                 most = max(most, cost)
@@ -221,12 +221,12 @@ class Attempt:
     def _cheaper(self, decision: Decision) -> str | None:
         """The cheapest allowed model of the provider that would fit where this one is too dear."""
         credits = [state for state in decision.failing if state.metric is Metric.CREDITS]
-        if not credits or len(credits) < len(decision.failing):
+        if self._order.bound is not None or not credits or len(credits) < len(decision.failing):
             return None
         left = min(state.cap - state.counted for state in credits)
-        rules = decision.rules
-        found = cheapest(self.desk.offers(self._provider.name, rules.allow, rules.deny), self.demand.bound)
-        return found.name if found is not None and found.nano <= min(left, self._order.nano - 1) else None
+        most = min(left, self._order.nano - 1)
+        found = self.desk.cheapest(self._provider, decision.rules, self.demand.bound)
+        return next((offer.name for offer in found if offer.nano <= most), None)
 
     def _end(
         self,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol
 from weakref import WeakSet
 
+from aikit.config import Provider
 from aikit.policy.access import forbids
-from aikit.policy.model import MAX_OUTPUT_TOKENS
+from aikit.policy.model import MAX_OUTPUT_TOKENS, Rules
 from aikit.pricing.book import PriceBook
-from aikit.pricing.cheapest import candidates
+from aikit.pricing.cheapest import Offer, candidates, cheapest
 from aikit.pricing.price import Price
-from aikit.types import Decision, Entry, Order, Refusal, Tags
+from aikit.types import Bound, Decision, Entry, Order, Refusal, Tags
 
 MOST_REMEMBERED = 10_000
 Globs = tuple[str, ...]
@@ -45,16 +47,36 @@ class Desk:
     streams: WeakSet[Unfinished] = field(default_factory=WeakSet)
     """Streams under way; whoever closes the kit ends them."""
     _ceilings: dict[Tags, int] = field(default_factory=dict)
+    _used: dict[tuple[str, str], Price] = field(default_factory=dict)
     _offers: dict[tuple[str, Globs | None, Globs], list[Price]] = field(default_factory=dict)
 
-    def offers(self, provider: str, allow: Globs | None, deny: Globs) -> list[Price]:
-        """The models of a provider that are worth offering where another is too dear; found out once."""
+    def cheapest(self, provider: Provider, rules: Rules, bound: Bound) -> list[Offer]:
+        """The cheapest allowed model that is surely served, then the cheapest of the price book, if there are such."""
+        pools = (self._served(provider, rules), self._published(provider.name, rules.allow, rules.deny))
+        found = [cheapest(pool, bound, provider.name) for pool in pools]
+        return [offer for offer in found if offer is not None]
+
+    def _served(self, provider: Provider, rules: Rules) -> list[Price]:
+        """The provider's default model, and those that this process has called."""
+        name = provider.name
+        default = self.book.find(name, provider.model, at=datetime.now(UTC)) if provider.model else None
+        used = [price for (owner, _), price in self._used.items() if owner == name]
+        prices = [*used, *([default] if default else [])]
+        return [price for price in prices if not forbids(rules.allow, rules.deny, f"{name}/{price.model}")]
+
+    def _published(self, provider: str, allow: Globs | None, deny: Globs) -> list[Price]:
+        """The models of the price book that are worth offering; found out once."""
         key = (provider, allow, deny)
         if key not in self._offers:
             if len(self._offers) >= MOST_REMEMBERED:
                 self._offers.clear()
             self._offers[key] = candidates(self.book, provider, lambda name: not forbids(allow, deny, name))
         return self._offers[key]
+
+    def served(self, order: Order, price: Price) -> None:
+        """Learn that a provider serves a model."""
+        if price.service_tier is None and len(self._used) < MOST_REMEMBERED:
+            self._used[order.call.provider, order.call.model] = price
 
     def ceiling(self, tags: Tags) -> int:
         """The output limit that will probably be written into a request with these tags, if it names none."""

@@ -219,6 +219,7 @@ def test_each_user_is_counted_apart_and_leaving_the_tag_off_is_no_way_around(kit
     for user in ("u1", "u2", None):
         assert [chat(kit, user=user).status_code for _ in range(2)] == [200, 200]
         assert refused(kit, user=user).code == "DAILY_REQUEST_LIMIT_EXCEEDED"
+    kit.flush()
     books.assert_balanced()
 
 
@@ -254,6 +255,7 @@ def test_no_more_calls_at_once_than_allowed(kit: AIKit, books: Books) -> None:
     assert outcomes == ["CONCURRENCY_LIMIT_EXCEEDED"] * 4 + ["ok"] * 2
     kit.flush()
     assert chat(kit).status_code == 200
+    kit.flush()
     books.assert_balanced()
 
 

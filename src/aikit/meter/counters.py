@@ -61,6 +61,14 @@ class Counters:
             elif length and at >= counter.start - length:
                 counter.previous += spent[place] - reserved[place]
 
+    def correct(self, at: float, more: Amounts) -> None:
+        """What an attempt that was admitted at `at` used is this much more than was said."""
+        for place, length, counter in self._carriers:
+            if at >= counter.start:
+                counter.used += more[place]
+            elif length and at >= counter.start - length:
+                counter.previous += more[place]
+
     def amounts(self) -> str:
         """The slots as PostgreSQL reads an array."""
         return ",".join([f"{c.start},{c.used},{c.held},{c.previous}" for c in self.slots.values()])

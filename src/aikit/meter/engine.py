@@ -35,6 +35,8 @@ log = logging.getLogger("aikit.meter")
 MAX_BATCH = 1024
 RECONNECT = (0.05, 2.0)
 """First and longest pause between two attempts to reconnect, in seconds."""
+EXPIRE_EVERY = 30.0
+"""Seconds between two looks for holds that have expired. Every process looks; one at a time does anything about it."""
 ADMIT_TIMEOUT = 10.0
 """An admission that takes longer than this is refused: a caller must not hang on a stalled database."""
 
@@ -54,6 +56,7 @@ class Meter:
         self._stopped = False
         self._preparing, self._posting, self._kept = threading.Lock(), threading.Lock(), threading.Lock()
         self._retry_at = 0.0
+        self._expire_at = 0.0
         self._pause = RECONNECT[0]
         self._backlog = [EndingRow.of(entry) for entry in spool.adopt()]
         self._workers = [threading.Thread(target=self._run, name=f"aikit-meter-{n}", daemon=True) for n in (1, 2)]
@@ -172,11 +175,12 @@ class Meter:
                 batch.wake()
 
     def _take(self) -> list[Item]:
-        """Everything that is queued; waits for the first, at most until the backlog is to be tried again."""
+        """Everything that is queued; waits for the first, at most until there is something else to be done."""
         if self._stopped:
             return []
         items: list[Item] = []
-        wait = max(0.0, self._retry_at - time.monotonic()) if self._backlog else None
+        due = min(self._expire_at, self._retry_at) if self._backlog else self._expire_at
+        wait = max(0.0, due - time.monotonic())
         with contextlib.suppress(Empty):
             items.append(self._queue.get(timeout=wait))
             while len(items) < MAX_BATCH:
@@ -207,8 +211,10 @@ class Meter:
             if work.poster is None:
                 work.fail("The ledger can't be reached, so nothing was sent.")
                 self._keep(work.entries)
-            elif not work.is_empty:
-                self._post(work, work.poster)
+            else:
+                if not work.is_empty:
+                    self._post(work, work.poster)
+                self._expire(work)
         except Exception:
             log.exception("a batch could not be posted")
             work.fail("The ledger could not take the batch, so nothing was sent.")
@@ -230,6 +236,23 @@ class Meter:
                 self._spool.clear()
             for ticket, decision in zip(work.tickets, decisions, strict=True):
                 self._decided(ticket, decision)
+
+    def _expire(self, work: Work) -> None:
+        """Now and then, after whoever waits has been answered, presume spent what other processes left behind."""
+        if work.poster is not self._poster or work.poster is None or time.monotonic() < self._expire_at:
+            return
+        self._expire_at = time.monotonic() + EXPIRE_EVERY
+        work.wake()
+        try:
+            expired = work.poster.expire()
+        except psycopg.OperationalError as error:
+            log.warning("the ledger was lost: %s", type(error).__name__)
+            self._drop(work.poster)
+        except Exception as error:
+            log.error("holds could not be expired: %s", _kind(error))
+        else:
+            if expired:
+                log.warning("%d holds had no ending for too long and are presumed spent", expired)
 
     def _post_apart(self, poster: Poster, work: Work) -> None:
         """Something in the batch can't be posted: post one by one, so that only its owner suffers."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from aikit.meter.counters import Standing, charge
 from aikit.meter.decide import Track, decide, track
+from aikit.meter.expiry import Late, correct
 from aikit.meter.judge import reason_code
 from aikit.meter.rollup import rollup_rows
 from aikit.meter.rows import EndingRow, OrderRow, array, counter_row, hold_row, refusal_row
@@ -29,6 +30,7 @@ class Batch:
     entries: Sequence[EndingRow] = ()
     orders: Sequence[OrderRow] = ()
     refusals: Sequence[Refusal] = ()
+    late: Sequence[Late] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ def needs(batch: Batch, callers: Callers) -> Needs:
 def refs_of(batch: Batch, needed: Iterable[CounterRef]) -> set[CounterRef]:
     """Every row of counters that the batch touches."""
     refs = set(needed)
-    held = {(row.entry.hold.order.call.tenant, row.entry.hold.subjects) for row in batch.entries}
+    ended = [*[row.entry for row in batch.entries], *[truth.entry for truth in batch.late]]
+    held = {(entry.hold.order.call.tenant, entry.hold.subjects) for entry in ended}
     for tenant, subjects in held:
         refs.update([(tenant, subject) for subject in subjects])
     return refs
@@ -75,6 +78,7 @@ def plan(
     tracks = {rules: track(tenant, rules, standing, now) for rules, tenant in _owners(batch, callers)}
     entries = [row.entry for row in batch.entries]
     charge(entries, standing)
+    correct(batch.late, standing)
     orders = [(row.order, rules) for row, rules in zip(batch.orders, callers, strict=True)]
     decisions = decide(orders, tracks, now, policy_version)
     holds, refusals = [], list(batch.refusals)
@@ -102,7 +106,7 @@ def plan(
             array(holds),
             array([row.text for row in batch.entries]),
             array([refusal_row(refusal, policy_version, now) for refusal in refusals]),
-            array(rollup_rows(entries, refusals, now)),
+            array(rollup_rows(entries, refusals, now, batch.late)),
         ),
     )
 

@@ -14,7 +14,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -24,16 +24,31 @@ from psycopg import errors as pg
 
 from aikit.meter.counters import Counters
 from aikit.meter.decide import Behind, window_at
+from aikit.meter.expiry import Late, covering, presumed
 from aikit.meter.plan import Batch, Callers, Needs, Plan, needs, plan, refs_of
-from aikit.meter.queries import BARRIER, HOLDS, LOCK, OPEN, POST, PRICE, PRICES, STANDING
-from aikit.meter.rows import EndingRow
+from aikit.meter.queries import (
+    BARRIER,
+    CORRECT,
+    DONE_EXPIRING,
+    EXPIRED,
+    HOLDS,
+    LOCK,
+    OPEN,
+    POST,
+    PRESUMED,
+    PRICE,
+    PRICES,
+    STANDING,
+    TRY_EXPIRING,
+)
+from aikit.meter.rows import EndingRow, array
 from aikit.meter.rulebook import Rulebook
 from aikit.meter.statement import Rejected, Statement
 from aikit.policy.model import CounterRef
 from aikit.policy.subject import subject_of
 from aikit.policy.windows import SLIDING
 from aikit.pricing.price import Price
-from aikit.types import Decision
+from aikit.types import Decision, Ending
 
 log = logging.getLogger("aikit.meter")
 
@@ -66,6 +81,10 @@ class Prepared:
     batch: Batch
     plan: Plan | None = None
     epoch: int = 0
+
+
+class HoldsGone(Exception):
+    """Holds that a batch ends are there no more: their endings must be looked at again before anything is posted."""
 
 
 class Poster:
@@ -137,17 +156,41 @@ class Poster:
                 self._read_standing()
             return self._post_under_locks(prepared.batch, entries)
 
+    def expire(self, *, all_holds: bool = False) -> int:
+        """Presume spent what holds have stood for too long, or all that there are. Returns how many, at most 500.
+
+        None while another process does it. Raises as `execute` does.
+        """
+        row = self._connection.execute(TRY_EXPIRING).fetchone()
+        if row is None or not row[0]:
+            return 0
+        try:
+            entries = [EndingRow.of(entry) for entry in presumed(self._connection.execute(EXPIRED, (all_holds,)))]
+            if entries:
+                with self._memory:
+                    self._epoch += 1
+                    self._counters.clear()
+                    self._post_under_locks(Batch(entries), entries)
+            return len(entries)
+        finally:
+            if not self._connection.closed:
+                self._connection.execute(DONE_EXPIRING)
+
     def close(self) -> None:
         """Close the connection; never raises."""
         with contextlib.suppress(psycopg.Error):
             self._connection.close()
 
     def _post_under_locks(self, batch: Batch, entries: Sequence[EndingRow]) -> list[Decision]:
+        ended = batch.entries
         for _ in range(TRIES):
             try:
-                decisions = self._try_under_locks(Batch(entries, batch.orders, batch.refusals))
+                late = self._late(ended, entries) if len(entries) < len(ended) else ()
+                decisions = self._try_under_locks(Batch(entries, batch.orders, batch.refusals, late))
             except Rejected as rejected:
                 entries = self._learned(rejected, entries)
+            except HoldsGone:
+                entries = self._as_held(entries)
             except (pg.DeadlockDetected, pg.SerializationFailure):
                 continue
             else:
@@ -175,14 +218,20 @@ class Poster:
             ]
             if missing:
                 self._open(missing, needed, now)
-                standing = self._locked(refs)
-                # what was opened has taken in pending holds, maybe some that this very batch ends
-                batch = Batch(self._as_held(batch.entries), batch.orders, batch.refusals)
+                # what was opened has taken in pending holds, maybe some that this very batch ends, and
+                # these may by now be in counters of which we had not heard
+                held = self._as_held(batch.entries)
+                if len(held) < len(batch.entries):
+                    raise HoldsGone
+                batch = replace(batch, entries=held)
+                standing = self._locked(sorted(refs_of(batch, needed)))
             try:
                 planned = self._plan(batch, callers, standing, now)
                 accepted = self._accepted(planned)
             except Behind:
                 accepted = False
+            if accepted and batch.late:
+                accepted = self._corrected(batch.late)
             if accepted:
                 connection.execute("COMMIT")
             else:  # a counter opened for a limit that is gone, or a window that has not begun, must not stay
@@ -278,6 +327,28 @@ class Poster:
             for entry in entries
             if entry.hold.order.attempt in held
         ]
+
+    def _late(self, ended: Sequence[EndingRow], posted: Sequence[EndingRow]) -> list[Late]:
+        """Of the endings whose holds are gone, those of attempts that were presumed spent in the meantime."""
+        gone = {row.entry.hold.order.attempt for row in ended} - {row.entry.hold.order.attempt for row in posted}
+        truths = [row.entry for row in ended if row.entry.hold.order.attempt in gone]
+        truths = [entry for entry in truths if entry.ending is not Ending.PRESUMED_SPENT]
+        keys = ([e.hold.order.call.tenant for e in truths], [e.hold.order.attempt for e in truths])
+        found = {
+            attempt: (nano, at, subjects) for attempt, nano, at, subjects in self._connection.execute(PRESUMED, keys)
+        }
+        late = []
+        for entry in truths:
+            if (known := found.pop(entry.hold.order.attempt, None)) is not None:
+                nano, at, subjects = known
+                hold = entry.hold._replace(admitted_at=at, subjects=covering(entry, subjects or ()))
+                late.append(Late(entry._replace(hold=hold), nano))
+        return late
+
+    def _corrected(self, late: Sequence[Late]) -> bool:
+        """Whether each correction was written, and not by another process already."""
+        rows = array([EndingRow.of(truth.entry).text for truth in late])
+        return self._connection.execute(CORRECT, (rows,)).rowcount == len(late)
 
     def _record_prices(self, used: set[str | None]) -> None:
         """Each price is on record before anything is charged at it."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from operator import add
 
 from aikit.meter.counters import spends
+from aikit.meter.expiry import Late
 from aikit.meter.rows import plain_row
 from aikit.types import USAGE_CLASSES, Call, Ending, Entry, Refusal
 
@@ -19,7 +20,9 @@ WIDTH = UNREPORTED + 2
 Key = tuple[str, datetime, str, str, str, str, str]
 
 
-def rollup_rows(entries: Iterable[Entry], refusals: Iterable[Refusal], now: datetime) -> list[str]:
+def rollup_rows(
+    entries: Iterable[Entry], refusals: Iterable[Refusal], now: datetime, late: Iterable[Late] = ()
+) -> list[str]:
     """One `aikit.rollups` each, sorted by key so that all processes lock them in one order.
 
     An attempt counts in the hour it was admitted in, a refusal in the current one.
@@ -39,6 +42,12 @@ def rollup_rows(entries: Iterable[Entry], refusals: Iterable[Refusal], now: date
             _, _, read, written, _, _ = spends(entry)
             row[UNREPORTED] += read
             row[UNREPORTED + 1] += written
+    for truth in late:
+        hold = truth.entry.hold
+        row = _row(sums, hold.order.call, hold.admitted_at)
+        row[5] += truth.nano
+        if truth.entry.usage is not None:
+            row[USED] = map(add, row[USED], truth.entry.usage.counts())
     for refusal in refusals:
         _row(sums, refusal.order.call, now)[1] += 1
     return [plain_row((*key, *sums[key])) for key in sorted(sums)]

@@ -102,9 +102,10 @@ class Work:
             ticket.fail(message)
 
     def wake(self) -> None:
-        """Wake threads one by one and each event loop once."""
+        """Wake threads one by one and each event loop once. Idempotent."""
+        tickets, self.tickets = self.tickets, []
         loops: dict[asyncio.AbstractEventLoop, list[Ticket]] = {}
-        for ticket in self.tickets:
+        for ticket in tickets:
             if ticket.loop is None:
                 ticket.release()
             else:

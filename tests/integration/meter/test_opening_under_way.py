@@ -71,3 +71,20 @@ def test_a_process_that_has_not_heard_of_a_removed_limit_leaves_no_counter_of_it
     assert rows(ledger, 'SELECT DISTINCT "window" FROM aikit.counts') == [("month",)]
     assert last.hold is not None
     assert verify(ledger).ok
+
+
+def test_a_counter_that_another_process_opened_over_a_hold_is_released_with_it(
+    ledger: Database, posters: list[Poster]
+) -> None:
+    """The process that ends the hold learns of it only from the hold, while it opens counters of its own."""
+    one, other = posters
+    running = one.post(Batch(orders=[OrderRow.of(order("acme", BOUND, user="u1", feature="chat"))]))[0]
+    for each in ("user", "feature"):
+        set_limit(ledger, "acme", StatedLimit(CREDITS, Window.DAY, CAP, each=each))
+    (second,) = other.post(Batch(orders=[OrderRow.of(order("acme", BOUND, user="u2", feature="chat"))]))
+    assert second.allowed and running.hold is not None
+    ending = EndingRow.of(Entry(running.hold, Ending.SETTLED, MINI.cost(SOME), SOME))
+    one.post(Batch([ending], [OrderRow.of(order("acme", BOUND, user="u1", feature="search"))]))
+    assert verify(ledger).findings == []
+    held = dict(rows(ledger, "SELECT subject, held FROM aikit.counts WHERE name = 'credits/day'"))
+    assert held["feature=chat"] == held["user=u1"] == BOUND

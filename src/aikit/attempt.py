@@ -125,7 +125,7 @@ class Attempt:
         granted = self.hold.order
         if granted.output_tokens != self._order.output_tokens:
             self._read(granted.output_tokens, most=granted.output_tokens)
-            if not granted.named:
+            if not granted.named and not decision.clamped:
                 self.desk.granted(granted)
         if granted.bound is not None:
             self.price = decision.rules.unpriced
@@ -168,6 +168,8 @@ class Attempt:
 
         What a response says that has not finished is not all that was used: it is a lower bound.
         """
+        if self.receipt is not None:  # a stream is finished again when nobody holds it any more
+            return
         usage = outcome.usage if outcome.usage and outcome.usage.total_tokens < MAX_TOKENS else None
         most = self._order.nano
         price = self.price if self._order.bound is not None else self._price(self.demand, outcome.service_tier)

@@ -127,7 +127,7 @@ def plans_at(
     holders = sa.select(columns.user_id, columns.plan).where(
         columns.tenant == tenant, columns.user_id.in_({"", user or ""}), then
     )
-    found: dict[str, str] = {holder: plan for holder, plan in connection.execute(holders)}  # noqa: C416
+    found: dict[str, str] = {row.user_id: row.plan for row in connection.execute(holders)}
     return known is not None, found.get(""), found.get(user) if user else None
 
 

@@ -17,38 +17,35 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import psycopg
 from psycopg import errors as pg
 
 from aikit.meter.counters import Counters
 from aikit.meter.decide import Behind, window_at
-from aikit.meter.expiry import Late, covering, presumed
+from aikit.meter.expiry import presumed
+from aikit.meter.held import as_held, late_truths, write_corrections
 from aikit.meter.plan import Batch, Callers, Needs, Plan, needs, plan, refs_of
 from aikit.meter.queries import (
     BARRIER,
-    CORRECT,
     DONE_EXPIRING,
     EXPIRED,
-    HOLDS,
     LOCK,
     OPEN,
     POST,
-    PRESUMED,
     PRICE,
     PRICES,
     STANDING,
     TRY_EXPIRING,
 )
-from aikit.meter.rows import EndingRow, array
+from aikit.meter.rows import EndingRow
 from aikit.meter.rulebook import Rulebook
 from aikit.meter.statement import Rejected, Statement
 from aikit.policy.model import CounterRef
 from aikit.policy.subject import subject_of
 from aikit.policy.windows import SLIDING
 from aikit.pricing.price import Price
-from aikit.types import Decision, Ending
+from aikit.types import Decision
 
 log = logging.getLogger("aikit.meter")
 
@@ -159,7 +156,7 @@ class Poster:
     def expire(self, *, all_holds: bool = False) -> int:
         """Presume spent what holds have stood for too long, or all that there are. Returns how many, at most 500.
 
-        None while another process does it. Raises as `execute` does.
+        0 while another process does it. Raises as `execute` does.
         """
         row = self._connection.execute(TRY_EXPIRING).fetchone()
         if row is None or not row[0]:
@@ -185,12 +182,12 @@ class Poster:
         ended = batch.entries
         for _ in range(TRIES):
             try:
-                late = self._late(ended, entries) if len(entries) < len(ended) else ()
+                late = late_truths(self._connection, ended, entries) if len(entries) < len(ended) else ()
                 decisions = self._try_under_locks(Batch(entries, batch.orders, batch.refusals, late))
             except Rejected as rejected:
                 entries = self._learned(rejected, entries)
             except HoldsGone:
-                entries = self._as_held(entries)
+                entries = as_held(self._connection, entries)
             except (pg.DeadlockDetected, pg.SerializationFailure):
                 continue
             else:
@@ -220,7 +217,7 @@ class Poster:
                 self._open(missing, needed, now)
                 # what was opened has taken in pending holds, maybe some that this very batch ends, and
                 # these may by now be in counters of which we had not heard
-                held = self._as_held(batch.entries)
+                held = as_held(self._connection, batch.entries)
                 if len(held) < len(batch.entries):
                     raise HoldsGone
                 batch = replace(batch, entries=held)
@@ -231,7 +228,7 @@ class Poster:
             except Behind:
                 accepted = False
             if accepted and batch.late:
-                accepted = self._corrected(batch.late)
+                accepted = write_corrections(connection, batch.late)
             if accepted:
                 connection.execute("COMMIT")
             else:  # a counter opened for a limit that is gone, or a window that has not begun, must not stay
@@ -284,7 +281,7 @@ class Poster:
         """What a rejection teaches: the entries to go on with. Raises it if trying again can't help."""
         match rejected.sqlstate:
             case "AK001":  # a hold is not as we knew it
-                return self._as_held(entries)
+                return as_held(self._connection, entries)
             case "AK002":  # a counter is not
                 self._patience = PATIENCE
             case "40P01" | "40001":  # deadlock, serialization failure
@@ -310,45 +307,6 @@ class Poster:
                 return None
             found[ref] = counters
         return found
-
-    def _as_held(self, rows: Sequence[EndingRow]) -> list[EndingRow]:
-        """The entries whose holds are still there, with what those holds look like now.
-
-        An entry whose hold is gone was posted before; to post it again would charge twice.
-        """
-        entries = [row.entry for row in rows]
-        keys = ([e.hold.order.call.tenant for e in entries], [e.hold.order.attempt for e in entries])
-        held: dict[UUID, dict[str, Any]] = {
-            attempt: {"generation": generation, "subjects": tuple(subjects), "admitted_at": at}
-            for attempt, generation, subjects, at in self._connection.execute(HOLDS, keys)
-        }
-        return [
-            EndingRow.of(entry._replace(hold=entry.hold._replace(**held[entry.hold.order.attempt])))
-            for entry in entries
-            if entry.hold.order.attempt in held
-        ]
-
-    def _late(self, ended: Sequence[EndingRow], posted: Sequence[EndingRow]) -> list[Late]:
-        """Of the endings whose holds are gone, those of attempts that were presumed spent in the meantime."""
-        gone = {row.entry.hold.order.attempt for row in ended} - {row.entry.hold.order.attempt for row in posted}
-        truths = [row.entry for row in ended if row.entry.hold.order.attempt in gone]
-        truths = [entry for entry in truths if entry.ending is not Ending.PRESUMED_SPENT]
-        keys = ([e.hold.order.call.tenant for e in truths], [e.hold.order.attempt for e in truths])
-        found = {
-            attempt: (nano, at, subjects) for attempt, nano, at, subjects in self._connection.execute(PRESUMED, keys)
-        }
-        late = []
-        for entry in truths:
-            if (known := found.pop(entry.hold.order.attempt, None)) is not None:
-                nano, at, subjects = known
-                hold = entry.hold._replace(admitted_at=at, subjects=covering(entry, subjects or ()))
-                late.append(Late(entry._replace(hold=hold), nano))
-        return late
-
-    def _corrected(self, late: Sequence[Late]) -> bool:
-        """Whether each correction was written, and not by another process already."""
-        rows = array([EndingRow.of(truth.entry).text for truth in late])
-        return self._connection.execute(CORRECT, (rows,)).rowcount == len(late)
 
     def _record_prices(self, used: set[str | None]) -> None:
         """Each price is on record before anything is charged at it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from aikit.config import Settings
+from aikit.database.stall import severed_after
 from aikit.errors import ConfigError, DatabaseError, DatabaseUnavailable
 
 if TYPE_CHECKING:
@@ -18,11 +20,17 @@ if TYPE_CHECKING:
 
 OLDEST = 150000
 """PostgreSQL 15: the first with what the ledger's upserts and security need."""
+CONNECT_SECONDS = 3
+SOONER = 2
+"""Seconds that a host has to answer when there is another one to try; libpq's least."""
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A PostgreSQL database. `conninfo` may carry a password and is never shown; `name` may be."""
+    """A PostgreSQL database. `conninfo` may carry a password and is never shown; `name` may be.
+
+    With several hosts it is the one that takes writes, unless `target_session_attrs` says otherwise.
+    """
 
     conninfo: str = field(repr=False)
     embedded: bool
@@ -30,11 +38,10 @@ class Database:
 
     @property
     def name(self) -> str:
-        """`user@host:port/database`, without secrets."""
+        """`user@host:port/database`, all hosts if there are several, without secrets."""
         parts = conninfo_to_dict(self.conninfo)
-        host = "embedded" if self.embedded else parts.get("host") or parts.get("hostaddr") or "localhost"
-        port = f":{parts['port']}" if parts.get("port") and not self.embedded else ""
-        return f"{parts.get('user') or 'default user'}@{host}{port}/{parts.get('dbname') or 'default database'}"
+        where = "embedded" if self.embedded else ",".join(_addresses(parts))
+        return f"{parts.get('user') or 'default user'}@{where}/{parts.get('dbname') or 'default database'}"
 
     @property
     def fingerprint(self) -> str:
@@ -45,10 +52,11 @@ class Database:
 
     def connect(self, *, role: str) -> psycopg.Connection[Any]:
         """A new connection in autocommit mode and UTC. Raises DatabaseUnavailable or DatabaseError."""
-        conninfo = make_conninfo(self.conninfo, application_name=f"aikit {role}", **self._timeouts())
+        conninfo = make_conninfo(self.conninfo, application_name=f"aikit {role}", **self._unless_given())
         try:
             connection = psycopg.connect(conninfo, autocommit=True)
-            connection.execute("SET timezone = 'UTC'")
+            with severed_after(connection, CONNECT_SECONDS):
+                connection.execute("SET timezone = 'UTC'")
         except psycopg.OperationalError as error:
             raise self.unavailable(error) from error
         if connection.info.server_version < OLDEST:
@@ -73,10 +81,17 @@ class Database:
         connection.autocommit = False
         return connection
 
-    def _timeouts(self) -> dict[str, Any]:
+    def _unless_given(self) -> dict[str, Any]:
         given = conninfo_to_dict(self.conninfo)
-        wanted = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
-                  "tcp_user_timeout": 15_000}  # fmt: skip
+        several = len(_addresses(given)) > 1
+        wanted = {
+            "connect_timeout": SOONER if several else CONNECT_SECONDS,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15_000,
+            **({"target_session_attrs": "read-write"} if several else {}),
+        }
         return {key: value for key, value in wanted.items() if key not in given}
 
     def unavailable(self, error: psycopg.OperationalError) -> DatabaseUnavailable:
@@ -95,6 +110,17 @@ class Database:
             facts={"database": self.name, "source": self.source},
             remedy=remedy,
         )
+
+
+def _addresses(parts: Mapping[str, Any]) -> list[str]:
+    """`host:port` of each server. One port is everybody's; a list of them has one for each host."""
+    hosts = str(parts.get("host") or parts.get("hostaddr") or "localhost").split(",")
+    ports = str(parts.get("port") or "").split(",")
+    ports = ports if len(ports) == len(hosts) else ports * len(hosts)
+    return [
+        f"{host or 'localhost'}:{port}" if port else host or "localhost"
+        for host, port in zip(hosts, ports, strict=False)
+    ]
 
 
 def open_database(settings: Settings) -> Database:

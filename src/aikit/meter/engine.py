@@ -27,14 +27,18 @@ from aikit.meter.plan import Batch
 from aikit.meter.poster import Poster
 from aikit.meter.rows import EndingRow
 from aikit.meter.spool import Spool, SpoolFull
+from aikit.meter.statement import is_lost
+from aikit.meter.turns import Turns
 from aikit.meter.work import STOP, Item, Marker, Ticket, Work
 from aikit.types import Decision, Ending, Entry, Hold, Order, Refusal
 
 log = logging.getLogger("aikit.meter")
 
 MAX_BATCH = 1024
+MAX_REPLAY = 8 * MAX_BATCH
+"""Endings from the spool that travel in one batch."""
 RECONNECT = (0.05, 2.0)
-"""First and longest pause between two attempts to reconnect, in seconds."""
+"""First and longest pause between two attempts to reconnect, in seconds; after a loss the first attempt is at once."""
 EXPIRE_EVERY = 30.0
 """Seconds between two looks for holds that have expired. Every process looks; one at a time does anything about it."""
 ADMIT_TIMEOUT = 10.0
@@ -54,10 +58,11 @@ class Meter:
         self._process = os.getpid()
         self._patience: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Patience] = weakref.WeakKeyDictionary()
         self._stopped = False
-        self._preparing, self._posting, self._kept = threading.Lock(), threading.Lock(), threading.Lock()
+        self._preparing, self._turns, self._kept = threading.Lock(), Turns(), threading.Lock()
         self._retry_at = 0.0
         self._expire_at = 0.0
-        self._pause = RECONNECT[0]
+        self._pause, self._proven = RECONNECT[0], False
+        self._replaying = False
         self._backlog = [EndingRow.of(entry) for entry in spool.adopt()]
         self._workers = [threading.Thread(target=self._run, name=f"aikit-meter-{n}", daemon=True) for n in (1, 2)]
         for worker in self._workers:
@@ -167,11 +172,11 @@ class Meter:
         while not self._stopped:
             with self._preparing:
                 batch = self._prepare(self._take())
-                self._posting.acquire()
+                self._turns.take(batch.poster)
             try:
                 self._execute(batch)
             finally:
-                self._posting.release()
+                self._turns.give()
                 batch.wake()
 
     def _take(self) -> list[Item]:
@@ -179,8 +184,8 @@ class Meter:
         if self._stopped:
             return []
         items: list[Item] = []
-        due = min(self._expire_at, self._retry_at) if self._backlog else self._expire_at
-        wait = max(0.0, due - time.monotonic())
+        due = [self._expire_at, self._turns.due, self._retry_at if self._backlog else None]
+        wait = max(0.0, min(moment for moment in due if moment is not None) - time.monotonic())
         with contextlib.suppress(Empty):
             items.append(self._queue.get(timeout=wait))
             while len(items) < MAX_BATCH:
@@ -207,6 +212,7 @@ class Meter:
         return work
 
     def _execute(self, work: Work) -> None:
+        replays = bool(work.late)
         try:
             if work.poster is None:
                 work.fail("The ledger can't be reached, so nothing was sent.")
@@ -218,20 +224,22 @@ class Meter:
         except Exception:
             log.exception("a batch could not be posted")
             work.fail("The ledger could not take the batch, so nothing was sent.")
-            self._keep([*work.late, *work.entries])
+            self._keep(work.entries, work.late)
+        finally:
+            if replays:
+                self._replaying = False
 
     def _post(self, work: Work, poster: Poster) -> None:
         try:
             decisions = poster.execute(work.prepared or poster.prepare(work.batch()))
-        except psycopg.OperationalError as error:
-            log.warning("the ledger was lost: %s", type(error).__name__)
-            self._drop(poster)
-            work.fail("The ledger was lost while it decided, so nothing was sent.")
-            self._keep([*work.entries, *[EndingRow.of(_void(ticket.row.order)) for ticket in work.tickets]], work.late)
         except Exception as error:
-            log.error("a batch is posted one by one, for something in it fails: %s", type(error).__name__)
-            self._post_apart(poster, work)
+            if is_lost(error):
+                self._lose(work, poster, error)
+            else:
+                log.error("a batch is posted one by one, for something in it fails: %s", _kind(error))
+                self._post_apart(poster, work)
         else:
+            self._pause, self._proven = RECONNECT[0], True
             if work.late and not self._backlog:
                 self._spool.clear()
             for ticket, decision in zip(work.tickets, decisions, strict=True):
@@ -245,35 +253,62 @@ class Meter:
         work.wake()
         try:
             expired = work.poster.expire()
-        except psycopg.OperationalError as error:
-            log.warning("the ledger was lost: %s", type(error).__name__)
-            self._drop(work.poster)
         except Exception as error:
-            log.error("holds could not be expired: %s", _kind(error))
+            if is_lost(error):
+                log.warning("the ledger was lost: %s", _kind(error))
+                self._drop(work.poster)
+            else:
+                log.error("holds could not be expired: %s", _kind(error))
         else:
             if expired:
                 log.warning("%d holds had no ending for too long and are presumed spent", expired)
 
     def _post_apart(self, poster: Poster, work: Work) -> None:
-        """Something in the batch can't be posted: post one by one, so that only its owner suffers."""
-        for row in [*work.late, *work.entries]:
-            try:
-                poster.post(Batch(entries=[row]))
-            except Exception as error:
-                attempt = row.entry.hold.order.attempt
-                log.critical("the ledger refuses the ending of attempt %s (%s); set aside", attempt, _kind(error))
-                self._spool.set_aside([row.entry])
-        for ticket in work.tickets:
-            try:
-                self._decided(ticket, poster.post(Batch(orders=[ticket.row]))[0])
-            except Exception as error:
-                log.error("attempt %s could not be decided: %s", ticket.row.order.attempt, _kind(error))
-                ticket.fail("The ledger could not decide on this request, so nothing was sent.")
-        for refusal in work.refusals:
-            try:
-                poster.post(Batch(refusals=[refusal]))
-            except Exception as error:
-                log.error("refusal %s was not recorded: %s", refusal.order.attempt, _kind(error))
+        """Something in the batch can't be posted: post one by one, so that only its owner suffers.
+
+        What has been seen to leaves `work`, so that the rest is kept should the ledger be lost in the middle.
+        """
+        try:
+            for rows in (work.late, work.entries):
+                while rows:
+                    self._post_alone(poster, rows[0])
+                    del rows[0]
+            for ticket in work.tickets:
+                try:
+                    self._decided(ticket, poster.post(Batch(orders=[ticket.row]))[0])
+                except Exception as error:
+                    if is_lost(error):
+                        raise
+                    log.error("attempt %s could not be decided: %s", ticket.row.order.attempt, _kind(error))
+                    ticket.fail("The ledger could not decide on this request, so nothing was sent.")
+            for refusal in work.refusals:
+                try:
+                    poster.post(Batch(refusals=[refusal]))
+                except Exception as error:
+                    if is_lost(error):
+                        raise
+                    log.error("refusal %s was not recorded: %s", refusal.order.attempt, _kind(error))
+        except Exception as error:
+            self._lose(work, poster, error)
+
+    def _post_alone(self, poster: Poster, row: EndingRow) -> None:
+        """Post an ending, or set it aside for a person if the ledger will never take it."""
+        try:
+            poster.post(Batch(entries=[row]))
+        except Exception as error:
+            if is_lost(error):
+                raise
+            attempt = row.entry.hold.order.attempt
+            log.critical("the ledger refuses the ending of attempt %s (%s); set aside", attempt, _kind(error))
+            self._spool.set_aside([row.entry])
+
+    def _lose(self, work: Work, poster: Poster, error: Exception) -> None:
+        """The ledger was lost: what ended is kept, and whoever has not been admitted by now won't be."""
+        log.warning("the ledger was lost: %s", _kind(error))
+        self._drop(poster)
+        undecided = [ticket for ticket in work.tickets if ticket.decision is None and ticket.error is None]
+        work.fail("The ledger was lost while it decided, so nothing was sent.")
+        self._keep([*work.entries, *[EndingRow.of(_void(ticket.row.order)) for ticket in undecided]], work.late)
 
     def _decided(self, ticket: Ticket, decision: Decision) -> None:
         ticket.decision = decision
@@ -301,27 +336,35 @@ class Meter:
         self._keep([item for item in left if isinstance(item, EndingRow)])
 
     def _take_backlog(self) -> list[EndingRow]:
+        """Some of the endings that wait, one lot at a time: all at once could take longer than a batch may."""
         with self._kept:
-            late, self._backlog = self._backlog, []
+            if self._replaying:
+                return []
+            late, self._backlog = self._backlog[:MAX_REPLAY], self._backlog[MAX_REPLAY:]
+            self._replaying = bool(late)
         return late
 
     def _reach(self) -> Poster | None:
         """The poster, on a new connection if the last was lost; None while the database is away."""
         if self._poster is None and time.monotonic() >= self._retry_at:
             try:
-                self._poster = self._connect()
-                self._pause = RECONNECT[0]
+                self._poster, self._proven = self._connect(), False
             except (psycopg.Error, AIKitError) as error:
                 log.warning("the ledger is still away: %s", type(error).__name__)
-                self._retry_at = time.monotonic() + self._pause
-                self._pause = min(RECONNECT[1], self._pause * 2)
+                self._wait_before_reconnecting()
         return self._poster
+
+    def _wait_before_reconnecting(self) -> None:
+        self._retry_at = time.monotonic() + self._pause
+        self._pause = min(RECONNECT[1], self._pause * 2)
 
     def _drop(self, poster: Poster | None) -> None:
         if poster is not None:
             poster.close()
         if self._poster is poster:
             self._poster = None
+            if not self._proven:  # it was lost before anything could be posted: as on a read-only server
+                self._wait_before_reconnecting()
 
 
 def _void(order: Order) -> Entry:

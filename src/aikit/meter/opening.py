@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aikit.database.connect import Database
+from aikit.database.stall import severed_after
 from aikit.meter.engine import Meter
 from aikit.meter.poster import Poster, PriceRow
 from aikit.meter.spool import Spool
@@ -15,9 +16,12 @@ HOLD_SECONDS = 900
 SESSION = """
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
     SET enable_bitmapscan = off; SET jit = off;
-    SET plan_cache_mode = force_generic_plan; SET lock_timeout = '8s'; SET idle_in_transaction_session_timeout = '30s'
+    SET plan_cache_mode = force_generic_plan; SET lock_timeout = '8s'; SET idle_in_transaction_session_timeout = '5s'
 """
-"""Every statement of a batch is a lookup by key, so a plan that was made while a table was small stays right."""
+"""Every statement of a batch is a lookup by key, so a plan that was made while a table was small stays right. A batch
+takes milliseconds; one whose process has stopped in the middle loses its locks before others lose patience."""
+SETUP = 5.0
+"""Seconds that a new connection has to become ready for use."""
 
 
 def open_meter(
@@ -31,7 +35,12 @@ def open_meter(
 
     def connect() -> Poster:
         connection = database.connect(role="meter")
-        connection.execute(SESSION)
-        return Poster(connection, price_row, hold_seconds=hold_seconds)
+        try:
+            with severed_after(connection, SETUP):
+                connection.execute(SESSION)
+                return Poster(connection, price_row, hold_seconds=hold_seconds)
+        except BaseException:
+            connection.close()
+            raise
 
     return Meter(connect, Spool(data_dir / "spool" / database.fingerprint))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from typing import Any
 import psycopg
 from psycopg import errors as pg
 
+from aikit.database.stall import line_of
 from aikit.meter.counters import Counters
 from aikit.meter.decide import Behind, window_at
 from aikit.meter.expiry import presumed
@@ -109,6 +111,7 @@ class Poster:
         self._outdated = False
         """The policies have changed since they were read."""
         self._read_standing()
+        self._line = line_of(connection)
 
     def post(self, batch: Batch) -> list[Decision]:
         """Prepare and execute."""
@@ -173,10 +176,16 @@ class Poster:
             if not self._connection.closed:
                 self._connection.execute(DONE_EXPIRING)
 
+    def sever(self) -> None:
+        """Hang up from another thread: whoever waits for the database now hears that it is lost. Never raises."""
+        with contextlib.suppress(OSError):
+            self._line.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         """Close the connection; never raises."""
         with contextlib.suppress(psycopg.Error):
             self._connection.close()
+        self._line.close()
 
     def _post_under_locks(self, batch: Batch, entries: Sequence[EndingRow]) -> list[Decision]:
         ended = batch.entries

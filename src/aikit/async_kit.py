@@ -37,10 +37,10 @@ class AsyncAIKit(KitCore):
 
     async def close(self) -> bool:
         """Settle what is under way and stop. False: something had to be left in the spool for the next process."""
+        await asyncio.to_thread(self._drains.close)
         for client in self._clients.pop(asyncio.get_running_loop(), {}).values():
             await client.aclose()
         self._clients.clear()
-        self._end_streams()
         return await asyncio.to_thread(self.meter.close)
 
     def openai(self, *, tenant: str | None = None, user: str | None = None, feature: str | None = None,

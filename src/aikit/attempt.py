@@ -19,7 +19,7 @@ from aikit.pricing.price import Price
 from aikit.provider_errors import NEVER_SENT, error_code, plain
 from aikit.refusal import denied, metadata, refused
 from aikit.types import Call, Decision, Ending, Entry, Hold, Metric, Order, Refusal, Tags, Usage, new_id
-from aikit.wire.codec import Codec, Demand, Outcome, StreamReader, WireReply, WireRequest
+from aikit.wire.codec import Codec, Demand, Outcome, WireReply, WireRequest
 
 TAG_HEADERS = {
     "x-aikit-tenant": "tenant",
@@ -265,29 +265,3 @@ class Attempt:
 
     def _elapsed_ms(self) -> int:
         return int((time.monotonic() - self._started) * 1000)
-
-
-class StreamAccount:
-    """Reads a stream as it passes and ends its attempt, at the terminal event if there is one."""
-
-    def __init__(self, attempt: Attempt, reader: StreamReader) -> None:
-        self.attempt = attempt
-        self._reader = reader
-        attempt.desk.streams.add(self)
-
-    def __del__(self) -> None:
-        """Nobody holds the response any more, read or not."""
-        self.finish()
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Take the next bytes; return what to hand on."""
-        passed = self._reader.feed(chunk)
-        if self._reader.done:
-            self.attempt.outcome(self._reader.outcome())
-        return passed
-
-    def finish(self) -> bytes:
-        """The stream is over, or nobody reads on. Returns what was held back. Idempotent."""
-        rest = self._reader.flush()
-        self.attempt.outcome(self._reader.outcome())
-        return rest

@@ -4,6 +4,8 @@ environment = "dev"                        # AIKIT_ENV
 [database]
 url = "postgresql://user@host/name"        # DATABASE_URL; none: the embedded PostgreSQL
 data_dir = "/var/lib/aikit"                # AIKIT_DATA_DIR; for the embedded server and the spool
+[streams]
+drain_seconds = 5                          # AIKIT_DRAIN_SECONDS; how long a stream is read on that its caller has left
 [providers.ollama]
 kind = "openai"                            # openai, anthropic or gemini
 base_url = "http://127.0.0.1:11434/v1"
@@ -31,6 +33,8 @@ from aikit.errors import ConfigError
 from aikit.types import Environment
 
 FILE = "aikit.toml"
+DRAIN_SECONDS = 5
+MOST_DRAIN_SECONDS = 300
 
 Kind = Literal["openai", "anthropic", "gemini"]
 BUILT_IN: dict[str, dict[str, str]] = {
@@ -76,12 +80,20 @@ class DatabaseTable(BaseModel):
     data_dir: str | None = None
 
 
+class StreamsTable(BaseModel):
+    """`[streams]` as it is written."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    drain_seconds: int | None = None
+
+
 class File(BaseModel):
     """`aikit.toml` as a whole."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     environment: Literal["dev", "staging", "prod"] = "dev"
     database: DatabaseTable = DatabaseTable()
+    streams: StreamsTable = StreamsTable()
     providers: dict[str, dict[str, Any]] = {}
     prices: dict[str, Any] = {}
 
@@ -121,6 +133,7 @@ class Settings:
     prices: Mapping[str, Any]
     file: Path | None
     sources: Mapping[str, str]
+    drain_seconds: int = DRAIN_SECONDS
 
     def provider(self, name: str) -> Provider:
         """Raises ConfigError for a name that is not configured."""
@@ -161,6 +174,8 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         raise ConfigError(f"AIKIT_ENV is {environment!r}.", remedy="It must be dev, staging or prod.")
     url = pick("database.url", "DATABASE_URL", file.database.url, None)
     data_dir = pick("database.data_dir", "AIKIT_DATA_DIR", file.database.data_dir, None)
+    written = file.streams.drain_seconds
+    drain = pick("streams.drain_seconds", "AIKIT_DRAIN_SECONDS", None if written is None else str(written), None)
     return Settings(
         environment=str(environment),
         database_url=url,
@@ -169,6 +184,17 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         prices=file.prices,
         file=path,
         sources=sources,
+        drain_seconds=DRAIN_SECONDS if drain is None else _drain_seconds(drain, sources["streams.drain_seconds"]),
+    )
+
+
+def _drain_seconds(stated: str, source: str) -> int:
+    if stated.isascii() and stated.isdigit() and len(stated) < 9 and int(stated) <= MOST_DRAIN_SECONDS:
+        return int(stated)
+    raise ConfigError(
+        f"drain_seconds is {stated!r}, by {source}.",
+        facts={"field": "streams.drain_seconds", "value": stated},
+        remedy=f"It must be a whole number of seconds from 0 to {MOST_DRAIN_SECONDS}; 0 hangs up at once.",
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
-from weakref import WeakSet
 
 from aikit.config import Provider
 from aikit.policy.access import forbids
@@ -28,12 +27,6 @@ class Recorder(Protocol):
     def refuse(self, refusal: Refusal) -> None: ...
 
 
-class Unfinished(Protocol):
-    """A stream under way."""
-
-    def finish(self) -> bytes: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What all attempts of a kit share. `prices` collects the prices of orders by id, for the meter to record."""
@@ -44,8 +37,6 @@ class Desk:
     nano_per_credit: int
     notify: Callable[[Decision], None]
     """Takes decisions that crossed a soft cap or a cap that only warns."""
-    streams: WeakSet[Unfinished] = field(default_factory=WeakSet)
-    """Streams under way; whoever closes the kit ends them."""
     _ceilings: dict[Tags, int] = field(default_factory=dict)
     _used: dict[tuple[str, str], Price] = field(default_factory=dict)
     _offers: dict[tuple[str, Globs | None, Globs], list[Price]] = field(default_factory=dict)

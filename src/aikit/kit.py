@@ -35,9 +35,9 @@ class AIKit(KitCore):
 
     def close(self) -> bool:
         """Settle what is under way and stop. False: something had to be left in the spool for the next process."""
+        self._drains.close()
         while self._clients:
             self._clients.popitem()[1].close()
-        self._end_streams()
         return self.meter.close()
 
     def openai(self, *, tenant: str | None = None, user: str | None = None, feature: str | None = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -18,11 +17,12 @@ from aikit.config import Provider, Settings, load
 from aikit.context import tag_source
 from aikit.database.connect import Database, open_database
 from aikit.desk import Desk
+from aikit.drains import Drains
 from aikit.events import Listener, Notices
 from aikit.ledger.opening import prepare
 from aikit.meter.engine import Meter
 from aikit.meter.opening import open_meter
-from aikit.meter.poster import PriceRow
+from aikit.meter.prices import PriceRow
 from aikit.pricing.book import PriceBook
 from aikit.pricing.overrides import parse_overrides
 from aikit.pricing.price import Price
@@ -56,6 +56,7 @@ class KitCore:
         self._prices: dict[str, Price] = {}
         self.meter: Meter = open_meter(database, settings.data_dir, self._price_row)
         self._desk = Desk(self.meter, self.book, self._prices, nano_per_credit, Notices(on_event))
+        self._drains = Drains(settings.drain_seconds)
 
     @classmethod
     def open(
@@ -109,21 +110,17 @@ class KitCore:
 
         return set_plan(self.database, tenant, plan, user=user, why=why)
 
-    def _end_streams(self) -> None:
-        """Streams that nobody has read to their end are accounted for with what was seen of them."""
-        with suppress(KeyError):
-            while True:
-                self._desk.streams.pop().finish()
-
     def channels(self, provider: Provider, made_with: Tags) -> clients.Channels:
         source = tag_source(made_with, self.settings.environment)
 
         def sync(inner: httpx2.BaseTransport | None) -> httpx2.Client:
-            transport = MeteredTransport(inner or sync_inner(), provider, source, self.meter, self._desk)
+            transport = MeteredTransport(inner or sync_inner(), provider, source, self.meter, self._desk, self._drains)
             return httpx2.Client(transport=transport, timeout=TIMEOUT, follow_redirects=False)
 
         def asynchronous(inner: httpx2.AsyncBaseTransport | None) -> httpx2.AsyncClient:
-            transport = AsyncMeteredTransport(inner or async_inner(), provider, source, self.meter, self._desk)
+            transport = AsyncMeteredTransport(
+                inner or async_inner(), provider, source, self.meter, self._desk, self._drains
+            )
             return httpx2.AsyncClient(transport=transport, timeout=TIMEOUT, follow_redirects=False)
 
         return clients.Channels(sync, asynchronous)

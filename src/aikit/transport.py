@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
+from weakref import WeakSet
 
 import httpx2
 
-from aikit.attempt import TAG_HEADERS, StreamAccount
+from aikit.async_stream import AsyncMeteredStream
+from aikit.attempt import TAG_HEADERS
 from aikit.config import Provider
 from aikit.desk import Desk
+from aikit.drains import Drains
 from aikit.exchange import Admit, Effect, Forward, Result, Send, Streamed, Synthetic, Whole, exchange
+from aikit.stream import MeteredStream
+from aikit.stream_account import StreamAccount
 from aikit.types import Decision, Order, Tags
+from aikit.upstream import Connections
 from aikit.wire.codec import WireRequest
 
 ERROR = "aikit.error"
@@ -40,9 +46,18 @@ class MeteredTransport(httpx2.BaseTransport):
     """Meters every request that passes, then hands it to `inner`."""
 
     def __init__(
-        self, inner: httpx2.BaseTransport, provider: Provider, tags: TagSource, admitter: Admitter, desk: Desk
+        self,
+        inner: httpx2.BaseTransport,
+        provider: Provider,
+        tags: TagSource,
+        admitter: Admitter,
+        desk: Desk,
+        drains: Drains,
     ) -> None:
         self.inner = inner
+        self._connections = Connections(inner)
+        self._drains = drains
+        self._open: WeakSet[MeteredStream] = WeakSet()
         self._provider = provider
         self._tags = tags
         self._admitter = admitter
@@ -77,20 +92,35 @@ class MeteredTransport(httpx2.BaseTransport):
             return self.inner.handle_request(without_tags(request))
         if isinstance(result, Streamed):
             assert response is not None
-            return streamed(response, MeteredStream(response, result.account), result.account, request)
+            stream = MeteredStream(response, result.account, self._connections, self._drains)
+            self._open.add(stream)
+            return streamed(response, stream, result.account, request)
         return finished(result, response, request)
 
     def close(self) -> None:
-        self.inner.close()
+        """Its readers leave: their streams are drained over the connections before these are closed."""
+        for stream in list(self._open):
+            stream.close()
+        if self._connections.close():
+            self.inner.close()
 
 
 class AsyncMeteredTransport(httpx2.AsyncBaseTransport):
     """Meters every request that passes, then hands it to `inner`."""
 
     def __init__(
-        self, inner: httpx2.AsyncBaseTransport, provider: Provider, tags: TagSource, admitter: Admitter, desk: Desk
+        self,
+        inner: httpx2.AsyncBaseTransport,
+        provider: Provider,
+        tags: TagSource,
+        admitter: Admitter,
+        desk: Desk,
+        drains: Drains,
     ) -> None:
         self.inner = inner
+        self._connections = Connections(inner)
+        self._drains = drains
+        self._open: WeakSet[AsyncMeteredStream] = WeakSet()
         self._provider = provider
         self._tags = tags
         self._admitter = admitter
@@ -125,55 +155,17 @@ class AsyncMeteredTransport(httpx2.AsyncBaseTransport):
             return await self.inner.handle_async_request(without_tags(request))
         if isinstance(result, Streamed):
             assert response is not None
-            return streamed(response, AsyncMeteredStream(response, result.account), result.account, request)
+            stream = AsyncMeteredStream(response, result.account, self._connections, self._drains)
+            self._open.add(stream)
+            return streamed(response, stream, result.account, request)
         return finished(result, response, request)
 
     async def aclose(self) -> None:
-        await self.inner.aclose()
-
-
-class MeteredStream(httpx2.SyncByteStream):
-    """A response stream that is accounted for as it passes."""
-
-    def __init__(self, response: httpx2.Response, account: StreamAccount) -> None:
-        self._response = response
-        self._account = account
-
-    def __iter__(self) -> Iterator[bytes]:
-        try:
-            for chunk in self._response.iter_bytes():
-                if passed := self._account.feed(chunk):
-                    yield passed
-            if rest := self._account.finish():
-                yield rest
-        finally:
-            self._account.finish()
-
-    def close(self) -> None:
-        self._account.finish()
-        self._response.close()
-
-
-class AsyncMeteredStream(httpx2.AsyncByteStream):
-    """A response stream that is accounted for as it passes."""
-
-    def __init__(self, response: httpx2.Response, account: StreamAccount) -> None:
-        self._response = response
-        self._account = account
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._response.aiter_bytes():
-                if passed := self._account.feed(chunk):
-                    yield passed
-            if rest := self._account.finish():
-                yield rest
-        finally:
-            self._account.finish()
-
-    async def aclose(self) -> None:
-        self._account.finish()
-        await self._response.aclose()
+        """Its readers leave: their streams are drained over the connections before these are closed."""
+        for stream in list(self._open):
+            await stream.aclose()
+        if self._connections.close():
+            await self.inner.aclose()
 
 
 class ClientTransport(httpx2.BaseTransport):

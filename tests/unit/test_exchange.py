@@ -15,16 +15,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aikit.async_stream import AsyncMeteredStream
 from aikit.config import Provider
 from aikit.desk import Desk
+from aikit.drains import Drains
 from aikit.errors import MeteringUnavailable
 from aikit.events import Notices
 from aikit.exchange import Admit, Exchange, Forward, Read, Result, Send, Streamed, Synthetic, Whole, exchange
 from aikit.policy.model import Rules
 from aikit.pricing.book import PriceBook
 from aikit.pricing.overrides import parse_overrides
-from aikit.transport import AsyncMeteredStream, MeteredStream
+from aikit.stream import MeteredStream
 from aikit.types import Decision, Ending, Entry, Hold, Limit, LimitState, Metric, Order, Refusal, Tags, Usage, Window
+from aikit.upstream import Connections
 from aikit.wire.codec import WireRequest
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -438,13 +441,15 @@ class Breaking(httpx2.SyncByteStream, httpx2.AsyncByteStream):
 def test_a_stream_that_breaks_is_ended_though_nobody_closes_it(journal: Journal) -> None:
     stream, order = streaming(journal)
     with pytest.raises(httpx2.ReadError):
-        list(MeteredStream(httpx2.Response(200, stream=Breaking()), stream.account))
+        response, connections = httpx2.Response(200, stream=Breaking()), Connections(httpx2.BaseTransport())
+        list(MeteredStream(response, stream.account, connections, Drains(0)))
     assert journal.entry.nano == order.nano
 
 
 async def test_an_async_stream_that_breaks_is_ended_though_nobody_closes_it(journal: Journal) -> None:
     stream, order = streaming(journal)
     with pytest.raises(httpx2.ReadError):
-        async for _ in AsyncMeteredStream(httpx2.Response(200, stream=Breaking()), stream.account):
+        response, connections = httpx2.Response(200, stream=Breaking()), Connections(httpx2.AsyncBaseTransport())
+        async for _ in AsyncMeteredStream(response, stream.account, connections, Drains(0)):
             pass
     assert journal.entry.nano == order.nano

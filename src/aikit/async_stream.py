@@ -1,0 +1,188 @@
+"""The stream that a coroutine reads: a task of our own reads it, on demand, and reads on once the caller has left.
+
+The caller's own task must not read: cancelling it would cancel the read in the middle and close the connection, and
+with it the chance to learn what the stream costs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
+
+import httpx2
+
+from aikit.drains import Drains, running_here
+from aikit.stream_account import StreamAccount
+from aikit.upstream import Connections, Upstream
+
+
+class Pump(Upstream):
+    """Reads one response in a task, a chunk each time that the caller asks for one; without a caller, on and on."""
+
+    def __init__(
+        self,
+        response: httpx2.Response,
+        account: StreamAccount,
+        connections: Connections[httpx2.AsyncBaseTransport],
+        drains: Drains,
+    ) -> None:
+        super().__init__(response, account)
+        self._connections = connections
+        self._drains = drains
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[None] | None = None
+        self._asked: asyncio.Future[bytes | BaseException | None] | None = None
+        """What the caller waits for."""
+        self._idle: asyncio.Future[None] | None = None
+        """What the task waits for: to be asked."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._drained = False
+        drains.opened(self)
+
+    async def read(self) -> bytes | None:
+        """The next bytes to hand on; None at the end. Raises what the connection raises."""
+        if self.left:
+            raise httpx2.ReadError("The stream has been closed.")
+        if self.over.is_set():
+            return None
+        asked: asyncio.Future[bytes | BaseException | None] = self._loop.create_future()
+        self._asked = asked
+        self._go_on()
+        answer = await asked
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def leave(self) -> None:
+        """The caller reads no more: hang up if all is known, else read on for a while. In the loop's thread only."""
+        if self.left:
+            return
+        self.left = True
+        if not self._drains.willing:
+            self.settle()
+        if self.over.is_set():
+            return
+        if not self.settled:
+            self._drained = True
+            self._connections.keep()
+            self.deadline = time.monotonic() + self._drains.seconds
+            self._timer = self._loop.call_later(self._drains.seconds, self._time_is_up)
+        elif self._idle is None and self._task is not None:
+            self._task.cancel()
+        self._go_on()
+
+    def forsake(self) -> None:
+        """Nobody holds the stream any more: leave it, from whichever thread this happens in."""
+        try:
+            self._loop.call_soon_threadsafe(self.leave)
+        except RuntimeError:  # the loop is closed
+            self.left = True
+            self.settle()
+
+    async def close(self) -> None:
+        """Leave; once that is done the connection is closed, unless it is drained."""
+        if asyncio.get_running_loop() is not self._loop:
+            self.forsake()
+            return
+        self.leave()
+        if self.settled and self._task is not None:
+            await asyncio.wait({self._task})
+
+    def waits(self) -> bool:
+        return super().waits() and self._loop.is_running() and not running_here(self._loop)
+
+    def give_up(self) -> None:
+        self.settle()
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        self.settle()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _go_on(self) -> None:
+        if self._task is None:
+            self._drains.keep(self)
+            self._task = self._loop.create_task(self._run(), name="aikit-stream")
+            self._task.add_done_callback(self._ended)
+        elif self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    async def _run(self) -> None:
+        try:
+            await self._pump()
+        except Exception as error:
+            self.settle()
+            self._answer(error)
+        finally:
+            self._ended()
+            if self._drained and self._connections.release():
+                with suppress(Exception):
+                    await self._connections.transport.aclose()
+
+    def _ended(self, _: object = None) -> None:
+        """The task has ended, if only because its loop did. A task that is cancelled before it began runs nothing."""
+        self.settle()
+        if self._timer is not None:
+            self._timer.cancel()
+        self.over.set()
+        self._drains.forget(self)
+        if self._asked is not None:
+            self._asked.cancel()
+
+    async def _pump(self) -> None:
+        if self.left and self.settled:
+            await self.response.aclose()
+            return
+        async with aclosing(self.response.aiter_bytes()) as chunks:
+            async for chunk in chunks:
+                if passed := self.feed(chunk):
+                    self._answer(passed)
+                while self._asked is None and not self.left:
+                    await self._rest()
+                if self.left and self.settled:
+                    return
+        self._answer(self.finish() or None)
+
+    async def _rest(self) -> None:
+        self._idle = self._loop.create_future()
+        try:
+            await self._idle
+        finally:
+            self._idle = None
+
+    def _answer(self, answer: bytes | BaseException | None) -> None:
+        asked, self._asked = self._asked, None
+        if asked is not None and not asked.done():
+            asked.set_result(answer)
+
+
+class AsyncMeteredStream(httpx2.AsyncByteStream):
+    """A response stream that is accounted for as it passes, to its terminal event even if nobody reads that far."""
+
+    def __init__(
+        self,
+        response: httpx2.Response,
+        account: StreamAccount,
+        connections: Connections[httpx2.AsyncBaseTransport],
+        drains: Drains,
+    ) -> None:
+        self._pump = Pump(response, account, connections, drains)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        pump = self._pump
+        try:
+            while (passed := await pump.read()) is not None:
+                yield passed
+        finally:
+            pump.leave()
+
+    async def aclose(self) -> None:
+        await self._pump.close()
+
+    def __del__(self) -> None:
+        if not (self._pump.left or self._pump.over.is_set()):
+            self._pump.forsake()

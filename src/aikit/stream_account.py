@@ -1,0 +1,40 @@
+"""What a stream comes to: it is read as it passes and ends its attempt, at its terminal event if it has one."""
+
+from __future__ import annotations
+
+from aikit.attempt import Attempt
+from aikit.wire.codec import StreamReader
+
+
+class StreamAccount:
+    """Reads a stream for its attempt, whoever reads it on: its caller, or a drain once the caller has left."""
+
+    def __init__(self, attempt: Attempt, reader: StreamReader) -> None:
+        self.attempt = attempt
+        self._reader = reader
+
+    def __del__(self) -> None:
+        """Nobody holds the response any more, read or not."""
+        self.finish()
+
+    @property
+    def ended(self) -> bool:
+        """The attempt has its ending; whatever else comes changes nothing."""
+        return self.attempt.receipt is not None
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take the next bytes; return what to hand on."""
+        passed = self._reader.feed(chunk)
+        if self._reader.done:
+            self.attempt.outcome(self._reader.outcome())
+        return passed
+
+    def finish(self) -> bytes:
+        """The stream is at its end. Returns what was held back."""
+        rest = self._reader.flush()
+        self.settle()
+        return rest
+
+    def settle(self) -> None:
+        """End the attempt by what was seen, unless it has ended."""
+        self.attempt.outcome(self._reader.outcome())

@@ -118,7 +118,7 @@ def test_an_ending_whose_commit_was_not_heard_of_is_posted_once(
     call = Call(kit, simulator)
     proxy.cut_at_the_next_answer()
     assert call.text()
-    proxy.wait_until_cut()
+    proxy.wait_until_swallowed()
     assert kit.flush() is False
     assert len(books.entries()) == 1
     proxy.restore()
@@ -135,7 +135,7 @@ def test_an_admission_whose_commit_was_not_heard_of_is_voided_and_not_sent(
     proxy.cut_at_the_next_answer()
     with pytest.raises(MeteringUnavailable):
         kit.complete("Hi", model=MODEL, tenant=TENANT)
-    proxy.wait_until_cut()
+    proxy.wait_until_swallowed()
     assert books.holds() == 1
     proxy.restore()
     wait_for(kit.flush)

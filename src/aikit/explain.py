@@ -12,7 +12,7 @@ from aikit.ledger.call_detail import AttemptDetail, CallDetail, get_call
 from aikit.ledger.plans import plans_at
 from aikit.ledger.policies import read_policies
 from aikit.ledger.reading import reading
-from aikit.meter.judge import judge, reason_code
+from aikit.meter.judge import OPENED, judge, reason_code
 from aikit.policy.model import Caller, Policy, Rules
 from aikit.policy.resolve import resolve
 from aikit.types import Bound, Call, Cost, Decision, LimitState, Order, Tags
@@ -49,6 +49,8 @@ def explain(database: Database, id: UUID) -> Explanation | None:
     attempt = next((one for one in firsts if one.attempt == id), firsts[-1])
     if attempt.reason_code in BEFORE_POLICIES or attempt.policy_version is None:
         return Explanation(call, attempt, why_not="It was refused before any policy was asked.")
+    if attempt.reason_code == OPENED:
+        return Explanation(call, attempt, why_not="It was sent while the ledger was away, so no limit was checked.")
     if attempt.request is None:
         return Explanation(call, attempt, why_not="It was made before decisions were recorded in full.")
     return _again(database, call, attempt, attempt.policy_version, attempt.request)
@@ -101,7 +103,7 @@ def _order(call: CallDetail, attempt: AttemptDetail, request: Mapping[str, Any])
         scale, *cases = request["cost"]
         cost = Cost(tuple([(paid, rate) for paid, rate in cases]), scale)
     bound = None
-    if "bound" in request:
+    if request.get("bound") is not None:
         read, written, inputs, outputs, open_ended, searches = request["bound"]
         bound = Bound(read, written, frozenset(inputs), frozenset(outputs), open_ended, searches)
     output = request["output"] if request["output"] is not None else 0
@@ -118,6 +120,7 @@ def _order(call: CallDetail, attempt: AttemptDetail, request: Mapping[str, Any])
         request["characters"],
         cost,
         bound,
+        bool(request.get("leasable")),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from aikit.database.connect import Database
 from aikit.meter.engine import Meter
 from aikit.meter.opening import open_meter
-from aikit.meter.poster import PriceRow
+from aikit.meter.prices import PriceRow
 from aikit.types import Call, Cost, Decision, Ending, Entry, Hold, Order, Tags, Usage, new_id
 
 NOW = datetime(2026, 11, 21, 10, 30, 12, 345, tzinfo=UTC)

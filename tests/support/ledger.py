@@ -16,7 +16,7 @@ from aikit.database.connect import Database
 from aikit.ledger.opening import migrate
 from aikit.meter.engine import Meter
 from aikit.meter.opening import open_meter
-from aikit.meter.poster import PriceRow
+from aikit.meter.prices import PriceRow
 from aikit.pricing.price import Price
 from aikit.pricing.rates import Rate, complete
 from aikit.types import Call, Cost, Decision, Ending, Entry, Hold, Order, Refusal, Tags, Usage, new_id

@@ -28,6 +28,9 @@ FIELDS = {
     "default_output_tokens": "If none are named",
     "max_prompt_characters": "Longest prompt, characters",
     "clamp": "Lowered to what fits",
+    "lease": "Streams held bit by bit",
+    "presume": "Charged if nobody learns the end",
+    "on_ledger_failure": "While the ledger is away",
     "uncapped": "Uncapped",
 }
 """What a plan comes to besides entitlements and limits, and how people read it."""

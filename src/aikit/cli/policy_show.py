@@ -28,6 +28,9 @@ FIELDS = (
     "max_prompt_characters",
     "unpriced",
     "clamp",
+    "lease",
+    "presume",
+    "on_ledger_failure",
     "uncapped",
 )
 """In the order in which they are shown; the limits come after them."""

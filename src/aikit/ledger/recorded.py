@@ -7,7 +7,7 @@ A limit in the column `limits`, in the short form if nothing but that is to be s
 
 The column `request`; the output is null where none was named, the cost where there is no price, the bound only there:
 
-    [input tokens, output tokens, answers, least output, characters, [scale, [paid, rate], …], bound]
+    [input tokens, output tokens, answers, least output, characters, [scale, [paid, rate], …], bound, leasable]
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from aikit.policy.windows import bounds
 from aikit.types import Action, Limit, LimitState, Metric, Window
 
-REQUEST = ("input", "output", "answers", "least", "characters", "cost", "bound")
+REQUEST = ("input", "output", "answers", "least", "characters", "cost", "bound", "leasable")
 
 
 def read_states(recorded: Iterable[Sequence[Any]], decided_at: datetime) -> tuple[LimitState, ...]:

@@ -178,6 +178,7 @@ holds = sa.Table(
     *_decision(),
     _time("admitted_at"),
     _time("expires_at"),
+    _bigint("presumed", null=True),
 )
 
 entries = sa.Table(
@@ -201,6 +202,7 @@ entries = sa.Table(
     *_decision(),
     _time("admitted_at"),
     _time("settled_at"),
+    _bigint("presumed", null=True),
 )
 sa.Index("entries_observed", entries.c.tenant, entries.c.attempt, postgresql_where=entries.c.would_refuse.is_not(None))
 
@@ -218,17 +220,44 @@ refusals = sa.Table(
     _text("source", null=True),
 )
 
-rollups = sa.Table(
-    "rollups",
-    metadata,
-    _text("tenant", key=True),
-    _time("hour", key=True),
-    *[_text(name, key=True) for name in ("environment", "user_id", "feature", "provider", "model")],
-    *[_bigint(name) for name in ("calls", "refused", "failed", "estimated", "unpriced", "nano")],
-    *[_bigint(name) for name in (*USAGE_CLASSES, "unreported_input", "unreported_output")],
-    sa.Index("rollups_by_hour", "hour"),
-)
+
+def _rollup() -> list[Column]:
+    return [
+        _text("tenant", key=True),
+        _time("hour", key=True),
+        *[_text(name, key=True) for name in ("environment", "user_id", "feature", "provider", "model")],
+        *[_bigint(name) for name in ("calls", "refused", "failed", "estimated", "unpriced", "nano")],
+        *[_bigint(name) for name in (*USAGE_CLASSES, "unreported_input", "unreported_output")],
+    ]
+
+
+rollups = sa.Table("rollups", metadata, *_rollup(), sa.Index("rollups_by_hour", "hour"))
 sa.Index("rollups_by_user", rollups.c.tenant, rollups.c.user_id, rollups.c.hour)
+
+pruned_rollups = sa.Table("pruned_rollups", metadata, *_rollup(), _text("part", key=True), _small("seq", key=True))
+
+pruned = sa.Table(
+    "pruned",
+    metadata,
+    _text("part", key=True),
+    _text("relation", key=True),
+    _small("seq", key=True),
+    *[sa.Column(name, sa.Uuid) for name in ("first_id", "end_id")],
+    _bigint("rows"),
+    _bigint("nano"),
+    _text("file", null=True),
+    _text("sha256", null=True),
+    _time("at"),
+)
+
+parts = sa.table(
+    "parts",
+    *[_text(name) for name in ("relation", "part")],
+    *[sa.Column(name, sa.Uuid) for name in ("first_id", "end_id")],
+    *[_time(name, null=True) for name in ("since", "until")],
+    schema="aikit",
+)
+"""The view of the tables that entries and refusals consist of, one a month; a bound that is null is open."""
 
 
 def total_tokens(table: sa.FromClause) -> sa.ColumnElement[int]:

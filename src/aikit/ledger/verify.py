@@ -16,7 +16,7 @@
     price_changed     a recorded price is not the one that its id stands for, or can't be read
     usage_missing     an entry was settled, not estimated, without a usage
     voided_charged    a voided entry charges something
-    presumed_amount   a presumed-spent entry charges something else than its whole hold
+    presumed_amount   a presumed-spent entry charges something else than its hold says
     policy_span       a version of a policy does not end before the next, or is of a version that is yet to come
     plan_span         the same of a plan that somebody is on
     policy_body       a policy is stored under another name or tenant than its own

@@ -18,6 +18,7 @@ PLACE = {metric: place for place, metric in enumerate(METRICS)}
 
 Amounts = tuple[int, int, int, int, int, int]
 """An amount of each metric, in the order of `METRICS`."""
+NOTHING: Amounts = (0, 0, 0, 0, 0, 0)
 
 
 class Counter:
@@ -60,6 +61,14 @@ class Counters:
                 counter.held -= reserved[place]
             elif length and at >= counter.start - length:
                 counter.previous += spent[place] - reserved[place]
+
+    def extend(self, at: float, more: Amounts) -> None:
+        """An attempt that was admitted at `at` reserves this much more."""
+        for place, length, counter in self._carriers:
+            if at >= counter.start:
+                counter.held += more[place]
+            elif length and at >= counter.start - length:
+                counter.previous += more[place]
 
     def correct(self, at: float, more: Amounts) -> None:
         """What an attempt that was admitted at `at` used is this much more than was said."""

@@ -12,11 +12,11 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from aikit.meter.counters import Counter, Counters, Standing, reserves, slot_kind
-from aikit.meter.judge import MICROSECOND, judge
+from aikit.meter.counters import Amounts, Counter, Counters, Standing, reserves, slot_kind
+from aikit.meter.judge import MICROSECOND, extended, judge
 from aikit.policy.model import Rules, slot_name
 from aikit.policy.windows import EPOCH, bounds, carried
-from aikit.types import Decision, Limit, LimitState, Order, Window
+from aikit.types import Decision, Extension, Limit, LimitState, Order, Window
 
 SECOND = 1_000_000
 window_at = lru_cache(maxsize=4096)(bounds)
@@ -34,6 +34,10 @@ class Lane(NamedTuple):
     resets_at: datetime | None
     length: int
     """Of a sliding window, in seconds; else 0."""
+
+    def counts(self, at: float) -> bool:
+        """Whether an attempt that was admitted at `at` (seconds since 1970) is still counted here."""
+        return self.counter is None or at >= self.counter.start - self.length
 
 
 class Track(NamedTuple):
@@ -91,6 +95,39 @@ def decide(
             amounts = reserves(decision.hold.order)
             for row in rows:
                 row.hold(amounts)
+        decisions.append(decision)
+    return decisions
+
+
+def decide_extensions(
+    extensions: Iterable[tuple[Extension, Rules | None]],
+    tracks: Mapping[Rules, Track],
+    standing: Standing,
+    now: datetime,
+    policy_version: int,
+) -> list[Decision]:
+    """Decide which streams may hold more, after the orders; the counters are left as they will stand.
+
+    A generation below zero says that the hold is gone.
+    """
+    decisions = []
+    for extension, rules in extensions:
+        order = extension.hold.order
+        if extension.hold.generation < 0:
+            decisions.append(Decision(order.attempt, "METERING_UNAVAILABLE", policy_version=policy_version))
+            continue
+        if rules is None:
+            decisions.append(Decision(order.attempt, "TENANT_UNKNOWN", policy_version=policy_version))
+            continue
+        at = extension.hold.admitted_at.timestamp()
+        lanes = [lane for lane in tracks[rules].lanes if lane.counts(at)]
+        decision = extended(extension, rules, observe(lanes, now), now, policy_version)
+        if decision.hold is not None:
+            was, will = reserves(order), reserves(decision.hold.order)
+            more: Amounts = (will[0] - was[0], will[1] - was[1], 0, will[3] - was[3], 0, 0)
+            for subject in extension.hold.subjects:
+                if (counters := standing.get((order.call.tenant, subject))) is not None:
+                    counters.extend(at, more)
         decisions.append(decision)
     return decisions
 

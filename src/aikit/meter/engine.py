@@ -22,6 +22,7 @@ from queue import Empty, SimpleQueue
 import psycopg
 
 from aikit.errors import AIKitError, MeteringUnavailable
+from aikit.meter.away import Away
 from aikit.meter.patience import Patience
 from aikit.meter.plan import Batch
 from aikit.meter.poster import Poster
@@ -29,8 +30,8 @@ from aikit.meter.rows import EndingRow
 from aikit.meter.spool import Spool, SpoolFull
 from aikit.meter.statement import is_lost
 from aikit.meter.turns import Turns
-from aikit.meter.work import STOP, Item, Marker, Ticket, Work
-from aikit.types import Decision, Ending, Entry, Hold, Order, Refusal
+from aikit.meter.work import STOP, Item, Marker, Renewal, Ticket, Work
+from aikit.types import Decision, Ending, Entry, Extension, Hold, Order, Refusal
 
 log = logging.getLogger("aikit.meter")
 
@@ -64,6 +65,7 @@ class Meter:
         self._pause, self._proven = RECONNECT[0], False
         self._replaying = False
         self._backlog = [EndingRow.of(entry) for entry in spool.adopt()]
+        self._away = Away(spool)
         self._workers = [threading.Thread(target=self._run, name=f"aikit-meter-{n}", daemon=True) for n in (1, 2)]
         for worker in self._workers:
             worker.start()
@@ -77,7 +79,39 @@ class Meter:
 
     def admit(self, order: Order) -> Decision:
         """Decide on one order; blocks for one group commit. Raises MeteringUnavailable: then nothing may be sent."""
-        ticket = self._ask(Ticket(order))
+        try:
+            return self._wait(Ticket(order))
+        except MeteringUnavailable as error:
+            decision = self._away.admit(order) if error.retryable else None
+            if decision is None:
+                raise
+            return decision
+
+    async def admit_async(self, order: Order) -> Decision:
+        """`admit` for coroutines."""
+        try:
+            return await self._wait_async(Ticket(order, asyncio.get_running_loop()))
+        except MeteringUnavailable as error:
+            decision = await asyncio.to_thread(self._away.admit, order) if error.retryable else None
+            if decision is None:
+                raise
+            return decision
+
+    def extend(self, extension: Extension) -> Decision:
+        """Decide whether a stream may hold more; blocks like `admit`. Raises MeteringUnavailable: then it may not."""
+        return self._extended(extension, self._wait(Ticket(extension)))
+
+    async def extend_async(self, extension: Extension) -> Decision:
+        """`extend` for coroutines."""
+        return self._extended(extension, await self._wait_async(Ticket(extension, asyncio.get_running_loop())))
+
+    def renew(self, hold: Hold) -> None:
+        """Let a hold stand for longer: its attempt is still under way. Returns at once."""
+        if not hold.opened:
+            self._queue.put(Renewal(hold))
+
+    def _wait(self, ticket: Ticket) -> Decision:
+        self._ask(ticket)
         try:
             decided = ticket.wait(ADMIT_TIMEOUT)
         except BaseException:
@@ -85,10 +119,9 @@ class Meter:
             raise
         return self._answer(ticket, decided)
 
-    async def admit_async(self, order: Order) -> Decision:
-        """`admit` for coroutines."""
+    async def _wait_async(self, ticket: Ticket) -> Decision:
         loop = asyncio.get_running_loop()
-        ticket = self._ask(Ticket(order, loop))
+        self._ask(ticket)
         patience = self._patience.get(loop)
         if patience is None:
             patience = self._patience[loop] = Patience(ADMIT_TIMEOUT)
@@ -103,6 +136,8 @@ class Meter:
     def end(self, entry: Entry) -> None:
         """Post the ending of an attempt. Returns at once; if the ledger is away or the meter closed, it is spooled."""
         self._queue.put(EndingRow.of(entry))
+        if entry.hold.opened:
+            self._away.ended(entry)
         if self._closed.is_set():
             self._keep_leftovers()
 
@@ -133,12 +168,22 @@ class Meter:
             self._spool.release()
         return not self._backlog
 
+    @staticmethod
+    def _extended(extension: Extension, decision: Decision) -> Decision:
+        if decision.reason_code == "METERING_UNAVAILABLE":
+            raise MeteringUnavailable(
+                "The hold of this stream is gone: it was presumed spent.",
+                facts={"attempt": str(extension.hold.order.attempt)},
+                retryable=False,
+            )
+        return decision
+
     @property
     def _forked(self) -> bool:
         """This is a fork of the process that the meter belongs to: its workers and its connection are not here."""
         return os.getpid() != self._process
 
-    def _ask(self, ticket: Ticket) -> Ticket:
+    def _ask(self, ticket: Ticket) -> None:
         if self._forked:
             raise MeteringUnavailable(
                 "This process was forked from the one that opened the AIKit.",
@@ -148,7 +193,6 @@ class Meter:
         if self._closed.is_set():
             raise MeteringUnavailable("The meter is closed.", remedy="Open a new AIKit.", retryable=False)
         self._queue.put(ticket)
-        return ticket
 
     def _answer(self, ticket: Ticket, decided: bool) -> Decision:
         if not decided:
@@ -164,8 +208,8 @@ class Meter:
     def _abandon(self, ticket: Ticket) -> None:
         """The caller has gone: a hold that was or will be made for it is given back."""
         ticket.abandoned = True
-        if ticket.decision is not None and ticket.decision.hold is not None:
-            self.end(Entry(ticket.decision.hold, Ending.VOIDED, 0, error="abandoned"))
+        if ticket.granted is not None:
+            self.end(Entry(ticket.granted, Ending.VOIDED, 0, error="abandoned"))
 
     def _run(self) -> None:
         """What both workers do: prepare a batch while the other one's is under way, then post it in its turn."""
@@ -196,10 +240,14 @@ class Meter:
         return items
 
     def _prepare(self, items: list[Item]) -> Work:
+        tickets = [item for item in items if isinstance(item, Ticket) and not item.abandoned]
+        if any(ticket.extension for ticket in tickets):
+            tickets.sort(key=lambda ticket: ticket.extension is not None)
         work = Work(
-            tickets=[item for item in items if isinstance(item, Ticket) and not item.abandoned],
+            tickets=tickets,
             entries=[item for item in items if isinstance(item, EndingRow)],
             refusals=[item for item in items if isinstance(item, Refusal)],
+            renewals=[item.hold for item in items if isinstance(item, Renewal)],
             markers=[item for item in items if isinstance(item, Marker)],
         )
         work.poster = self._reach()
@@ -240,19 +288,23 @@ class Meter:
                 self._post_apart(poster, work)
         else:
             self._pause, self._proven = RECONNECT[0], True
-            if work.late and not self._backlog:
+            if (work.late or self._spool.in_use) and not (self._backlog or self._away.busy):
                 self._spool.clear()
             for ticket, decision in zip(work.tickets, decisions, strict=True):
                 self._decided(ticket, decision)
 
     def _expire(self, work: Work) -> None:
-        """Now and then, after whoever waits has been answered, presume spent what other processes left behind."""
-        if work.poster is not self._poster or work.poster is None or time.monotonic() < self._expire_at:
+        """After whoever waits has been answered, renew holds; now and then presume spent what others left behind."""
+        due = time.monotonic() >= self._expire_at
+        if work.poster is not self._poster or work.poster is None or not (due or work.renewals):
             return
-        self._expire_at = time.monotonic() + EXPIRE_EVERY
+        if due:
+            self._expire_at = time.monotonic() + EXPIRE_EVERY
         work.wake()
         try:
-            expired = work.poster.expire()
+            if work.renewals:
+                work.poster.renew(work.renewals)
+            expired = work.poster.expire() if due else 0
         except Exception as error:
             if is_lost(error):
                 log.warning("the ledger was lost: %s", _kind(error))
@@ -275,7 +327,7 @@ class Meter:
                     del rows[0]
             for ticket in work.tickets:
                 try:
-                    self._decided(ticket, poster.post(Batch(orders=[ticket.row]))[0])
+                    self._decided(ticket, poster.post(ticket.batch)[0])
                 except Exception as error:
                     if is_lost(error):
                         raise
@@ -306,14 +358,17 @@ class Meter:
         """The ledger was lost: what ended is kept, and whoever has not been admitted by now won't be."""
         log.warning("the ledger was lost: %s", _kind(error))
         self._drop(poster)
-        undecided = [ticket for ticket in work.tickets if ticket.decision is None and ticket.error is None]
+        orders = [ticket for ticket in work.tickets if ticket.extension is None]
+        undecided = [ticket for ticket in orders if ticket.decision is None and ticket.error is None]
         work.fail("The ledger was lost while it decided, so nothing was sent.")
         self._keep([*work.entries, *[EndingRow.of(_void(ticket.row.order)) for ticket in undecided]], work.late)
 
     def _decided(self, ticket: Ticket, decision: Decision) -> None:
         ticket.decision = decision
-        if ticket.abandoned and decision.hold is not None:
-            self.end(Entry(decision.hold, Ending.VOIDED, 0, error="abandoned"))
+        if decision.rules is not None:
+            self._away.learn(ticket.row.order.call, decision.rules)
+        if ticket.abandoned and ticket.granted is not None:
+            self.end(Entry(ticket.granted, Ending.VOIDED, 0, error="abandoned"))
 
     def _keep(self, entries: list[EndingRow], late: Sequence[EndingRow] = ()) -> None:
         """Keep endings for later; those that are not on disk yet go there first, the process may be gone by then."""

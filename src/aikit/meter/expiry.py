@@ -7,27 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
-from aikit.meter.counters import Amounts, Standing, spends
-from aikit.policy.subject import subject_of
 from aikit.types import Call, Ending, Entry, Hold, Order, Tags
 
 EXPIRED = "expired"
 """The error of an entry that was presumed for this reason."""
-
-
-class Late(NamedTuple):
-    """The truth about an attempt that was presumed spent: `presumed` nano-USD have been charged for it."""
-
-    entry: Entry
-    presumed: int
-
-    @property
-    def nano(self) -> int:
-        """What is charged on top; negative if too much was presumed."""
-        return self.entry.nano - self.presumed
 
 
 def presumed(rows: Iterable[tuple[Any, ...]]) -> list[Entry]:
@@ -50,38 +36,12 @@ def _presumed(
     nano: int,
     tokens: int,
     output_tokens: int,
+    presumed: int | None,
     subjects: list[str],
     generation: int,
     admitted_at: datetime,
 ) -> Entry:
     tags = Tags(tenant, user, feature, environment)
     order = Order(attempt, Call(call, tags, provider, model, api, stream), nano, tokens, price_id, output_tokens)
-    hold = Hold(order, tuple(subjects), admitted_at, generation)
-    return Entry(hold, Ending.PRESUMED_SPENT, nano, estimated=True, error=EXPIRED)
-
-
-def covering(entry: Entry, subjects: Iterable[str]) -> tuple[str, ...]:
-    """Which of these subjects an attempt belongs to."""
-    tags = entry.hold.order.call.tags
-    return tuple([subject for subject in subjects if subject_of(subject).covers(tags)])
-
-
-def correct(late: Iterable[Late], standing: Standing) -> None:
-    """Put right what the counters have of attempts that were presumed spent.
-
-    Credits become the truth. Tokens come on top of those presumed: it is not known any more which those were.
-    """
-    for truth in late:
-        hold = truth.entry.hold
-        at, more = hold.admitted_at.timestamp(), _on_top(truth)
-        for subject in hold.subjects:
-            counters = standing.get((hold.order.call.tenant, subject))
-            if counters is not None:
-                counters.correct(at, more)
-
-
-def _on_top(truth: Late) -> Amounts:
-    if truth.entry.usage is None:
-        return (truth.nano, 0, 0, 0, 0, 0)
-    _, tokens, read, written, _, _ = spends(truth.entry)
-    return (truth.nano, tokens, read, written, 0, 0)
+    hold = Hold(order, tuple(subjects), admitted_at, generation, presumed)
+    return Entry(hold, Ending.PRESUMED_SPENT, hold.presumed_nano, estimated=True, error=EXPIRED)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
-from aikit.meter.expiry import Late, covering
-from aikit.meter.queries import CORRECT, HOLDS, PRESUMED
-from aikit.meter.rows import EndingRow, array
-from aikit.types import Ending
+from aikit.meter.corrections import Correction, covering
+from aikit.meter.judge import OPENED
+from aikit.meter.once import KeyRef
+from aikit.meter.plan import Batch
+from aikit.meter.queries import CORRECT, EARLIER, ENDED, HOLDS, PRESUMED, SUBJECTS, UNHELD
+from aikit.meter.rows import EndingRow, OrderRow, array, hold_row
+from aikit.types import Answer, Earlier, Ending, Hold, Order
 
 
 def as_held(connection: psycopg.Connection[Any], rows: Sequence[EndingRow]) -> list[EndingRow]:
@@ -20,21 +24,72 @@ def as_held(connection: psycopg.Connection[Any], rows: Sequence[EndingRow]) -> l
     An entry whose hold is gone was posted before; to post it again would charge twice.
     """
     entries = [row.entry for row in rows]
-    keys = ([e.hold.order.call.tenant for e in entries], [e.hold.order.attempt for e in entries])
-    held: dict[UUID, dict[str, Any]] = {
-        attempt: {"generation": generation, "subjects": tuple(subjects), "admitted_at": at}
-        for attempt, generation, subjects, at in connection.execute(HOLDS, keys)
-    }
+    now = holds_now(connection, [entry.hold for entry in entries])
     return [
-        EndingRow.of(entry._replace(hold=entry.hold._replace(**held[entry.hold.order.attempt])))
+        EndingRow.of(entry._replace(hold=now[entry.hold.order.attempt]))
         for entry in entries
-        if entry.hold.order.attempt in held
+        if entry.hold.order.attempt in now
     ]
+
+
+def as_now(connection: psycopg.Connection[Any], batch: Batch) -> Batch:
+    """The batch without the entries that have been posted, and with its holds as they look now.
+
+    An extension of a hold that is gone gets a generation that no hold has.
+    """
+    entries = as_held(connection, batch.entries) if batch.entries else batch.entries
+    now = holds_now(connection, [extension.hold for extension in batch.extensions])
+    extensions = [
+        extension._replace(hold=now.get(extension.hold.order.attempt, extension.hold._replace(generation=-1)))
+        for extension in batch.extensions
+    ]
+    return replace(batch, entries=entries, extensions=extensions)
+
+
+def earlier(connection: psycopg.Connection[Any], orders: Sequence[Order]) -> dict[KeyRef, Earlier]:
+    """The attempts that the idempotency keys of these orders stand for."""
+    refs = [(order.call.tenant, order.once.key) for order in orders if order.once is not None]
+    keys = ([tenant for tenant, _ in refs], [key for _, key in refs])
+    return {
+        (tenant, key): Earlier(
+            attempt,
+            call,
+            bytes(request_hash),
+            running,
+            None if ending is None else Ending(ending),
+            None if status is None else Answer(status, media_type, bytes(body)),
+        )
+        for tenant, key, attempt, call, request_hash, running, ending, status, media_type, body in connection.execute(
+            EARLIER, keys
+        )
+    }
+
+
+def not_posted(connection: psycopg.Connection[Any], rows: Sequence[EndingRow]) -> list[EndingRow]:
+    """Of entries that no hold stands for those that are not in the ledger, with the subjects that they belong to."""
+    orders = [row.entry.hold.order for row in rows]
+    keys = ([order.call.tenant for order in orders], [order.attempt for order in orders])
+    ended = {attempt for (attempt,) in connection.execute(ENDED, keys)}
+    return subjects_of(connection, [row for row in rows if row.entry.hold.order.attempt not in ended])
+
+
+def holds_now(connection: psycopg.Connection[Any], holds: Sequence[Hold]) -> dict[UUID, Hold]:
+    """Those of these holds that are still there, as they look now, by attempt."""
+    if not holds:
+        return {}
+    known = {hold.order.attempt: hold for hold in holds}
+    keys = ([hold.order.call.tenant for hold in holds], list(known))
+    found = {}
+    for attempt, generation, subjects, at, nano, tokens, output_tokens in connection.execute(HOLDS, keys):
+        hold = known[attempt]
+        order = hold.order._replace(nano=nano, tokens=tokens, output_tokens=output_tokens)
+        found[attempt] = hold._replace(order=order, generation=generation, subjects=tuple(subjects), admitted_at=at)
+    return found
 
 
 def late_truths(
     connection: psycopg.Connection[Any], ended: Sequence[EndingRow], posted: Sequence[EndingRow]
-) -> list[Late]:
+) -> list[Correction]:
     """Of the endings whose holds are gone, those of attempts that were presumed spent in the meantime."""
     gone = {row.entry.hold.order.attempt for row in ended} - {row.entry.hold.order.attempt for row in posted}
     truths = [row.entry for row in ended if row.entry.hold.order.attempt in gone]
@@ -46,11 +101,35 @@ def late_truths(
         if (known := found.pop(entry.hold.order.attempt, None)) is not None:
             nano, at, subjects = known
             hold = entry.hold._replace(admitted_at=at, subjects=covering(entry, subjects or ()))
-            late.append(Late(entry._replace(hold=hold), nano))
+            late.append(Correction(entry._replace(hold=hold), nano))
     return late
 
 
-def write_corrections(connection: psycopg.Connection[Any], late: Sequence[Late]) -> bool:
+def subjects_of(connection: psycopg.Connection[Any], rows: Sequence[EndingRow]) -> list[EndingRow]:
+    """The entries with the subjects of their tenants' counters that they belong to."""
+    tenants = list({row.entry.hold.order.call.tenant for row in rows})
+    subjects = dict(connection.execute(SUBJECTS, (tenants,)).fetchall())
+    entries = [row.entry for row in rows]
+    return [
+        EndingRow.of(
+            entry._replace(
+                hold=entry.hold._replace(subjects=covering(entry, subjects.get(entry.hold.order.call.tenant, ())))
+            )
+        )
+        for entry in entries
+    ]
+
+
+def write_unheld(connection: psycopg.Connection[Any], rows: Sequence[EndingRow], version: int) -> None:
+    """Holds for attempts that were admitted while the ledger was away, to be ended in the same transaction."""
+    holds = [
+        hold_row(OrderRow.of(entry.hold.order), entry.hold, (), OPENED, None) for entry in [row.entry for row in rows]
+    ]
+    times = [row.entry.hold.admitted_at for row in rows]
+    connection.execute(UNHELD, (version, array(holds), times))
+
+
+def write_corrections(connection: psycopg.Connection[Any], corrections: Sequence[Correction]) -> bool:
     """Whether each correction was written, and not by another process already."""
-    rows = array([EndingRow.of(truth.entry).text for truth in late])
-    return connection.execute(CORRECT, (rows,)).rowcount == len(late)
+    rows = array([EndingRow.of(one.entry._replace(nano=one.nano)).text for one in corrections])
+    return connection.execute(CORRECT, (rows,)).rowcount == len(corrections)

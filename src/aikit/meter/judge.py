@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from aikit.meter.counters import PLACE, reserves
+from aikit.meter.counters import NOTHING, PLACE, reserves
 from aikit.policy.access import forbids
-from aikit.policy.model import Rules
+from aikit.policy.model import LEASE_SLICE, Rules
 from aikit.policy.windows import SLIDING, wait_us
-from aikit.types import Action, Decision, Hold, LimitState, Metric, Order, Window
+from aikit.types import Action, Decision, Extension, Hold, LimitState, Metric, Order, Window
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 AT_ONCE = datetime.min.replace(tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 IN_FLIGHT_RETRY = 1.0
 """Seconds after which a call that only running calls stand in the way of is worth another try."""
+OPENED = "ALLOWED_LEDGER_FAILURE"
+"""The reason code of what was sent while the ledger was away, because its policy says so."""
 ADVERB = {
     Window.CALL: "REQUEST",
     Window.MINUTE: "MINUTE",
@@ -41,6 +43,8 @@ def judge(order: Order, rules: Rules, states: tuple[LimitState, ...], now: datet
         code, field = refusal
         source = rules.sources.get(field)
         return Decision(order.attempt, code, states, policy_version=version, source=source, order=order, rules=rules)
+    if rules.lease and order.leasable and order.output_tokens > LEASE_SLICE:
+        order = resized(order, LEASE_SLICE)._replace(limit=order.output_tokens)
     failing, warned, soft = against(order, states)
     if failing and rules.clamp:
         smaller = most_that_fits(order, failing)
@@ -62,7 +66,7 @@ def judge(order: Order, rules: Rules, states: tuple[LimitState, ...], now: datet
             order=order,
             rules=rules,
         )
-    hold = Hold(order, rules.subjects, now)
+    hold = Hold(order, rules.subjects, now, 0, _presumed(order, rules))
     if not (soft or warned or clamped):  # by position, as it is made for nearly every call
         return Decision(
             order.attempt, "ALLOWED", states, (), False, version, hold, (), (), False, None, None, None, rules
@@ -79,6 +83,34 @@ def judge(order: Order, rules: Rules, states: tuple[LimitState, ...], now: datet
         clamped=clamped,
         rules=rules,
     )
+
+
+def _presumed(order: Order, rules: Rules) -> int | None:
+    """What the attempt is presumed to have cost if nobody learns what became of it; None: all that it holds."""
+    return order.cost.nano(0) if rules.presume == "input" and order.cost is not None else None
+
+
+def extended(
+    extension: Extension, rules: Rules, states: tuple[LimitState, ...], now: datetime, version: int | None
+) -> Decision:
+    """Decide whether a stream may hold more output. `states` are those of the limits that its hold is counted in."""
+    hold = extension.hold
+    order = resized(hold.order, extension.output_tokens)
+    failing, _, _ = against(order, states, beyond=hold.order)
+    if failing:
+        failing.sort(key=_resets, reverse=True)
+        code = reason_code(failing[0])
+        return Decision(order.attempt, code, states, tuple(failing), policy_version=version, order=order, rules=rules)
+    longer = hold._replace(order=order, generation=hold.generation + 1)
+    return Decision(order.attempt, "ALLOWED", states, policy_version=version, hold=longer, rules=rules)
+
+
+def opened(order: Order, rules: Rules, now: datetime) -> Decision:
+    """Decide while the ledger is away, for a policy that lets calls pass then: whatever a limit says is not asked."""
+    decision = judge(order, rules, (), now, None)
+    if decision.hold is None:
+        return decision
+    return decision._replace(reason_code=OPENED, hold=decision.hold._replace(opened=True))
 
 
 def access(order: Order, rules: Rules) -> tuple[str, str] | None:
@@ -137,15 +169,24 @@ def resized(order: Order, output_tokens: int) -> Order:
     )
 
 
-def against(order: Order, states: Iterable[LimitState]) -> tuple[list[LimitState], list[LimitState], list[LimitState]]:
-    """The limits that block the order, those that would, and those whose soft cap it crosses."""
+def against(
+    order: Order, states: Iterable[LimitState], *, beyond: Order | None = None
+) -> tuple[list[LimitState], list[LimitState], list[LimitState]]:
+    """The limits that block the order, those that would, and those whose soft cap it crosses.
+
+    `beyond` is what of it is counted already, except by a limit on each call.
+    """
     failing: list[LimitState] = []
     warned: list[LimitState] = []
     soft: list[LimitState] = []
     amounts = reserves(order)
+    counted = reserves(beyond) if beyond is not None else NOTHING
     for state in states:
         limit = state[0]
-        after = state[1] + state[2] + state[4] + amounts[PLACE[limit.metric]]
+        place = PLACE[limit.metric]
+        after = state[1] + state[2] + state[4] + amounts[place]
+        if counted[place] and limit.window is not Window.CALL:
+            after -= counted[place]
         if after > limit.cap:
             (failing if limit.action is Action.BLOCK else warned).append(state)
         elif limit.soft_cap is not None and after > limit.soft_cap:

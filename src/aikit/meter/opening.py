@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from aikit.database.connect import Database
 from aikit.database.stall import severed_after
 from aikit.meter.engine import Meter
-from aikit.meter.poster import Poster, PriceRow
+from aikit.meter.poster import Poster
+from aikit.meter.prices import PriceRow, Prices
 from aikit.meter.spool import Spool
 
 HOLD_SECONDS = 900
@@ -27,11 +27,15 @@ SETUP = 5.0
 def open_meter(
     database: Database,
     data_dir: Path,
-    price_row: Callable[[str], PriceRow],
+    prices: Prices,
     *,
     hold_seconds: int = HOLD_SECONDS,
 ) -> Meter:
     """Start metering. Raises DatabaseUnavailable when the database can't be reached now."""
+    spool = Spool(data_dir / "spool" / database.fingerprint, prices)
+
+    def price_row(price_id: str) -> PriceRow:
+        return spool.prices.get(price_id) or prices(price_id)
 
     def connect() -> Poster:
         connection = database.connect(role="meter")
@@ -43,4 +47,4 @@ def open_meter(
             connection.close()
             raise
 
-    return Meter(connect, Spool(data_dir / "spool" / database.fingerprint))
+    return Meter(connect, spool)

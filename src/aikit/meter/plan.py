@@ -2,47 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from aikit.meter.corrections import Correction, correct, count
 from aikit.meter.counters import Standing, charge
-from aikit.meter.decide import Track, decide, track
-from aikit.meter.expiry import Late, correct
+from aikit.meter.decide import Track, decide, decide_extensions, track
 from aikit.meter.judge import reason_code
+from aikit.meter.once import REPLAYED, KeyRef, repeated
 from aikit.meter.rollup import rollup_rows
-from aikit.meter.rows import EndingRow, OrderRow, array, counter_row, hold_row, refusal_row
+from aikit.meter.rows import (
+    EndingRow,
+    OrderRow,
+    answer_row,
+    array,
+    claim_row,
+    counter_row,
+    extension_row,
+    hold_row,
+    refusal_row,
+)
 from aikit.policy.model import CounterRef, Rules, slot_name
-from aikit.types import Decision, Limit, Refusal, Window
+from aikit.types import Call, Decision, Earlier, Entry, Extension, Limit, Refusal, Window
 
 FOREVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 
 Needs = dict[CounterRef, dict[str, Limit]]
 """The slots that orders need, by subject and name, with a limit that each belongs to."""
 Callers = Sequence[Rules | None]
-"""The rules for each order of a batch; None for an unknown tenant."""
+"""The rules for each order of a batch, then for each extension; None for an unknown tenant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is posted together. Entries go first, so that what they release is there for the orders."""
+    """What is posted together. Entries go first, so that what they release is there for the orders.
+
+    `unheld` are entries that no hold stands for yet. `earlier` are the attempts of idempotency keys that are taken.
+    """
 
     entries: Sequence[EndingRow] = ()
     orders: Sequence[OrderRow] = ()
+    extensions: Sequence[Extension] = ()
     refusals: Sequence[Refusal] = ()
-    late: Sequence[Late] = ()
+    unheld: Sequence[EndingRow] = ()
+    corrections: Sequence[Correction] = ()
+    earlier: Mapping[KeyRef, Earlier] = field(default_factory=dict)
+
+    @property
+    def asking(self) -> list[Call]:
+        """The calls of those who wait for a decision: of the orders, then of the extensions."""
+        return [row.order.call for row in self.orders] + [one.hold.order.call for one in self.extensions]
+
+    @property
+    def ended(self) -> list[Entry]:
+        """Every entry that counters and rollups learn of."""
+        return [row.entry for rows in (self.entries, self.unheld) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A batch as it was decided, ready to be posted."""
+    """A batch as it was decided, ready to be posted: the decisions on its orders, then on its extensions."""
 
     decisions: list[Decision]
     parameters: tuple[str | None, ...]
 
 
 def needs(batch: Batch, callers: Callers) -> Needs:
-    """The slots that the orders of a batch need."""
+    """The slots that the orders and the extensions of a batch need."""
     found: Needs = {}
     for rules, tenant in _owners(batch, callers):
         for limit in rules.limits:
@@ -55,8 +82,9 @@ def needs(batch: Batch, callers: Callers) -> Needs:
 def refs_of(batch: Batch, needed: Iterable[CounterRef]) -> set[CounterRef]:
     """Every row of counters that the batch touches."""
     refs = set(needed)
-    ended = [*[row.entry for row in batch.entries], *[truth.entry for truth in batch.late]]
-    held = {(entry.hold.order.call.tenant, entry.hold.subjects) for entry in ended}
+    ended = batch.ended + [correction.entry for correction in batch.corrections]
+    holds = [entry.hold for entry in ended] + [extension.hold for extension in batch.extensions]
+    held = {(hold.order.call.tenant, hold.subjects) for hold in holds}
     for tenant, subjects in held:
         refs.update([(tenant, subject) for subject in subjects])
     return refs
@@ -76,20 +104,31 @@ def plan(
     `standing` has the counters that `refs_of` names, or fewer if some are gone, and no others.
     """
     tracks = {rules: track(tenant, rules, standing, now) for rules, tenant in _owners(batch, callers)}
-    entries = [row.entry for row in batch.entries]
-    charge(entries, standing)
-    correct(batch.late, standing)
-    orders = [(row.order, rules) for row, rules in zip(batch.orders, callers, strict=True)]
-    decisions = decide(orders, tracks, now, policy_version)
-    holds, refusals = [], list(batch.refusals)
+    charge([row.entry for row in batch.entries], standing)
+    count([row.entry for row in batch.unheld], standing)
+    correct(batch.corrections, standing)
+    decisions = _decide(batch, callers, tracks, now, policy_version)
+    holds, claims, refusals = [], [], list(batch.refusals)
     for row, decision in zip(batch.orders, decisions, strict=True):
         if decision.hold is not None:
             warned = reason_code(decision.warned[0]) if decision.warned else None
             holds.append(hold_row(row, decision.hold, decision.limits, decision.reason_code, warned))
-        else:
+            if row.order.once is not None:
+                claims.append((row.order.call.tenant, row.order.once.key, claim_row(row.order, row.order.once)))
+        elif decision.reason_code != REPLAYED:
             order = decision.order or row.order
             refusals.append(Refusal(order, decision.reason_code, decision.limits, decision.source))
-    not_before, not_after = _validity(tracks.values(), now) if batch.orders or refusals else FOREVER
+    extended = []
+    if batch.extensions:
+        asked = list(zip(batch.extensions, callers[len(batch.orders) :], strict=True))
+        grown = decide_extensions(asked, tracks, standing, now, policy_version)
+        decisions += grown
+        extended = [
+            extension_row(decision.hold, extension.hold.generation)
+            for extension, decision in zip(batch.extensions, grown, strict=True)
+            if decision.hold is not None
+        ]
+    not_before, not_after = _validity(tracks.values(), now) if decisions or refusals else FOREVER
     changes = []
     for tenant, subject in sorted(standing):
         counters = standing[tenant, subject]
@@ -104,17 +143,43 @@ def plan(
             str(hold_seconds),
             array(changes),
             array(holds),
-            array([row.text for row in batch.entries]),
+            array([row.text for rows in (batch.entries, batch.unheld) for row in rows]),
             array([refusal_row(refusal, policy_version, now) for refusal in refusals]),
-            array(rollup_rows(entries, refusals, now, batch.late)),
+            array(rollup_rows(batch.ended, refusals, now, batch.corrections)),
+            array(extended),
+            array([row for _, _, row in sorted(claims)]),
+            array(_answers(batch.entries)),
         ),
     )
 
 
+def _decide(
+    batch: Batch, callers: Callers, tracks: Mapping[Rules, Track], now: datetime, policy_version: int
+) -> list[Decision]:
+    """One decision an order. One whose idempotency key is taken is decided by that alone."""
+    orders = [(row.order, rules) for row, rules in zip(batch.orders, callers, strict=False)]
+    if all(order.once is None for order, _ in orders):
+        return decide(orders, tracks, now, policy_version)
+    known = repeated([order for order, _ in orders], batch.earlier, policy_version)
+    fresh = [one for one, decision in zip(orders, known, strict=True) if decision is None]
+    decided = iter(decide(fresh, tracks, now, policy_version))
+    return [next(decided) if decision is None else decision for decision in known]
+
+
+def _answers(entries: Iterable[EndingRow]) -> list[str]:
+    """The answers that are kept for idempotency keys, sorted by key, as claims are."""
+    found = []
+    for entry, _ in entries:
+        order = entry.hold.order
+        if entry.answer is not None and order.once is not None:
+            found.append((order.call.tenant, order.once.key, answer_row(order, order.once, entry.answer)))
+    return [row for _, _, row in sorted(found)]
+
+
 def _owners(batch: Batch, callers: Callers) -> list[tuple[Rules, str]]:
     """The rules that occur in the batch, each with its tenant: rules are made for one caller, so for one tenant."""
-    last = dict(zip(callers, batch.orders, strict=True))
-    return [(rules, row.order.call.tenant) for rules, row in last.items() if rules is not None]
+    last = dict(zip(callers, batch.asking, strict=True))
+    return [(rules, call.tenant) for rules, call in last.items() if rules is not None]
 
 
 def _validity(tracks: Iterable[Track], now: datetime) -> tuple[datetime, datetime]:

@@ -9,7 +9,6 @@ A batch is prepared while the one before it is still under way, on the counters 
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import socket
 import threading
@@ -23,20 +22,32 @@ import psycopg
 from psycopg import errors as pg
 
 from aikit.database.stall import line_of
+from aikit.meter.corrections import Correction
 from aikit.meter.counters import Counters
 from aikit.meter.decide import Behind, window_at
 from aikit.meter.expiry import presumed
-from aikit.meter.held import as_held, late_truths, write_corrections
+from aikit.meter.held import (
+    as_now,
+    earlier,
+    late_truths,
+    not_posted,
+    subjects_of,
+    write_corrections,
+    write_unheld,
+)
 from aikit.meter.plan import Batch, Callers, Needs, Plan, needs, plan, refs_of
+from aikit.meter.prices import PriceRow, Prices
 from aikit.meter.queries import (
     BARRIER,
     DONE_EXPIRING,
     EXPIRED,
+    FORGET_KEYS,
     LOCK,
     OPEN,
     POST,
     PRICE,
     PRICES,
+    RENEW,
     STANDING,
     TRY_EXPIRING,
 )
@@ -46,8 +57,7 @@ from aikit.meter.statement import Rejected, Statement
 from aikit.policy.model import CounterRef
 from aikit.policy.subject import subject_of
 from aikit.policy.windows import SLIDING
-from aikit.pricing.price import Price
-from aikit.types import Decision
+from aikit.types import Decision, Hold
 
 log = logging.getLogger("aikit.meter")
 
@@ -55,22 +65,6 @@ TRIES = 50
 PATIENCE = 16
 """After losing a race, this many quiet batches are decided under locks before an unlocked one is tried again."""
 CACHE = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class PriceRow:
-    """A price as it is recorded, once, before the first attempt at it is admitted."""
-
-    price_id: str
-    provider: str
-    model: str
-    source: str
-    version: str
-    body: str
-
-    @classmethod
-    def of(cls, price: Price) -> PriceRow:
-        return cls(price.id, price.provider, price.model, price.source, price.version, json.dumps(price.to_json()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +87,7 @@ class Poster:
     executed in the order in which they were prepared.
     """
 
-    def __init__(
-        self, connection: psycopg.Connection[Any], price_row: Callable[[str], PriceRow], *, hold_seconds: int
-    ) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], price_row: Prices, *, hold_seconds: int) -> None:
         self._connection = connection
         self._price_row = price_row
         self._hold_seconds = hold_seconds
@@ -120,8 +112,10 @@ class Poster:
     def prepare(self, batch: Batch) -> Prepared:
         """Decide the batch on what is remembered, if all of that is; does no I/O."""
         with self._memory:
-            callers = self._rulebook.find([row.order for row in batch.orders])
+            callers = self._rulebook.find(batch.asking)
             if self._patience or callers is None or not self._prices.issuperset(_prices_of(batch, callers)):
+                return Prepared(batch)
+            if any(row.entry.hold.opened for row in batch.entries):
                 return Prepared(batch)
             standing = self._remembered(batch, needs(batch, callers))
             if standing is None:
@@ -136,25 +130,37 @@ class Poster:
                 raise
 
     def execute(self, prepared: Prepared) -> list[Decision]:
-        """Post a batch, in one transaction. One decision an order, in their order.
+        """Post a batch, in one transaction. One decision an order, in their order; then one an extension.
 
         Raises psycopg.OperationalError when the connection is lost: then nobody knows whether it was posted.
         Raises another psycopg.Error when the database refuses something in it: then nothing was posted.
         """
-        entries = prepared.batch.entries
+        batch = prepared.batch
         if prepared.plan is not None and prepared.epoch == self._epoch:
             try:
                 if self._accepted(prepared.plan):
                     return prepared.plan.decisions
             except Rejected as rejected:
-                entries = self._learned(rejected, entries)
+                batch = self._learned(rejected, batch)
         with self._memory:
             self._epoch += 1
             if prepared.plan is not None:
                 self._counters.clear()
             if self._outdated:
                 self._read_standing()
-            return self._post_under_locks(prepared.batch, entries)
+            return self._post_under_locks(batch, prepared.batch.entries)
+
+    def correct(self, corrections: Sequence[Correction], on_record: Callable[[], None]) -> None:
+        """Post corrections; `on_record` is called in their transaction. Raises as `execute` does."""
+        with self._memory:
+            self._epoch += 1
+            self._counters.clear()
+            self._post_under_locks(Batch(corrections=corrections), (), on_record)
+
+    def renew(self, holds: Sequence[Hold]) -> None:
+        """Let these holds stand for as long again from now on. Raises as `execute` does."""
+        tenants, attempts = [hold.order.call.tenant for hold in holds], [hold.order.attempt for hold in holds]
+        self._connection.execute(RENEW, (self._hold_seconds, tenants, attempts))
 
     def expire(self, *, all_holds: bool = False) -> int:
         """Presume spent what holds have stood for too long, or all that there are. Returns how many, at most 500.
@@ -171,6 +177,7 @@ class Poster:
                     self._epoch += 1
                     self._counters.clear()
                     self._post_under_locks(Batch(entries), entries)
+            self._connection.execute(FORGET_KEYS)
             return len(entries)
         finally:
             if not self._connection.closed:
@@ -187,16 +194,24 @@ class Poster:
             self._connection.close()
         self._line.close()
 
-    def _post_under_locks(self, batch: Batch, entries: Sequence[EndingRow]) -> list[Decision]:
-        ended = batch.entries
+    def _post_under_locks(
+        self, batch: Batch, ended: Sequence[EndingRow], on_record: Callable[[], None] | None = None
+    ) -> list[Decision]:
+        """Post a batch that may be behind the database, which is then asked. `ended` are the entries it began with."""
+        unheld = [row for row in ended if row.entry.hold.opened]
+        ended = [row for row in ended if not row.entry.hold.opened]
+        batch = replace(batch, entries=[row for row in batch.entries if not row.entry.hold.opened])
         for _ in range(TRIES):
             try:
-                late = late_truths(self._connection, ended, entries) if len(entries) < len(ended) else ()
-                decisions = self._try_under_locks(Batch(entries, batch.orders, batch.refusals, late))
+                if unheld:
+                    batch = replace(batch, unheld=not_posted(self._connection, unheld))
+                if len(batch.entries) < len(ended):
+                    batch = replace(batch, corrections=late_truths(self._connection, ended, batch.entries))
+                decisions = self._try_under_locks(batch, on_record)
             except Rejected as rejected:
-                entries = self._learned(rejected, entries)
+                batch = self._learned(rejected, batch)
             except HoldsGone:
-                entries = as_held(self._connection, entries)
+                batch = as_now(self._connection, batch)
             except (pg.DeadlockDetected, pg.SerializationFailure):
                 continue
             else:
@@ -205,9 +220,9 @@ class Poster:
                 self._read_standing()
         raise pg.LockNotAvailable(f"a batch could not be posted in {TRIES} tries")
 
-    def _try_under_locks(self, batch: Batch) -> list[Decision] | None:
+    def _try_under_locks(self, batch: Batch, on_record: Callable[[], None] | None) -> list[Decision] | None:
         now = self._now()
-        callers = self._rulebook.load(self._connection, [row.order for row in batch.orders])
+        callers = self._rulebook.load(self._connection, batch.asking)
         self._record_prices(_prices_of(batch, callers))
         needed = needs(batch, callers)
         connection = self._connection
@@ -226,18 +241,24 @@ class Poster:
                 self._open(missing, needed, now)
                 # what was opened has taken in pending holds, maybe some that this very batch ends, and
                 # these may by now be in counters of which we had not heard
-                held = as_held(self._connection, batch.entries)
-                if len(held) < len(batch.entries):
+                held = as_now(self._connection, batch)
+                if len(held.entries) < len(batch.entries):
                     raise HoldsGone
-                batch = replace(batch, entries=held)
+                batch = held
+                if batch.unheld:
+                    batch = replace(batch, unheld=subjects_of(connection, batch.unheld))
                 standing = self._locked(sorted(refs_of(batch, needed)))
             try:
                 planned = self._plan(batch, callers, standing, now)
+                if batch.unheld:
+                    write_unheld(connection, batch.unheld, self._version)
                 accepted = self._accepted(planned)
             except Behind:
                 accepted = False
-            if accepted and batch.late:
-                accepted = write_corrections(connection, batch.late)
+            if accepted and batch.corrections:
+                accepted = write_corrections(connection, batch.corrections)
+            if accepted and on_record is not None:
+                on_record()
             if accepted:
                 connection.execute("COMMIT")
             else:  # a counter opened for a limit that is gone, or a window that has not begun, must not stay
@@ -286,18 +307,20 @@ class Poster:
         self._outdated = outcome == "policy"
         return outcome == "ok"
 
-    def _learned(self, rejected: Rejected, entries: Sequence[EndingRow]) -> Sequence[EndingRow]:
-        """What a rejection teaches: the entries to go on with. Raises it if trying again can't help."""
+    def _learned(self, rejected: Rejected, batch: Batch) -> Batch:
+        """What a rejection teaches: the batch to go on with. Raises it if trying again can't help."""
         match rejected.sqlstate:
             case "AK001":  # a hold is not as we knew it
-                return as_held(self._connection, entries)
+                return as_now(self._connection, batch)
+            case "AK003":  # an idempotency key is taken
+                return replace(batch, earlier=earlier(self._connection, [row.order for row in batch.orders]))
             case "AK002":  # a counter is not
                 self._patience = PATIENCE
             case "40P01" | "40001":  # deadlock, serialization failure
                 pass
             case _:
                 raise rejected
-        return entries
+        return batch
 
     def _plan(self, batch: Batch, callers: Callers, standing: Mapping[CounterRef, Counters], now: datetime) -> Plan:
         return plan(batch, callers, standing, now=now, policy_version=self._version, hold_seconds=self._hold_seconds)
@@ -353,4 +376,7 @@ class Poster:
 
 def _prices_of(batch: Batch, callers: Callers) -> set[str | None]:
     used = {row.order.price_id for row in batch.orders} | {row.entry.price_id for row in batch.entries}
+    used |= {row.entry.hold.order.price_id for row in batch.entries if row.entry.hold.opened}
+    used |= {id for row in batch.unheld for id in (row.entry.price_id, row.entry.hold.order.price_id)}
+    used |= {correction.entry.price_id for correction in batch.corrections}
     return used | {rules.unpriced.id for rules in callers if rules is not None and rules.unpriced is not None}

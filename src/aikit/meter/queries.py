@@ -2,7 +2,8 @@
 
 POST = """
     SELECT outcome, at, policy FROM aikit.post($1, $2, $3, $4, $5::aikit.counter_change[], $6::aikit.new_hold[],
-                                               $7::aikit.ending[], $8::aikit.refusals[], $9::aikit.rollups[])"""
+                                               $7::aikit.ending[], $8::aikit.refusal[], $9::aikit.rollups[],
+                                               $10::aikit.extension[], $11::aikit.claim[], $12::aikit.answer[])"""
 BARRIER = "SELECT pg_advisory_xact_lock_shared(7206071, 1)"
 STANDING = "SELECT policy_version, now() FROM aikit.state"
 LOCK = """
@@ -23,7 +24,8 @@ USER_PLANS = """
     SELECT p.tenant, p.user_id, p.plan FROM unnest(%s::text[], %s::text[]) x (tenant, user_id)
     JOIN aikit.plan_holders p ON p.tenant = x.tenant AND p.user_id = x.user_id AND p.until IS NULL"""
 HOLDS = """
-    SELECT h.attempt, h.generation, h.subjects, h.admitted_at FROM unnest(%s::text[], %s::uuid[]) x (tenant, attempt)
+    SELECT h.attempt, h.generation, h.subjects, h.admitted_at, h.nano, h.tokens, h.output_tokens
+    FROM unnest(%s::text[], %s::uuid[]) x (tenant, attempt)
     JOIN aikit.holds h ON h.tenant = x.tenant AND h.attempt = x.attempt"""
 PRICE = """
     INSERT INTO aikit.prices (price_id, provider, model, source, version, body)
@@ -33,7 +35,7 @@ TRY_EXPIRING = "SELECT pg_try_advisory_lock(7206071, 3)"
 DONE_EXPIRING = "SELECT pg_advisory_unlock(7206071, 3)"
 EXPIRED = """
     SELECT tenant, attempt, call, user_id, feature, environment, provider, model, api, stream, price_id, nano, tokens,
-           output_tokens, subjects, generation, admitted_at
+           output_tokens, presumed, subjects, generation, admitted_at
     FROM aikit.holds WHERE expires_at < now() OR %s ORDER BY expires_at LIMIT 500"""
 PRESUMED = """
     SELECT e.attempt, e.nano, e.admitted_at,
@@ -49,8 +51,10 @@ CORRECT = """
         cache_read_audio, output, reasoning, output_audio, output_image, searches, status, error, served_model,
         duration_ms, first_byte_ms, held_nano, held_tokens, held_output, limits, reason_code, request, policy_version,
         admitted_at)
-    SELECT e.tenant, e.attempt, 1, e.call, e.user_id, e.feature, e.environment, e.provider, e.model, e.api, e.stream,
-           coalesce(x.other_price, e.price_id), x.ending, x.estimated, x.nano - e.nano, x.input, x.cache_read,
+    SELECT e.tenant, e.attempt, 1 + (SELECT max(l.seq) FROM aikit.entries l
+                                     WHERE l.tenant = e.tenant AND l.attempt = e.attempt),
+           e.call, e.user_id, e.feature, e.environment, e.provider, e.model, e.api, e.stream,
+           coalesce(x.other_price, e.price_id), x.ending, x.estimated, x.nano, x.input, x.cache_read,
            x.cache_write_5m, x.cache_write_1h, x.input_audio, x.input_image, x.cache_read_audio, x.output, x.reasoning,
            x.output_audio, x.output_image, x.searches, x.status, x.error, x.served_model, x.duration_ms,
            x.first_byte_ms, e.held_nano, e.held_tokens, e.held_output, e.limits, e.reason_code, e.request,
@@ -58,3 +62,29 @@ CORRECT = """
     FROM unnest(%s::aikit.ending[]) x
     JOIN aikit.entries e ON e.tenant = x.tenant AND e.attempt = x.attempt AND e.seq = 0
     ON CONFLICT DO NOTHING"""
+SUBJECTS = "SELECT tenant, array_agg(subject) FROM aikit.counters WHERE tenant = ANY (%s) GROUP BY tenant"
+ENDED = """
+    SELECT e.attempt FROM unnest(%s::text[], %s::uuid[]) x (tenant, attempt)
+    JOIN aikit.entries e ON e.tenant = x.tenant AND e.attempt = x.attempt AND e.seq = 0"""
+UNHELD = """
+    INSERT INTO aikit.holds (
+        tenant, attempt, call, user_id, feature, environment, provider, model, api, stream, price_id, nano, tokens,
+        output_tokens, presumed, request, subjects, limits, reason_code, policy_version, admitted_at, expires_at)
+    SELECT tenant, attempt, call, user_id, feature, environment, provider, model, api, stream, price_id, nano, tokens,
+        output_tokens, presumed, request, '{}', limits, reason_code, %s, admitted_at, now()
+    FROM ROWS FROM (unnest(%s::aikit.new_hold[]), unnest(%s::timestamptz[])) AS x (
+        tenant, attempt, call, user_id, feature, environment, provider, model, api, stream, price_id, nano, tokens,
+        output_tokens, presumed, request, subjects, limits, reason_code, would_refuse, admitted_at)"""
+RENEW = """
+    UPDATE aikit.holds h SET expires_at = now() + make_interval(secs => %s)
+    FROM unnest(%s::text[], %s::uuid[]) x (tenant, attempt) WHERE h.tenant = x.tenant AND h.attempt = x.attempt"""
+EARLIER = """
+    SELECT k.tenant, k.key, k.attempt, e.call, k.request_hash, h.attempt IS NOT NULL, e.ending, k.status, k.media_type,
+           k.body
+    FROM unnest(%s::text[], %s::text[]) x (tenant, key)
+    JOIN aikit.idempotency_keys k ON k.tenant = x.tenant AND k.key = x.key AND k.expires_at > now()
+    LEFT JOIN aikit.entries e ON e.tenant = k.tenant AND e.attempt = k.attempt AND e.seq = 0
+    LEFT JOIN aikit.holds h ON h.tenant = k.tenant AND h.attempt = k.attempt"""
+FORGET_KEYS = """
+    DELETE FROM aikit.idempotency_keys WHERE (tenant, key) IN (
+        SELECT tenant, key FROM aikit.idempotency_keys WHERE expires_at < now() LIMIT 1000 FOR UPDATE SKIP LOCKED)"""

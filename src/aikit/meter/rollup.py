@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from operator import add
 
+from aikit.meter.corrections import Correction
 from aikit.meter.counters import spends
-from aikit.meter.expiry import Late
 from aikit.meter.rows import plain_row
 from aikit.types import USAGE_CLASSES, Call, Ending, Entry, Refusal
 
@@ -21,7 +21,7 @@ Key = tuple[str, datetime, str, str, str, str, str]
 
 
 def rollup_rows(
-    entries: Iterable[Entry], refusals: Iterable[Refusal], now: datetime, late: Iterable[Late] = ()
+    entries: Iterable[Entry], refusals: Iterable[Refusal], now: datetime, corrections: Iterable[Correction] = ()
 ) -> list[str]:
     """One `aikit.rollups` each, sorted by key so that all processes lock them in one order.
 
@@ -42,12 +42,12 @@ def rollup_rows(
             _, _, read, written, _, _ = spends(entry)
             row[UNREPORTED] += read
             row[UNREPORTED + 1] += written
-    for truth in late:
-        hold = truth.entry.hold
+    for correction in corrections:
+        hold = correction.entry.hold
         row = _row(sums, hold.order.call, hold.admitted_at)
-        row[5] += truth.nano
-        if truth.entry.usage is not None:
-            row[USED] = map(add, row[USED], truth.entry.usage.counts())
+        row[5] += correction.nano
+        if correction.entry.usage is not None:
+            row[USED] = map(add, row[USED], correction.entry.usage.counts())
     for refusal in refusals:
         _row(sums, refusal.order.call, now)[1] += 1
     return [plain_row((*key, *sums[key])) for key in sorted(sums)]

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from aikit.meter.counters import Counters
-from aikit.types import USAGE_CLASSES, Bound, Entry, Hold, Limit, LimitState, Order, Refusal
+from aikit.types import USAGE_CLASSES, Answer, Bound, Entry, Hold, Limit, LimitState, Once, Order, Refusal
 
 SEPARATOR = "\x1e"
 """Between the keys of subjects in one text field; neither can contain it."""
@@ -62,14 +62,33 @@ def hold_row(row: OrderRow, hold: Hold, limits: Iterable[LimitState], code: str,
     """An `aikit.new_hold`: what was granted, which may be less than what was asked for."""
     granted = hold.order
     return (
-        f'"({row.who},{_price(granted)},{granted.output_tokens},{row.request},'
+        f'"({row.who},{_price(granted)},{granted.output_tokens},{_number(hold.presumed)},{row.request},'
         f"{text(SEPARATOR.join(hold.subjects) if hold.subjects else None)},{_limits(limits)},{code},"
         f'{would_refuse or ""})"'
     )
 
 
+def extension_row(hold: Hold, was: int) -> str:
+    """An `aikit.extension`: the hold as it is to be; `was` is its generation so far."""
+    order = hold.order
+    return f'"({text(order.call.tenant)},{order.attempt.hex},{was},{order.nano},{order.tokens},{order.output_tokens})"'
+
+
+def claim_row(order: Order, once: Once) -> str:
+    """An `aikit.claim`."""
+    return f'"({text(order.call.tenant)},{text(once.key)},{order.attempt.hex},{_bytes(once.request_hash)})"'
+
+
+def answer_row(order: Order, once: Once, answer: Answer) -> str:
+    """An `aikit.answer`."""
+    return (
+        f'"({text(order.call.tenant)},{text(once.key)},{order.attempt.hex},{answer.status},{text(answer.media_type)},'
+        f'{_bytes(answer.body)})"'
+    )
+
+
 def refusal_row(refusal: Refusal, policy_version: int, at: datetime) -> str:
-    """An `aikit.refusals`."""
+    """An `aikit.refusal`."""
     order = refusal.order
     return (
         f'"({_who(order)},{_price(order)},{refusal.reason_code},{_limits(refusal.limits)},{policy_version},'
@@ -119,6 +138,8 @@ def _request(order: Order) -> str:
     cases = "null" if cost is None else f"[{cost.scale},{','.join([f'[{paid},{rate}]' for paid, rate in cost.cases])}]"
     output = order.output_tokens if order.named else "null"
     extent = "" if bound is None else f",{_bound(bound)}"
+    if order.leasable:
+        extent = (extent or ",null") + ",1"
     return (
         f"{QUOTE}[{order.tokens - order.output_tokens},{output},{order.answers},{order.least},{order.characters},"
         f"{cases}{extent}]{QUOTE}"
@@ -160,6 +181,10 @@ def _opening(said: Sequence[object]) -> str:
     """The beginning of a JSON array that more numbers follow in."""
     opening = json.dumps(said, ensure_ascii=False, separators=(",", ":"))[:-1] + ","
     return opening.replace("\\", "\\\\\\\\").replace('"', NAME)
+
+
+def _bytes(value: bytes) -> str:
+    return QUOTE + "\\" * 4 + "x" + value.hex() + QUOTE
 
 
 def _flag(value: bool) -> str:

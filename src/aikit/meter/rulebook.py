@@ -13,7 +13,7 @@ from aikit.policy.model import Caller, Policy, Rules
 from aikit.policy.record import from_body
 from aikit.policy.resolve import resolve
 from aikit.pricing.price import Price
-from aikit.types import Order
+from aikit.types import Call
 
 CACHE = 100_000
 
@@ -45,12 +45,12 @@ class Rulebook:
         self._plans: dict[tuple[str, str], str | None] = {}
         self._rules: dict[Key, Rules | None] = {}
 
-    def find(self, orders: Iterable[Order]) -> list[Rules | None] | None:
-        """The rules for each order, None for an unknown tenant. None altogether if something must be loaded first."""
+    def find(self, calls: Iterable[Call]) -> list[Rules | None] | None:
+        """The rules for each call, None for an unknown tenant. None altogether if something must be loaded first."""
         found = []
-        for order in orders:
-            tags = order.call.tags
-            key = (order.call.tenant, tags.environment, tags.user, tags.feature)
+        for call in calls:
+            tags = call.tags
+            key = (call.tenant, tags.environment, tags.user, tags.feature)
             try:
                 rules = self._rules[key]
             except KeyError:
@@ -60,26 +60,26 @@ class Rulebook:
             found.append(rules)
         return found
 
-    def load(self, connection: psycopg.Connection[Any], orders: Sequence[Order]) -> list[Rules | None]:
-        """Read what these orders need, and answer. Raises psycopg.Error."""
+    def load(self, connection: psycopg.Connection[Any], calls: Sequence[Call]) -> list[Rules | None]:
+        """Read what these calls need, and answer. Raises psycopg.Error."""
         if max(len(self._rules), len(self._tenants), len(self._plans)) > CACHE:
             self.clear()
         if self._everywhere is None:
             self._everywhere = tuple([from_body(body) for (body,) in connection.execute(EVERYWHERE)])
-        names = {order.call.tenant for order in orders} - self._tenants.keys()
+        names = {call.tenant for call in calls} - self._tenants.keys()
         if names:
             tenants: dict[str, Tenant | None] = dict.fromkeys(names)
             for tenant, plan, users, bodies in connection.execute(TENANTS, (list(names),)):
                 tenants[tenant] = Tenant(plan, users, tuple([from_body(body) for body in bodies or ()]))
             self._tenants.update(tenants)
-        pairs = {(order.call.tenant, order.call.tags.user) for order in orders}
+        pairs = {(call.tenant, call.tags.user) for call in calls}
         wanted = [(tenant, user) for tenant, user in pairs if user and self._asks(tenant, user)]
         if wanted:
             plans: dict[tuple[str, str], str | None] = dict.fromkeys(wanted)
             columns = [tenant for tenant, _ in wanted], [user for _, user in wanted]
             plans.update({(tenant, user): plan for tenant, user, plan in connection.execute(USER_PLANS, columns)})
             self._plans.update(plans)
-        found = self.find(orders)
+        found = self.find(calls)
         assert found is not None
         return found
 

@@ -10,6 +10,7 @@ import fcntl
 import json
 import logging
 import os
+import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
 
+from aikit.meter.prices import PriceRow, Prices
 from aikit.types import Call, Ending, Entry, Hold, Order, Tags, Usage, new_id
 
 log = logging.getLogger("aikit.spool")
@@ -30,10 +32,15 @@ class SpoolFull(Exception):
 
 
 class Spool:
-    """The spool of one process for one database. Used by the meter's thread alone."""
+    """The spool of one process for one database. For several threads at once."""
 
-    def __init__(self, folder: Path, *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, folder: Path, prices: Prices, *, max_bytes: int = MAX_BYTES) -> None:
+        """`prices` finds those that an heir may not know."""
+        self.prices: dict[str, PriceRow] = {}
+        """Prices that came with the entries of other processes."""
         self._folder = folder
+        self._find_price = prices
+        self._lock = threading.RLock()
         self._max_bytes = max_bytes
         self._own: IO[bytes] | None = None
         self._path = folder
@@ -41,25 +48,45 @@ class Spool:
 
     def append(self, entries: Iterable[Entry]) -> None:
         """Write the entries and force them to disk. Raises SpoolFull, and then nothing of this call is kept."""
-        text = "".join([to_line(entry) for entry in entries]).encode()
-        try:
-            file = self._file()
-            start = file.seek(0, os.SEEK_END)
-            if start + len(text) > self._max_bytes:
-                raise SpoolFull(f"The spool {self._path} has reached {self._max_bytes:,} bytes.")
+        text = "".join([to_line(entry, self._prices_of(entry)) for entry in entries]).encode()
+        with self._lock:
             try:
-                while text:  # unbuffered: what does not fit must not be written at the close
-                    text = text[file.write(text) or 0 :]
-                os.fsync(file.fileno())
-            except OSError:
-                with suppress(OSError):
-                    file.truncate(start)
-                raise
-        except OSError as error:
-            raise SpoolFull(f"The spool in {self._folder} can't be written: {error.strerror}.") from error
+                self._write(self._file(), text)
+            except OSError as error:
+                raise SpoolFull(f"The spool in {self._folder} can't be written: {error.strerror}.") from error
+
+    @property
+    def in_use(self) -> bool:
+        """There is a file of our own."""
+        return self._own is not None
+
+    def _write(self, file: IO[bytes], text: bytes) -> None:
+        start = file.seek(0, os.SEEK_END)
+        if start + len(text) > self._max_bytes:
+            raise SpoolFull(f"The spool {self._path} has reached {self._max_bytes:,} bytes.")
+        try:
+            while text:  # unbuffered: what does not fit must not be written at the close
+                text = text[file.write(text) or 0 :]
+            os.fsync(file.fileno())
+        except OSError:
+            with suppress(OSError):
+                file.truncate(start)
+            raise
+
+    def _prices_of(self, entry: Entry) -> list[PriceRow]:
+        """The prices that may not be on record yet: of an attempt that the ledger never heard of, or another one."""
+        ids = {entry.price_id, entry.hold.order.price_id if entry.hold.opened else None} - {None}
+        found = []
+        for price_id in sorted(ids, key=str):
+            with suppress(LookupError):
+                found.append(self.prices.get(str(price_id)) or self._find_price(str(price_id)))
+        return found
 
     def adopt(self) -> list[Entry]:
-        """The entries in files that no living process owns. The files stay, locked by us, until `clear`."""
+        """The entries in files that no living process owns. The files stay, locked by us, until `clear`.
+
+        Of an attempt that the ledger never heard of, what was written last counts.
+        """
         entries: list[Entry] = []
         for path in sorted(self._folder.glob("*.jsonl")) if self._folder.is_dir() else []:
             try:
@@ -72,16 +99,22 @@ class Spool:
             except BlockingIOError:
                 file.close()
                 continue
-            found, unread = read_lines(file)
+            found, prices, unread = read_lines(file)
             entries.extend(found)
+            self.prices.update(prices)
             if unread:
                 log.error("%d lines of the spool %s can't be read; they are kept beside it", len(unread), path)
                 self._write_aside(path.with_suffix(".unread"), unread)
             self._adopted.append((path, file))
-        return entries
+        opened = {entry.hold.order.attempt: entry for entry in entries if entry.hold.opened}
+        return [*[entry for entry in entries if not entry.hold.opened], *opened.values()]
 
     def clear(self) -> None:
         """Everything that was spooled has been posted: remove the files."""
+        with self._lock:
+            self._clear()
+
+    def _clear(self) -> None:
         if self._own is not None:
             self._adopted.append((self._path, self._own))
             self._own = None
@@ -105,7 +138,16 @@ class Spool:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             fcntl.flock(handle, fcntl.LOCK_EX)
             self._own, self._path = os.fdopen(handle, "r+b", buffering=0), path
+            self._sync_folder()
         return self._own
+
+    def _sync_folder(self) -> None:
+        """The file itself must be there after a power cut, too."""
+        folder = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def set_aside(self, entries: Iterable[Entry]) -> None:
         """Keep entries that the ledger will never take for a person to look at. Their holds stand until they expire."""
@@ -119,39 +161,47 @@ class Spool:
             file.writelines(lines)
 
 
-def read_lines(file: IO[bytes]) -> tuple[list[Entry], list[bytes]]:
-    """The entries of a spool file, and the lines that are none. A torn last line was never acknowledged."""
+def read_lines(file: IO[bytes]) -> tuple[list[Entry], dict[str, PriceRow], list[bytes]]:
+    """The entries of a spool file, their prices, the lines that are none. A torn last line was never acknowledged."""
     file.seek(0)
-    entries, unread = [], []
+    entries: list[Entry] = []
+    prices: dict[str, PriceRow] = {}
+    unread: list[bytes] = []
     for line in file:
         if not line.endswith(b"\n"):
             break
         try:
-            entries.append(from_line(line))
+            entry, known = from_line(line)
+            entries.append(entry)
+            prices.update({row.price_id: row for row in known})
         except (ValueError, KeyError, TypeError):
             unread.append(line)
-    return entries, unread
+    return entries, prices, unread
 
 
-def to_line(entry: Entry) -> str:
-    """One entry as a line of JSON."""
+def to_line(entry: Entry, prices: Iterable[PriceRow] = ()) -> str:
+    """One entry as a line of JSON, and the prices that whoever posts it may not know.
+
+    The answer for an idempotency key is left out: it is not worth the room.
+    """
     order = entry.hold.order
     call = order.call._asdict() | {"tags": asdict(order.call.tags)}
-    needless = {"cost": None, "bound": None}  # they were for the decision
+    needless = {"cost": None, "bound": None, "once": None}  # they were for the decision
     hold = entry.hold._asdict() | {"order": order._asdict() | needless | {"call": call}}
     usage = None if entry.usage is None else entry.usage.classes()
-    body = entry._asdict() | {"hold": hold, "usage": usage}
+    body = entry._asdict() | {"hold": hold, "usage": usage, "answer": None, "prices": [*prices]}
     return json.dumps(body, default=_plain, separators=(",", ":")) + "\n"
 
 
-def from_line(line: bytes) -> Entry:
-    """The entry in a line. Raises ValueError, KeyError or TypeError if there is none."""
+def from_line(line: bytes) -> tuple[Entry, list[PriceRow]]:
+    """The entry in a line, and its prices. Raises ValueError, KeyError or TypeError if there is none."""
     body: dict[str, Any] = json.loads(line)
+    prices = [PriceRow(*row) for row in body.pop("prices", ())]
     hold = body.pop("hold")
     order = hold.pop("order")
     call = order.pop("call")
     usage = body.pop("usage")
-    return Entry(
+    entry = Entry(
         hold=Hold(
             order=Order(
                 attempt=UUID(order.pop("attempt")),
@@ -166,6 +216,7 @@ def from_line(line: bytes) -> Entry:
         usage=None if usage is None else Usage(**usage),
         **body,
     )
+    return entry, prices
 
 
 def _plain(value: object) -> str:

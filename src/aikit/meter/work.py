@@ -11,16 +11,17 @@ from aikit.errors import AIKitError, MeteringUnavailable
 from aikit.meter.plan import Batch
 from aikit.meter.poster import Poster, Prepared
 from aikit.meter.rows import EndingRow, OrderRow
-from aikit.types import Decision, Order, Refusal
+from aikit.types import Decision, Extension, Hold, Order, Refusal
 
 
 class Ticket:
-    """An order that waits for its decision, in a thread or in a coroutine."""
+    """An order, or an extension, that waits for its decision, in a thread or in a coroutine."""
 
-    __slots__ = ("_future", "_lock", "abandoned", "decision", "error", "loop", "row")
+    __slots__ = ("_future", "_lock", "abandoned", "decision", "error", "extension", "loop", "row")
 
-    def __init__(self, order: Order, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        self.row = OrderRow.of(order)
+    def __init__(self, asked: Order | Extension, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self.extension = asked if isinstance(asked, Extension) else None
+        self.row = OrderRow.of(asked.hold.order if isinstance(asked, Extension) else asked)
         self.decision: Decision | None = None
         self.error: AIKitError | None = None
         self.abandoned = False
@@ -29,6 +30,16 @@ class Ticket:
         self._lock = None if loop else threading.Lock()
         if self._lock:
             self._lock.acquire()
+
+    @property
+    def batch(self) -> Batch:
+        """The batch that has this alone."""
+        return Batch(orders=[self.row]) if self.extension is None else Batch(extensions=[self.extension])
+
+    @property
+    def granted(self) -> Hold | None:
+        """The hold that was made for it alone, which is to be given back if nobody takes it."""
+        return self.decision.hold if self.decision is not None and self.extension is None else None
 
     def wait(self, seconds: float) -> bool:
         """Block until decided; False when that took too long."""
@@ -69,21 +80,32 @@ class Marker:
     done: threading.Event = field(default_factory=threading.Event)
 
 
+@dataclass(slots=True, frozen=True)
+class Renewal:
+    """A hold whose attempt is still under way."""
+
+    hold: Hold
+
+
 class Stop:
     """The last item of a meter's queue."""
 
 
 STOP = Stop()
-Item = Ticket | EndingRow | Refusal | Marker | Stop
+Item = Ticket | EndingRow | Refusal | Renewal | Marker | Stop
 
 
 @dataclass(slots=True)
 class Work:
-    """One batch on its way through the engine. `late` are endings that wait in the spool."""
+    """One batch on its way through the engine. `late` are endings that wait in the spool.
+
+    Tickets of extensions come after those of orders, as their decisions do.
+    """
 
     tickets: list[Ticket]
     entries: list[EndingRow]
     refusals: list[Refusal]
+    renewals: list[Hold]
     markers: list[Marker]
     late: list[EndingRow] = field(default_factory=list)
     poster: Poster | None = None
@@ -94,7 +116,12 @@ class Work:
         return not (self.tickets or self.entries or self.refusals or self.late)
 
     def batch(self) -> Batch:
-        return Batch([*self.late, *self.entries], [ticket.row for ticket in self.tickets], self.refusals)
+        return Batch(
+            [*self.late, *self.entries],
+            [ticket.row for ticket in self.tickets if ticket.extension is None],
+            [ticket.extension for ticket in self.tickets if ticket.extension is not None],
+            self.refusals,
+        )
 
     def fail(self, message: str) -> None:
         """Nobody was admitted."""

@@ -16,6 +16,8 @@ from aikit.types import Action, Limit, Metric, Window
 
 AI_ACCESS = "ai_access"
 """The entitlement without which a plan allows no call at all."""
+Presume = Literal["hold", "input"]
+OnLedgerFailure = Literal["refuse", "open"]
 BUILT_IN = "built-in"
 """The source of what no policy states."""
 
@@ -69,6 +71,9 @@ class Policy:
     max_prompt_characters   the ceiling for the text of a prompt
     unpriced                USD per million tokens by usage class, for models without a known price; {}: deny those
     clamp                   lower a request's output limit to what fits, rather than refuse it
+    lease                   hold a stream's output bit by bit as it grows, where the API shows all of it
+    presume                 what an attempt is charged that nobody learns the end of: all that it held, or its input
+    on_ledger_failure       refuse calls while the ledger is away, or send them unchecked and post them later
     uncapped                calls that no limit applies to are allowed
     """
 
@@ -85,6 +90,9 @@ class Policy:
     max_prompt_characters: int | None = None
     unpriced: Mapping[str, str] | None = None
     clamp: bool | None = None
+    lease: bool | None = None
+    presume: Presume | None = None
+    on_ledger_failure: OnLedgerFailure | None = None
     uncapped: bool | None = None
     description: str | None = None
 
@@ -102,6 +110,8 @@ def slot_name(metric: Metric, window: Window, zone: str = "UTC", anchor: int = 0
 
 MAX_OUTPUT_TOKENS = 4096
 MAX_PROMPT_CHARACTERS = 100_000
+LEASE_SLICE = 1024
+"""Output tokens by which a leased stream holds more than it has shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +144,9 @@ class Rules:
     max_prompt_characters: int = MAX_PROMPT_CHARACTERS
     unpriced: Price | None = None
     clamp: bool = False
+    lease: bool = False
+    presume: Presume = "hold"
+    on_ledger_failure: OnLedgerFailure = "refuse"
     subjects: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     policies: tuple[str, ...] = ()

@@ -38,6 +38,9 @@ FIELDS = (
     "max_prompt_characters",
     "unpriced",
     "clamp",
+    "lease",
+    "presume",
+    "on_ledger_failure",
     "uncapped",
 )
 """What one policy decides, in the order in which it is shown; limits come from all of them together."""
@@ -115,6 +118,9 @@ def resolve(policies: Iterable[Policy], caller: Caller) -> Rules:
         max_prompt_characters=said.get("max_prompt_characters", MAX_PROMPT_CHARACTERS),
         unpriced=_price(sources["unpriced"], said.get("unpriced")),
         clamp=said.get("clamp", False),
+        lease=said.get("lease", False),
+        presume=said.get("presume", "hold"),
+        on_ledger_failure=said.get("on_ledger_failure", "refuse"),
         subjects=tuple(sorted({limit.subject for limit in limits if limit.window is not Window.CALL})),
         sources=sources,
         policies=tuple(dict.fromkeys([match.policy.name for match in found])),

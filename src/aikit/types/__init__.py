@@ -1,6 +1,19 @@
 """The frozen values that every layer speaks. Tokens and amounts are integers; times are aware and in UTC."""
 
-from aikit.types.attempts import Call, Cost, Decision, Ending, Entry, Hold, Order, Refusal
+from aikit.types.attempts import (
+    Answer,
+    Call,
+    Cost,
+    Decision,
+    Earlier,
+    Ending,
+    Entry,
+    Extension,
+    Hold,
+    Once,
+    Order,
+    Refusal,
+)
 from aikit.types.ids import new_id
 from aikit.types.limits import Action, Limit, LimitState, Metric, Window
 from aikit.types.tags import TAG_LENGTH, Environment, Tags, check_tag
@@ -13,17 +26,21 @@ __all__ = [
     "TOKEN_CLASSES",
     "USAGE_CLASSES",
     "Action",
+    "Answer",
     "Bound",
     "Call",
     "Cost",
     "Decision",
+    "Earlier",
     "Ending",
     "Entry",
     "Environment",
+    "Extension",
     "Hold",
     "Limit",
     "LimitState",
     "Metric",
+    "Once",
     "Order",
     "Refusal",
     "Tags",

@@ -57,6 +57,13 @@ class Cost(NamedTuple):
         return min(counts) if counts else None
 
 
+class Once(NamedTuple):
+    """An idempotency key, unique within its tenant, and the SHA-256 of the request that it was given with."""
+
+    key: str
+    request_hash: bytes
+
+
 class Order(NamedTuple):
     """An attempt that asks to be admitted: the most it can use (tokens) and cost (nano-USD), and at which price.
 
@@ -65,6 +72,9 @@ class Order(NamedTuple):
     that it asks for, each of which may be as long as the limit; `least` is the smallest output that can be asked for.
     `characters` is the text of the prompt. Without a known price, `cost` and `price_id` are None, `nano` is 0, and
     `bound` is there for a policy that prices it.
+
+    `leasable` says that it is a stream that shows all of its output as it is generated: then a policy may hold only a
+    part of its output at a time, and `limit` is the output limit that is written into the request all the same.
     """
 
     attempt: UUID
@@ -79,15 +89,55 @@ class Order(NamedTuple):
     characters: int = 0
     cost: Cost | None = None
     bound: Bound | None = None
+    leasable: bool = False
+    limit: int | None = None
+    once: Once | None = None
 
 
 class Hold(NamedTuple):
-    """The reserved upper bound of an admitted attempt, in the counters of these subjects."""
+    """The reserved upper bound of an admitted attempt, in the counters of these subjects.
+
+    `presumed` is what it is presumed to have cost (nano-USD) if nobody learns what became of it; None: all of it.
+    `opened` says that it was admitted while the ledger was away: the ledger has no such hold.
+    """
 
     order: Order
     subjects: tuple[str, ...]
     admitted_at: datetime
     generation: int = 0
+    presumed: int | None = None
+    opened: bool = False
+
+    @property
+    def presumed_nano(self) -> int:
+        """What is charged if nobody learns what became of it."""
+        return self.order.nano if self.presumed is None else self.presumed
+
+
+class Extension(NamedTuple):
+    """A stream that asks to hold `output_tokens` in all, more than its hold covers."""
+
+    hold: Hold
+    output_tokens: int
+
+
+class Answer(NamedTuple):
+    """A response as it is kept for an idempotency key. `body` is encrypted."""
+
+    status: int
+    media_type: str
+    body: bytes
+
+
+class Earlier(NamedTuple):
+    """The attempt that an idempotency key stands for already. `answer` None: it was not kept, or there is none."""
+
+    attempt: UUID
+    call: UUID | None
+    request_hash: bytes
+    running: bool
+    ending: Ending | None = None
+    answer: Answer | None = None
 
 
 class Decision(NamedTuple):
@@ -116,6 +166,8 @@ class Decision(NamedTuple):
     """Of a refusal: the order as it was decided on, priced and with the output limit that it would have got."""
     rules: Any = None
     """The `aikit.policy.model.Rules` that it was made by; None for an unknown tenant."""
+    earlier: Earlier | None = None
+    """The attempt that its idempotency key stands for: it is not sent again."""
 
     @property
     def allowed(self) -> bool:
@@ -142,6 +194,8 @@ class Entry(NamedTuple):
     """Set when the price turned out to be another one than the hold was made at."""
     duration_ms: int | None = None
     first_byte_ms: int | None = None
+    answer: Answer | None = None
+    """Kept for the idempotency key of its order."""
 
 
 class Refusal(NamedTuple):

@@ -25,6 +25,9 @@ limits = [
 # default_output_tokens = 1024             # written into requests that name no limit
 # max_cost_usd = "0.50"                    # the most one attempt may cost
 # clamp = true                             # lower a request's output limit to what fits, rather than refuse it
+# lease = true                             # hold the output of streams bit by bit, where the API shows all of it
+# presume = "input"                        # charge attempts whose end nobody learns their input, not all they held
+# on_ledger_failure = "open"               # send calls unchecked while the ledger is away, and post them later
 # uncapped = true                          # allow calls that no limit is for
 # unpriced = { input = "5.00", output = "25.00" }   # or charge such models this, in USD per million tokens
 

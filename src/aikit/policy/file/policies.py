@@ -116,6 +116,17 @@ FIELDS = {
         'Models without a known price: "deny", or what they are charged, in USD per million tokens.',
     ),
     "clamp": Field(FLAG, "Lower a request's output limit to what fits, rather than refuse it."),
+    "lease": Field(
+        FLAG, "Hold a stream's output bit by bit as it grows, where its API shows all of it, instead of all it may be."
+    ),
+    "presume": Field(
+        words(("hold", "input")),
+        "What an attempt is charged that nobody learns the end of: all that it held, or its input alone.",
+    ),
+    "on_ledger_failure": Field(
+        words(("refuse", "open")),
+        "While the ledger is away: refuse calls, or send them with no limit checked and post them later.",
+    ),
     "uncapped": Field(FLAG, "Allow calls that no limit applies to. Without it those are refused."),
     "limits": Field(
         many(Kind({"$ref": "#/$defs/limit"}, LIMIT.read), of="tables"),

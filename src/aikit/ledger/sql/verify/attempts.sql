@@ -25,7 +25,7 @@ UNION ALL
 SELECT 'reason_code', tenant, 'attempt ' || attempt || ' was admitted with ' || reason_code, NULL, NULL, false
 FROM (SELECT tenant, attempt, reason_code FROM aikit.entries
       UNION ALL SELECT tenant, attempt, reason_code FROM aikit.holds) a
-WHERE reason_code NOT IN ('ALLOWED', 'ALLOWED_SOFT_CAP')
+WHERE reason_code NOT IN ('ALLOWED', 'ALLOWED_SOFT_CAP', 'ALLOWED_LEDGER_FAILURE')
 UNION ALL
 SELECT 'ended_hold', h.tenant, 'attempt ' || h.attempt || ' has ended and is still held', 0, h.nano, true
 FROM aikit.holds h JOIN aikit.entries e ON e.tenant = h.tenant AND e.attempt = h.attempt AND e.seq = 0
@@ -33,8 +33,8 @@ UNION ALL
 SELECT 'voided_charged', tenant, 'attempt ' || attempt, 0, nano, true
 FROM aikit.entries WHERE ending = 'voided' AND seq = 0 AND nano <> 0
 UNION ALL
-SELECT 'presumed_amount', tenant, 'attempt ' || attempt, held_nano, nano, true
-FROM aikit.entries WHERE ending = 'presumed_spent' AND seq = 0 AND nano <> held_nano
+SELECT 'presumed_amount', tenant, 'attempt ' || attempt, coalesce(presumed, held_nano), nano, true
+FROM aikit.entries WHERE ending = 'presumed_spent' AND seq = 0 AND nano <> coalesce(presumed, held_nano)
 UNION ALL
 SELECT 'usage_missing', tenant, 'attempt ' || attempt, NULL, NULL, false
 FROM aikit.entries

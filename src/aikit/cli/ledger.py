@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from aikit.cli.group import group
+from aikit.cli.ledger_reconcile import reconcile
 from aikit.cli.options import Json
 from aikit.cli.output import UNKNOWN, emit_json, line, note, progress, table
 from aikit.errors import Exit
@@ -97,3 +98,6 @@ def _finding_data(finding: Finding) -> dict[str, Any]:
         data[name] = None if finding.money else amount
         data[f"{name}_usd"] = usd_string(amount) if finding.money and amount is not None else None
     return data
+
+
+app.command()(reconcile)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from aikit.database.connect import Database
 from aikit.ledger.calls import get_call, list_calls
+from aikit.ledger.daily import daily
 from aikit.ledger.limits import list_limits
 from aikit.ledger.policies import put_policy
 from aikit.ledger.reports import spend, user_tokens_today, user_usage
@@ -151,6 +152,12 @@ def test_a_tenants_or_a_days_spending_does_not_read_all_rollups(large: Database)
     since = datetime.now(UTC) - timedelta(hours=24)
     assert "Seq Scan" not in scans(large, lambda: spend(large, since=since))["rollups"]
     assert "Seq Scan" not in scans(large, lambda: spend(large, "user", tenant="tenant7"))["rollups"]
+
+
+def test_a_day_that_is_compared_with_a_bill_does_not_read_the_whole_ledger(large: Database) -> None:
+    day = datetime.now(UTC).date() - timedelta(days=3)
+    found = scans(large, lambda: daily(large, ["openai"], day, day + timedelta(days=1)))
+    assert not [table for table, kinds in found.items() if "Seq Scan" in kinds]
 
 
 @pytest.mark.parametrize(

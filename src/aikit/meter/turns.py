@@ -28,8 +28,9 @@ class Severable(Protocol):
 class Turns:
     """A lock that is taken for a batch and its connection. `take` before the batch, `give` after it."""
 
-    def __init__(self, seconds: float = STALL) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float | None = None) -> None:
+        """`seconds` until a batch counts as stalled; STALL if not given."""
+        self._seconds = STALL if seconds is None else seconds
         self._lock = threading.Lock()
         self._busy: Severable | None = None
         self._due = 0.0

@@ -84,7 +84,8 @@ def _verdict(found: Comparison, tolerance: int) -> str:
         return f"{agree:,} of {len(found.rows):,} agree in every class of tokens."
     within = f", and differ by {_signed(found.totals.within)} together" if found.totals.within else ""
     rest = f" {differ:,} {'does' if differ == 1 else 'do'} not." if differ else ""
-    return f"{agree:,} of {len(found.rows):,} agree within {format_usd(tolerance)}{within}.{rest}"
+    how = f"within {format_usd(tolerance)}" if tolerance else "to the nano-dollar"
+    return f"{agree:,} of {len(found.rows):,} agree {how}{within}.{rest}"
 
 
 def _show_ours(found: Comparison) -> None:
@@ -98,7 +99,7 @@ def _show_ours(found: Comparison) -> None:
     ]
     told = [(name, format_usd(nano)) for name, nano in pairs if nano]
     if told and not found.agrees:
-        facts("What explains it, most often", told)
+        facts("What most often explains it", told)
     if totals.unpriced_calls:
         note(f"{totals.unpriced_calls:,} of our calls have no known price; their cost is in no sum.")
 

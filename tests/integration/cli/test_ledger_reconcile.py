@@ -119,7 +119,7 @@ def test_what_only_one_side_has_is_told_apart(cli: Cli, today: date) -> None:
 
 def test_a_day_that_the_bill_lacks_is_ours_only(cli: Cli, today: date) -> None:
     file = costs(cli.folder, (today - timedelta(days=1), f"{SNAPSHOT}, input", "0"))
-    assert cli.ok("ledger", "reconcile", file, "--tolerance", "0").out.endswith("1 of 1 agree within $0.00.\n")
+    assert cli.ok("ledger", "reconcile", file, "--tolerance", "0").out.endswith("1 of 1 agree to the nano-dollar.\n")
     until = str(today + timedelta(days=1))
     ended = cli("ledger", "reconcile", file, "--until", until, "--tolerance", "0", "--json")
     assert ended.code == 1

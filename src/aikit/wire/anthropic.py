@@ -40,8 +40,8 @@ _ERROR_TYPES = {
 class MessagesReader(EventReader):
     """Reads a message stream: usage begins in `message_start` and is brought up to date by `message_delta`."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, leased: bool = False) -> None:
+        super().__init__(leased=leased)
         self._report: dict[str, Any] = {}
 
     def see(self, data: bytes) -> bool:
@@ -57,8 +57,11 @@ class MessagesReader(EventReader):
             case "error":
                 self.error = error_code(_error_type(event))
             case _:
-                self.output_bytes += len(data)
+                self.output_bytes += self.weight(data)
         return False
+
+    def generated(self, event: Mapping[str, Any]) -> object:
+        return event.get("delta") or event.get("content_block")
 
     def _start(self, message: object) -> None:
         if isinstance(message, Mapping):
@@ -109,6 +112,7 @@ class Messages:
             named_output=limit.named,
             least_output_tokens=max(self.least_output_tokens, thinking_budget(body.fields) + 1),
             characters=prompt_characters(body.fields),
+            visible_output=not tally.open_ended and dig(body.fields, "thinking", "type") in (None, "disabled"),
         )
 
     def read_response(self, body: bytes) -> Outcome:
@@ -126,8 +130,8 @@ class Messages:
             output_bytes=len(body),
         )
 
-    def stream_reader(self, demand: Demand) -> MessagesReader:
-        return MessagesReader()
+    def stream_reader(self, demand: Demand, *, leased: bool = False) -> MessagesReader:
+        return MessagesReader(leased=leased)
 
     def refusal(self, error: AIKitError, *, request_id: str, metadata: Mapping[str, Any]) -> WireReply:
         body = error_body(error, request_id)

@@ -59,6 +59,8 @@ class Demand:
     """The fewest output tokens, of all answers together, with which the API would still take it."""
     characters: int = 0
     """The characters of the prompt's text: messages, instructions, tools and what they returned; media are none."""
+    visible_output: bool = False
+    """A stream shows all output that it bills as it is generated: no hidden thoughts, no tools that a server runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ class Outcome:
     error: str | None = None
     """The code of an error that the provider put into its stream."""
     output_bytes: int = 0
-    """Bytes of generated text and arguments seen so far; a token is at least one byte, so they bound the tokens."""
+    """Bytes of output seen so far; a token is at least one byte, so they bound the tokens. Of a leased stream they are
+    those of generated text, arguments and thoughts only, of any other the JSON around it counts, too."""
 
 
 class StreamReader(Protocol):
@@ -90,6 +93,9 @@ class StreamReader(Protocol):
 
     def outcome(self) -> Outcome:
         """What has been seen so far."""
+
+    def cut(self, event: bytes) -> bytes:
+        """Nothing more is handed on but `event`, an error of ours: return it as it must stand in this stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +156,8 @@ class Codec(Protocol):
     def read_response(self, body: bytes) -> Outcome:
         """What a whole 2xx response says. Never raises: what can't be read is an Outcome without usage."""
 
-    def stream_reader(self, demand: Demand) -> StreamReader:
-        """A reader for one 2xx stream that answers `demand`."""
+    def stream_reader(self, demand: Demand, *, leased: bool = False) -> StreamReader:
+        """A reader for one 2xx stream that answers `demand`. With `leased` it hands on whole events only."""
 
     def refusal(self, error: AIKitError, *, request_id: str, metadata: Mapping[str, Any]) -> WireReply:
         """The error in this API's own shape, with the status and retry headers that make its SDKs behave."""

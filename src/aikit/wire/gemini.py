@@ -15,7 +15,7 @@ from aikit.wire.ceiling import OutputLimit
 from aikit.wire.characters import names_and_texts, prose
 from aikit.wire.codec import ChatRequest, Demand, Outcome, WireReply, WireRequest
 from aikit.wire.gemini_stream import GenerateReader
-from aikit.wire.gemini_usage import read_usage, searches_in, tier_of
+from aikit.wire.gemini_usage import billed_by_request, read_usage, searches_in, tier_of
 from aikit.wire.gemini_weight import SCHEMAS, one_of, weigh
 from aikit.wire.paths import is_plain
 from aikit.wire.reading import error_code, text
@@ -81,6 +81,7 @@ class GenerateContent:
             answers=limit.answers,
             least_output_tokens=limit.least(self.least_output_tokens),
             characters=prompt_characters(body.fields, config),
+            visible_output=shows_all(config, model, tally),
         )
 
     def read_response(self, body: bytes) -> Outcome:
@@ -97,8 +98,8 @@ class GenerateContent:
             output_bytes=len(body),
         )
 
-    def stream_reader(self, demand: Demand) -> GenerateReader:
-        return GenerateReader(demand)
+    def stream_reader(self, demand: Demand, *, leased: bool = False) -> GenerateReader:
+        return GenerateReader(demand, leased=leased)
 
     def refusal(self, error: AIKitError, *, request_id: str, metadata: Mapping[str, Any]) -> WireReply:
         return refusing.reply(error, error_body(error, metadata), x_request_id=request_id)
@@ -170,6 +171,15 @@ def output_limit(body: RequestBody, spelling: str, config: dict[str, Any]) -> Ou
     one_of(config, *_ANSWERS)
     answers = [count for name in _ANSWERS if (count := body.limit(name, config)) is not None]
     return OutputLimit(body, *_LIMITS, within=config, label=f"{spelling}.", answers=max(answers, default=1))
+
+
+def shows_all(config: Mapping[str, Any], model: str, tally: Tally) -> bool:
+    """Whether all billed output is shown. Thoughts are summed up at most; since Gemini 3 they can't be switched off."""
+    if tally.open_ended or tally.output_classes & {"output_audio", "output_image"}:
+        return False
+    thinking = one_of(config, "thinkingConfig", "thinking_config")
+    budget = one_of(thinking, "thinkingBudget", "thinking_budget") if isinstance(thinking, dict) else None
+    return model.startswith(("gemini-1.", "gemini-2.0")) or (budget == 0 and billed_by_request(model))
 
 
 def prompt_characters(fields: Mapping[str, Any], config: Mapping[str, Any]) -> int:

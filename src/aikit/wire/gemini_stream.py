@@ -10,7 +10,7 @@ from aikit.wire.body import dig, objects
 from aikit.wire.codec import Demand, Outcome
 from aikit.wire.gemini_usage import read_usage, searches_in, tier_of
 from aikit.wire.reading import EventReader, error_code, text
-from aikit.wire.sse import EVENT_LIMIT, SSESplitter
+from aikit.wire.sse import EVENT_LIMIT, SSESplitter, event_data
 
 _TELLING = re.compile(rb'"(?:usageMetadata|groundingMetadata|finishReason|blockReason|error)"\s*:')
 _OUTSIDE_STRING = re.compile(rb'["{}]')
@@ -18,10 +18,16 @@ _INSIDE_STRING = re.compile(rb'["\\]')
 
 
 class ObjectSplitter:
-    """Calls `see` with each outermost object of a JSON array, however it is chunked. Hands every chunk on as it is."""
+    """Calls `see` with each outermost object of a JSON array, however it is chunked.
 
-    def __init__(self, see: Callable[[bytes], bool]) -> None:
+    Unless `hold` is set every chunk is handed on as it is. With `hold`, whole objects are.
+    """
+
+    def __init__(self, see: Callable[[bytes], bool], *, hold: bool = False) -> None:
         self._see = see
+        self._hold = hold
+        self._kept = bytearray()
+        self.seen = 0
         self._object = bytearray()
         self._depth = 0
         self._in_string = False
@@ -29,7 +35,7 @@ class ObjectSplitter:
         self._oversize = False
 
     def feed(self, chunk: bytes) -> bytes:
-        at = start = 0
+        at = start = whole = 0
         while at < len(chunk):
             if self._escaped:
                 self._escaped = False
@@ -53,12 +59,23 @@ class ObjectSplitter:
                     if not self._depth:
                         self._keep(chunk[start:at])
                         self._end()
+                        whole = at
         if self._depth:
             self._keep(chunk[start:])
-        return chunk
+        return self._let_go(chunk, whole) if self._hold else chunk
 
     def flush(self) -> bytes:
-        return b""
+        rest = bytes(self._kept)
+        self._kept.clear()
+        return rest
+
+    def _let_go(self, chunk: bytes, whole: int) -> bytes:
+        """What is whole: all that was kept, and this much of the chunk; the rest of it is kept."""
+        passed = bytes(self._kept) + chunk[:whole] if whole or len(self._kept) > EVENT_LIMIT else b""
+        if passed:
+            self._kept.clear()
+        self._kept += chunk[whole:]
+        return passed
 
     def _keep(self, piece: bytes) -> None:
         self._object += piece
@@ -68,6 +85,7 @@ class ObjectSplitter:
 
     def _end(self) -> None:
         whole = bytes(self._object)
+        self.seen += 1
         self._object.clear()
         if not self._oversize:
             self._see(whole)
@@ -81,8 +99,8 @@ class GenerateReader(EventReader):
     each candidate, have been seen.
     """
 
-    def __init__(self, demand: Demand) -> None:
-        super().__init__()
+    def __init__(self, demand: Demand, *, leased: bool = False) -> None:
+        super().__init__(leased=leased)
         self._asked_model = demand.model
         self._splitter: SSESplitter | ObjectSplitter | None = None
         self._report: object = None
@@ -93,20 +111,28 @@ class GenerateReader(EventReader):
         if self._splitter is None:
             first = chunk.lstrip(b" \t\r\n")[:1]
             if first:
-                self._splitter = ObjectSplitter(self.see) if first in b"[{" else SSESplitter(self.see)
-        if self._splitter is not None:
-            self._splitter.feed(chunk)
-        return chunk
+                kind = ObjectSplitter if first in b"[{" else SSESplitter
+                self._splitter = kind(self.see, hold=self.leased)
+        return chunk if self._splitter is None else self._splitter.feed(chunk)
 
     def flush(self) -> bytes:
         return b"" if self._splitter is None else self._splitter.flush()
+
+    def cut(self, event: bytes) -> bytes:
+        """In the array form an event is the array's last element."""
+        if not isinstance(self._splitter, ObjectSplitter):
+            return event
+        return (b",\r\n" if self._splitter.seen else b"[") + event_data(event) + b"\r\n]"
+
+    def generated(self, event: Mapping[str, Any]) -> object:
+        return [dig(candidate, "content", "parts") for candidate in objects(event.get("candidates"))]
 
     def outcome(self) -> Outcome:
         self.usage = read_usage(self._report, self._searches)
         return super().outcome()
 
     def see(self, data: bytes) -> bool:
-        self.output_bytes += len(data)
+        self.output_bytes += self.weight(data)
         event = self.parse(data) if _TELLING.search(data) else None
         if event is not None:
             self._read(event)

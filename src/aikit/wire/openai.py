@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +29,14 @@ class OpenAIDialect:
 def error_body(error: AIKitError) -> dict[str, Any]:
     """What stands under `error` in an OpenAI-shaped body."""
     return {"message": str(error), "type": refusing.kind(error), "param": None, "code": error.code}
+
+
+_THINKS_UNSEEN = re.compile(r"(?:^|[/:.])(?:o\d|gpt-(?:[5-9]|\d\d)|codex|grok-(?:[3-9]|\d\d)|gemini-(?!1\.|2\.0))")
+
+
+def thinks_unseen(model: str) -> bool:
+    """Whether a model may bill thoughts that this API never shows: OpenAI's own, and those of others behind it."""
+    return _THINKS_UNSEEN.search(model.lower()) is not None
 
 
 def image_tokens(model: str) -> int:

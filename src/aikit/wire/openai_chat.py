@@ -15,7 +15,7 @@ from aikit.wire.ceiling import OutputLimit
 from aikit.wire.characters import names_and_texts, prose
 from aikit.wire.codec import ChatRequest, Demand, Outcome, WireRequest
 from aikit.wire.counts import Unreadable
-from aikit.wire.openai import OpenAIDialect, image_tokens, read_usage
+from aikit.wire.openai import OpenAIDialect, image_tokens, read_usage, thinks_unseen
 from aikit.wire.paths import deployment, ends_with
 from aikit.wire.reading import EventReader, error_code, text
 
@@ -35,6 +35,8 @@ _READ = (
 _LIMITS = ("max_completion_tokens", "max_tokens")
 _TELLING = re.compile(rb'"usage"\s*:\s*\{|"error"\s*:\s*[{"]')
 _CONTENT = frozenset({"messages", "content"})
+_UNSEEN = ("prediction", "reasoning", "reasoning_format", "include_reasoning", "thinking", "audio")
+"""Fields by which output is billed that may not be shown, here or on compatible servers."""
 _PRICED_APART = {
     "models": "the server may fall back to another model at another price",
     "plugins": "plugins are priced apart",
@@ -45,8 +47,8 @@ _PRICED_APART = {
 class ChatReader(EventReader):
     """Reads a chat stream: usage comes in the last chunk before `[DONE]`."""
 
-    def __init__(self, demand: Demand) -> None:
-        super().__init__(hold=demand.hide_usage_event)
+    def __init__(self, demand: Demand, *, leased: bool = False) -> None:
+        super().__init__(hold=demand.hide_usage_event, leased=leased)
         self._hides = demand.hide_usage_event
         self._asked_model = demand.model
         self._first = True
@@ -60,8 +62,10 @@ class ChatReader(EventReader):
             event = self.parse(data)
             if event is not None and self._read(event):
                 return self._hides
-        self.output_bytes += len(data)
-        return False
+        return super().see(data)
+
+    def generated(self, event: Mapping[str, Any]) -> object:
+        return [choice.get("delta") for choice in objects(event.get("choices"))]
 
     def _read(self, event: Mapping[str, Any]) -> bool:
         """Take in an event; True if it is the one that brings usage and nothing else."""
@@ -113,6 +117,7 @@ class ChatCompletions(OpenAIDialect):
             answers=limit.answers,
             least_output_tokens=limit.least(self.least_output_tokens),
             characters=prompt_characters(body.fields),
+            visible_output=shows_all(body.fields, model, tally),
         )
 
     def read_response(self, body: bytes) -> Outcome:
@@ -128,8 +133,8 @@ class ChatCompletions(OpenAIDialect):
             output_bytes=len(body),
         )
 
-    def stream_reader(self, demand: Demand) -> ChatReader:
-        return ChatReader(demand)
+    def stream_reader(self, demand: Demand, *, leased: bool = False) -> ChatReader:
+        return ChatReader(demand, leased=leased)
 
     def compose(self, chat: ChatRequest) -> tuple[str, dict[str, Any]]:
         messages = [{"role": message.role, "content": message.text} for message in chat.messages]
@@ -178,6 +183,13 @@ def weigh(fields: Mapping[str, Any], model: str, tally: Tally, choices: int) -> 
         tally.output_classes.add("output_audio")
     for block in blocks(fields.get("messages"), _CONTENT):
         weigh_part(block, model, tally)
+
+
+def shows_all(fields: Mapping[str, Any], model: str, tally: Tally) -> bool:
+    """Whether all billed output is shown: a rejected prediction and audio are not, nor are thoughts of most models."""
+    if tally.open_ended or "output_audio" in tally.output_classes or any(fields.get(name) for name in _UNSEEN):
+        return False
+    return not thinks_unseen(model) or fields.get("reasoning_effort") == "none"
 
 
 def predicted(fields: Mapping[str, Any]) -> int:

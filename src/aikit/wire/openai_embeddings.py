@@ -51,8 +51,8 @@ class Embeddings(OpenAIDialect):
             error=error_code(reply.get("error")),
         )
 
-    def stream_reader(self, demand: Demand) -> EventReader:
-        return EventReader()
+    def stream_reader(self, demand: Demand, *, leased: bool = False) -> EventReader:
+        return EventReader(leased=leased)
 
 
 def usage_of(reply: Mapping[str, Any]) -> Usage | None:

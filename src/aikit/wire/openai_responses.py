@@ -15,7 +15,7 @@ from aikit.wire.ceiling import OutputLimit
 from aikit.wire.characters import names_and_texts, prose
 from aikit.wire.codec import Demand, Outcome, WireRequest
 from aikit.wire.counts import Unreadable
-from aikit.wire.openai import OpenAIDialect, error_body, image_tokens, read_usage
+from aikit.wire.openai import OpenAIDialect, error_body, image_tokens, read_usage, thinks_unseen
 from aikit.wire.openai_chat import inline_bytes
 from aikit.wire.paths import deployment, ends_with
 from aikit.wire.reading import EventReader, error_code, text
@@ -38,10 +38,15 @@ _PRICED_APART = {
 class ResponsesReader(EventReader):
     """Reads a stream of response events: the last one carries the whole response with its usage."""
 
+    def generated(self, event: Mapping[str, Any]) -> object:
+        """The events that end an item tell all of it once more."""
+        if event.get("type") == "response.output_item.added":
+            return dig(event, "item", "name")
+        return event.get("delta")
+
     def see(self, data: bytes) -> bool:
         if not _TELLING.search(data):
-            self.output_bytes += len(data)
-            return False
+            return super().see(data)
         event = self.parse(data) or {}
         response = event.get("response")
         if event.get("type") == "error":
@@ -52,7 +57,7 @@ class ResponsesReader(EventReader):
             self.error = error_code(response.get("error")) or self.error
             self.done = self.finished = True
         else:
-            self.output_bytes += len(data)
+            self.output_bytes += self.weight(data)
         return False
 
 
@@ -92,6 +97,7 @@ class Responses(OpenAIDialect):
             named_output=limit.named,
             least_output_tokens=limit.least(self.least_output_tokens),
             characters=prompt_characters(body.fields),
+            visible_output=shows_all(body.fields, model, tally),
         )
 
     def read_response(self, body: bytes) -> Outcome:
@@ -107,8 +113,8 @@ class Responses(OpenAIDialect):
             output_bytes=len(body),
         )
 
-    def stream_reader(self, demand: Demand) -> ResponsesReader:
-        return ResponsesReader()
+    def stream_reader(self, demand: Demand, *, leased: bool = False) -> ResponsesReader:
+        return ResponsesReader(leased=leased)
 
     def stream_error(self, error: AIKitError, *, request_id: str) -> bytes:
         # The API words it flat; the nested `error` is what makes the SDK raise instead of handing on an event.
@@ -137,6 +143,13 @@ def weigh(body: RequestBody, model: str, tally: Tally) -> None:
         tally.searches = tool_call_limit(body)
     for block in blocks(fields.get("input"), _CONTENT):
         weigh_item(block, model, tally)
+
+
+def shows_all(fields: Mapping[str, Any], model: str, tally: Tally) -> bool:
+    """Whether all billed output is shown: what hosted tools make is not, nor are thoughts."""
+    if tally.open_ended:
+        return False
+    return not thinks_unseen(model) or dig(fields, "reasoning", "effort") == "none"
 
 
 def tool_call_limit(body: RequestBody) -> int:

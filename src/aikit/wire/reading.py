@@ -17,8 +17,9 @@ class EventReader:
     `malformed` counts events that could not be read; they are passed on all the same.
     """
 
-    def __init__(self, *, hold: bool = False) -> None:
-        self._events = SSESplitter(self.see, hold=hold)
+    def __init__(self, *, hold: bool = False, leased: bool = False) -> None:
+        self._events = SSESplitter(self.see, hold=hold or leased)
+        self.leased = leased
         self.done = False
         self.finished = False
         self.usage: Usage | None = None
@@ -44,10 +45,21 @@ class EventReader:
             output_bytes=self.output_bytes,
         )
 
+    def cut(self, event: bytes) -> bytes:
+        return event
+
     def see(self, data: bytes) -> bool:
         """The data of one event; True keeps it from the caller."""
-        self.output_bytes += len(data)
+        self.output_bytes += self.weight(data)
         return False
+
+    def weight(self, data: bytes) -> int:
+        """The bytes of output in the data of one event: of the output alone if the stream is leased."""
+        return generated_bytes(self.generated(read_object(data) or {})) if self.leased else len(data)
+
+    def generated(self, event: Mapping[str, Any]) -> object:
+        """What of an event has been generated."""
+        return event
 
     def parse(self, data: bytes) -> dict[str, Any] | None:
         """The event's JSON object, or None, counted as malformed."""
@@ -60,6 +72,24 @@ class EventReader:
         """Remember the model and the service tier that `source` names."""
         self.model = text(source.get("model")) or self.model
         self.service_tier = text(source.get("service_tier")) or self.service_tier
+
+
+_NAMES = frozenset({"type", "role", "id", "signature", "thoughtSignature", "thought_signature", "mimeType"})
+"""Fields whose strings are not generated."""
+
+
+def generated_bytes(value: object) -> int:
+    """The UTF-8 bytes of all strings in what was generated; of numbers and the like their digits."""
+    match value:
+        case str():
+            return len(value.encode("utf-8", "replace"))
+        case dict():
+            return sum(len(name) + generated_bytes(part) for name, part in value.items() if name not in _NAMES)
+        case list():
+            return sum(generated_bytes(part) for part in value)
+        case None | bool():
+            return 0
+    return len(str(value))
 
 
 def text(value: object) -> str | None:

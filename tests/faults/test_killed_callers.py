@@ -64,7 +64,7 @@ def test_a_killed_call_is_charged_with_what_it_cost_or_more_and_marked(
             proxy.stall_at_the_next_answer()
             crew.go()
             proxy.wait_until_swallowed()
-        crew.kill(pid)
+        assert crew.kill(pid)
     wait_until_idle(simulator)
     expired = expire_all(books)
     after = reckon(books, simulator.served())

@@ -67,7 +67,7 @@ class Caller:
 
     def _by_http(self, text: str, stream: bool) -> None:
         with self._raw.stream("POST", self._url, json=_body(text, stream)) as response:
-            for _ in response.iter_raw():
+            for _ in response.iter_bytes():
                 pass
             response.raise_for_status()
 

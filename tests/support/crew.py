@@ -79,9 +79,9 @@ class Crew:
             go=str(go),
         )
 
-    def kill(self, pid: int) -> None:
-        """`kill -9`; returns when the process is gone."""
-        assert self._ask(pid=pid, signal=signal.SIGKILL, wait=True) == -signal.SIGKILL
+    def kill(self, pid: int) -> bool:
+        """`kill -9`; returns when the process is gone. False: it had ended by itself."""
+        return bool(self._ask(pid=pid, signal=signal.SIGKILL, wait=True) == -signal.SIGKILL)
 
     def stop(self, pid: int) -> None:
         """Have it finish what it is calling, flush and end well."""

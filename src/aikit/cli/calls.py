@@ -58,6 +58,7 @@ def list_(
 ) -> None:
     """The newest attempts: settled, refused or still running."""
     start = read_moment("--since", since)
+    from aikit.cli.archived import note_pruned
     from aikit.cli.books import open_books
     from aikit.ledger.calls import list_calls
 
@@ -82,6 +83,7 @@ def list_(
     if not rows:
         filters = (tenant, user, feature, model, ending, refused, code, would_refuse or None, since)
         note("No calls yet." if all(one is None for one in filters) else "No such calls.")
+    note_pruned(books.database, start)
 
 
 @app.command()
@@ -90,14 +92,17 @@ def show(
     json: Json = False,
 ) -> None:
     """Everything about one call: each attempt, what it was decided on, its usage, and its price."""
+    from aikit.cli.archived import note_archives
     from aikit.cli.books import open_books
     from aikit.cli.call import call_data, print_call
     from aikit.ledger.calls import get_call
 
     books = open_books()
-    found = get_call(books.database, full_id(books, id))
+    wanted = full_id(books, id)
+    found = get_call(books.database, wanted)
     if found is None:
-        note(f"The ledger has no call {id}. `aikit calls list` shows those that there are.")
+        if not note_archives(books.database, wanted):
+            note(f"The ledger has no call {id}. `aikit calls list` shows those that there are.")
         raise typer.Exit(Exit.NO)
     if json:
         emit_json("calls.show", call_data(found, books.nano_per_credit))

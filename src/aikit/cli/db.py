@@ -1,4 +1,4 @@
-"""`aikit db`: how the database stands, upgrade its schema, stop the embedded server."""
+"""`aikit db`: how the database stands, upgrade its schema, prune old months, stop the embedded server."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+from aikit.cli.db_prune import prune
 from aikit.cli.group import group
 from aikit.cli.options import Json
 from aikit.cli.output import emit_json, facts, line, note
 
-app = group("The database: where it is, upgrade it, stop it.")
+app = group("The database: where it is, upgrade it, prune it, stop it.")
+app.command()(prune)
 
 
 @app.command()

@@ -30,14 +30,17 @@ def explain(
 
     An answer names its decision in the header x-aikit-decision-id, a refusal in its error, too.
     """
+    from aikit.cli.archived import note_archives
     from aikit.cli.books import open_books
     from aikit.cli.calls import full_id
     from aikit.explain import explain as make_again
 
     books = open_books()
-    found = make_again(books.database, full_id(books, id.strip().removeprefix(PREFIX)))
+    wanted = full_id(books, id.strip().removeprefix(PREFIX))
+    found = make_again(books.database, wanted)
     if found is None:
-        note(f"The ledger has no decision {id}. `aikit calls list` shows the calls that there are.")
+        if not note_archives(books.database, wanted):
+            note(f"The ledger has no decision {id}. `aikit calls list` shows the calls that there are.")
         raise typer.Exit(Exit.NO)
     error = _error(found, books.nano_per_credit)
     if json:

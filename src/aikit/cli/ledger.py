@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from aikit.cli.group import group
+from aikit.cli.ledger_export import export
 from aikit.cli.ledger_reconcile import reconcile
+from aikit.cli.ledger_spool import spool
 from aikit.cli.options import Json
 from aikit.cli.output import UNKNOWN, emit_json, line, note, progress, table
 from aikit.errors import Exit
@@ -48,7 +50,7 @@ def summary(found: Verification) -> str:
     kinds = {finding.kind.partition("_")[0] for finding in found.findings}
     agree = [f"{'≠' if name in kinds else '='} {name}s" for name in ("counter", "rollup")]
     parts = [
-        " ".join([f"entries {found.entries:,}", *agree]),
+        " ".join([f"entries {found.entries:,}", *([f"+ {found.pruned:,} pruned"] if found.pruned else []), *agree]),
         f"holds {found.holds:,} open, {found.expired_holds:,} expired",
         f"presumed {found.presumed:,} ({format_usd(found.presumed_nano)})",
         f"{found.unexplained_nano:,} nano-dollars unexplained",
@@ -79,6 +81,7 @@ def _data(found: Verification) -> dict[str, Any]:
     return {
         "ok": found.ok,
         "entries": found.entries,
+        "pruned_entries": found.pruned,
         "counters": found.counters,
         "rollups": found.rollups,
         "refusals": found.refusals,
@@ -101,3 +104,5 @@ def _finding_data(finding: Finding) -> dict[str, Any]:
 
 
 app.command()(reconcile)
+app.command()(export)
+app.command()(spool)

@@ -220,6 +220,20 @@ refusals = sa.Table(
     _text("source", null=True),
 )
 
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    _text("tenant", key=True),
+    _text("key", key=True),
+    sa.Column("attempt", sa.Uuid, nullable=False),
+    sa.Column("request_hash", pg.BYTEA, nullable=False),
+    _small("status", null=True),
+    _text("media_type", null=True),
+    sa.Column("body", pg.BYTEA),
+    _time("expires_at"),
+    sa.Index("idempotency_keys_by_expiry", "expires_at"),
+)
+
 
 def _rollup() -> list[Column]:
     return [

@@ -19,6 +19,7 @@
     presumed_amount   a presumed-spent entry charges something else than its hold says
     policy_span       a version of a policy does not end before the next, or is of a version that is yet to come
     plan_span         the same of a plan that somebody is on
+    pruned            a pruned month did not come to what is on record of it by the hour
     policy_body       a policy is stored under another name or tenant than its own
 
 The sums are the database's work. Only the prices are computed here, once for each distinct usage.
@@ -41,7 +42,7 @@ from aikit.errors import PriceUnknown
 from aikit.pricing.price import Price
 from aikit.types import USAGE_CLASSES, Usage
 
-COMPARISONS = ("counters", "rollups", "attempts", "policies")
+COMPARISONS = ("counters", "rollups", "attempts", "policies", "pruned")
 AT_ONCE = 2000
 """Rows of distinct charges that are fetched at a time."""
 
@@ -60,7 +61,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verification:
-    """How many rows were verified, and what does not agree. Presumed entries and expired holds are no findings."""
+    """How many rows were verified, and what does not agree. Presumed entries and expired holds are no findings.
+
+    `pruned` entries are in the ledger no more; what they came to is.
+    """
 
     entries: int
     holds: int
@@ -71,6 +75,7 @@ class Verification:
     presumed_nano: int
     expired_holds: int
     findings: list[Finding]
+    pruned: int = 0
 
     @property
     def ok(self) -> bool:

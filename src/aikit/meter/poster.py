@@ -35,6 +35,7 @@ from aikit.meter.held import (
     write_corrections,
     write_unheld,
 )
+from aikit.meter.months import open_ahead, open_months_of
 from aikit.meter.plan import Batch, Callers, Needs, Plan, needs, plan, refs_of
 from aikit.meter.prices import PriceRow, Prices
 from aikit.meter.queries import (
@@ -103,6 +104,7 @@ class Poster:
         self._outdated = False
         """The policies have changed since they were read."""
         self._read_standing()
+        open_ahead(connection)
         self._line = line_of(connection)
 
     def post(self, batch: Batch) -> list[Decision]:
@@ -165,8 +167,9 @@ class Poster:
     def expire(self, *, all_holds: bool = False) -> int:
         """Presume spent what holds have stood for too long, or all that there are. Returns how many, at most 500.
 
-        0 while another process does it. Raises as `execute` does.
+        0 while another process does it. Raises as `execute` does. The months ahead are opened on the way.
         """
+        open_ahead(self._connection)
         row = self._connection.execute(TRY_EXPIRING).fetchone()
         if row is None or not row[0]:
             return 0
@@ -318,6 +321,8 @@ class Poster:
                 self._patience = PATIENCE
             case "40P01" | "40001":  # deadlock, serialization failure
                 pass
+            case "23514" if not rejected.constraint:  # no table for the month of an id
+                open_months_of(self._connection, batch)
             case _:
                 raise rejected
         return batch

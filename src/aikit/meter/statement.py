@@ -45,12 +45,14 @@ class Statement:
         sqlstate = (result.error_field(DiagnosticField.SQLSTATE) or b"").decode()
         if not sqlstate or sqlstate.startswith(AWAY) or self._pgconn.status != ConnStatus.OK:
             raise psycopg.OperationalError(message)
-        raise Rejected(message, sqlstate)
+        constraint = (result.error_field(DiagnosticField.CONSTRAINT_NAME) or b"").decode()
+        raise Rejected(message, sqlstate, constraint)
 
 
 class Rejected(psycopg.DatabaseError):
-    """The database refused the statement; `sqlstate` says why."""
+    """The database refused the statement; `sqlstate` says why, `constraint` names the one that was violated, if any."""
 
-    def __init__(self, message: str, sqlstate: str) -> None:
+    def __init__(self, message: str, sqlstate: str, constraint: str = "") -> None:
         super().__init__(message)
         self.sqlstate = sqlstate
+        self.constraint = constraint

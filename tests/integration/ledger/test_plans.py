@@ -115,16 +115,21 @@ def statements(read: Callable[[], object]) -> list[tuple[str, Any]]:
 
 
 def scans(ledger: Database, read: Callable[[], object]) -> dict[str, set[str]]:
-    """How each table is read by the statements that `read` runs: by name, the kinds of scan."""
+    """How each table is read by the statements that `read` runs: by name, the kinds of scan.
+
+    A scan of a month is one of the table that it is a part of; how a month is read that has no rows does not matter.
+    """
     found: dict[str, set[str]] = {}
     with ledger.connect(role="test") as connection:
+        months = dict(connection.execute("SELECT part, relation FROM aikit.parts").fetchall())
+        empty = {part for part in months if connection.execute(f"SELECT FROM aikit.{part} LIMIT 1").rowcount == 0}
         for statement, parameters in statements(read):
             if "aikit." in statement:
                 row = connection.execute(f"EXPLAIN (FORMAT JSON) {statement}".encode(), parameters).fetchone()
                 assert row is not None
                 for node in nodes(row[0][0]["Plan"]):
-                    if "Relation Name" in node:
-                        found.setdefault(node["Relation Name"], set()).add(node["Node Type"])
+                    if (table := node.get("Relation Name")) and table not in empty:
+                        found.setdefault(months.get(table, table), set()).add(node["Node Type"])
     assert found, "the read made no statement"
     return found
 
@@ -223,7 +228,7 @@ def test_limits_take_the_same_few_statements_for_any_number_of_tenants(large: Da
 def test_what_a_slot_opens_with_is_found_by_index(large: Database) -> None:
     """Statements inside functions are not explained; that they scanned no table is in the statistics."""
     query = """SELECT sum(seq_scan) FROM pg_stat_xact_user_tables
-               WHERE schemaname = 'aikit' AND relname IN ('entries', 'rollups')"""
+               WHERE schemaname = 'aikit' AND (relname LIKE 'entries%%' OR relname = 'rollups')"""
     counted = "SELECT aikit.counted('tenant7', NULL, NULL, %s, 'tokens', now() - %s * interval '1 minute', NULL)"
     with large.connect(role="test") as connection, connection.transaction():
         ((before,),) = connection.execute(query).fetchall()

@@ -1,6 +1,8 @@
 -- Every slot of every counter against the entries and the pending holds that were admitted in its window.
 -- All windows start at a full minute. A minute or an hour that has not rolled on is exact for its own window; a day,
 -- a week or a month that has not rolled on has had no attempt since it ended.
+-- What was pruned is known by the hour. Where a window begins or ends within an hour of which something was pruned, what
+-- it came to can't be told any more, and is not compared.
 WITH shapes AS (  -- the tags by which a tenant's subjects are told apart
     SELECT DISTINCT tenant, environment IS NOT NULL AS by_environment, feature IS NOT NULL AS by_feature,
                     user_id IS NOT NULL AS by_user
@@ -19,6 +21,20 @@ WITH shapes AS (  -- the tags by which a tenant's subjects are told apart
            count(*) FILTER (WHERE e.seq = 0) AS requests
     FROM aikit.entries e JOIN shapes s ON s.tenant = e.tenant
     GROUP BY 1, 2, 3
+), gone AS MATERIALIZED (
+    SELECT r.tenant,
+           concat_ws(E'\x1f', CASE WHEN s.by_environment THEN 'environment=' || r.environment END,
+                     CASE WHEN s.by_feature THEN 'feature=' || r.feature END,
+                     CASE WHEN s.by_user THEN 'user=' || r.user_id END) AS subject,
+           r.hour, sum(r.nano) AS credits,
+           sum(r.input + r.cache_read + r.cache_write_5m + r.cache_write_1h + r.input_audio + r.input_image
+               + r.cache_read_audio + r.unreported_input) AS input,
+           sum(r.output + r.reasoning + r.output_audio + r.output_image + r.unreported_output) AS output,
+           sum(r.calls) AS requests
+    FROM aikit.pruned_rollups r JOIN shapes s ON s.tenant = r.tenant
+    GROUP BY 1, 2, 3
+), spending AS (
+    SELECT * FROM by_minute UNION ALL SELECT * FROM gone
 ), slots AS MATERIALIZED (
     SELECT c.*, c.window_start - coalesce(w.length, interval '0') AS start_before,
            coalesce(c.window_start + w.length, 'infinity') AS window_end
@@ -27,7 +43,7 @@ WITH shapes AS (  -- the tags by which a tenant's subjects are told apart
 ), spent AS (
     SELECT s.tenant, s.subject, s.name, sum(x.amount) FILTER (WHERE m.minute >= s.window_start) AS used,
            sum(x.amount) FILTER (WHERE m.minute < s.window_start) AS previous
-    FROM slots s JOIN by_minute m ON m.tenant = s.tenant AND m.subject = s.subject
+    FROM slots s JOIN spending m ON m.tenant = s.tenant AND m.subject = s.subject
                                  AND m.minute >= s.start_before AND m.minute < s.window_end
     CROSS JOIN LATERAL (SELECT CASE s.metric
         WHEN 'credits' THEN m.credits
@@ -66,4 +82,8 @@ CROSS JOIN LATERAL (VALUES
     ('counter_negative', 'previous', 0, least(c.previous, 0))
 ) AS v (kind, side, expected, found)
 WHERE v.expected <> v.found
+  AND NOT EXISTS (
+      SELECT FROM gone g, LATERAL (VALUES (c.start_before), (c.window_start), (c.window_end)) b (edge)
+      WHERE g.tenant = c.tenant AND g.subject = c.subject AND v.kind <> 'counter_negative'
+        AND g.hour < b.edge AND b.edge < g.hour + interval '1 hour')
 ORDER BY 2, 3, 1

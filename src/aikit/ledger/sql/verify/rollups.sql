@@ -1,30 +1,24 @@
--- Every rollup against the entries and refusals of its hour, column by column; a row that only one side has is one line.
+-- Every rollup against the entries and refusals of its hour, and what was pruned of it, column by column; a row that only
+-- one side has is one line.
 WITH attempts AS (
-    SELECT tenant, date_trunc('hour', admitted_at, 'UTC') AS hour, environment, coalesce(user_id, '') AS user_id,
-           coalesce(feature, '') AS feature, provider, model,
-           (seq = 0)::int AS calls, 0 AS refused, (seq = 0 AND ending = 'voided')::int AS failed,
-           (seq = 0 AND estimated)::int AS estimated, (seq = 0 AND price_id IS NULL)::int AS unpriced, nano,
+    SELECT tenant, hour, environment, user_id, feature, provider, model, calls, refused, failed, estimated, unpriced, nano,
            input, cache_read, cache_write_5m, cache_write_1h, input_audio, input_image, cache_read_audio,
-           output, reasoning, output_audio, output_image, searches,
-           CASE WHEN input IS NULL AND nano > 0 AND seq = 0 THEN held_tokens - held_output ELSE 0 END
-               AS unreported_input,
-           CASE WHEN output IS NULL AND nano > 0 AND seq = 0 THEN held_output ELSE 0 END AS unreported_output
-    FROM aikit.entries
+           output, reasoning, output_audio, output_image, searches, unreported_input, unreported_output
+    FROM aikit.summands
     UNION ALL
-    SELECT tenant, date_trunc('hour', refused_at, 'UTC'), environment, coalesce(user_id, ''), coalesce(feature, ''),
-           provider, model, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
-    FROM aikit.refusals
+    SELECT tenant, hour, environment, user_id, feature, provider, model, calls, refused, failed, estimated, unpriced, nano,
+           input, cache_read, cache_write_5m, cache_write_1h, input_audio, input_image, cache_read_audio,
+           output, reasoning, output_audio, output_image, searches, unreported_input, unreported_output
+    FROM aikit.pruned_rollups
 ), expected AS (
     SELECT tenant, hour, environment, user_id, feature, provider, model,
            sum(calls) AS calls, sum(refused) AS refused, sum(failed) AS failed, sum(estimated) AS estimated,
-           sum(unpriced) AS unpriced, sum(nano) AS nano, coalesce(sum(input), 0) AS input,
-           coalesce(sum(cache_read), 0) AS cache_read, coalesce(sum(cache_write_5m), 0) AS cache_write_5m,
-           coalesce(sum(cache_write_1h), 0) AS cache_write_1h, coalesce(sum(input_audio), 0) AS input_audio,
-           coalesce(sum(input_image), 0) AS input_image, coalesce(sum(cache_read_audio), 0) AS cache_read_audio,
-           coalesce(sum(output), 0) AS output, coalesce(sum(reasoning), 0) AS reasoning,
-           coalesce(sum(output_audio), 0) AS output_audio, coalesce(sum(output_image), 0) AS output_image,
-           coalesce(sum(searches), 0) AS searches, sum(unreported_input) AS unreported_input,
-           sum(unreported_output) AS unreported_output
+           sum(unpriced) AS unpriced, sum(nano) AS nano, sum(input) AS input, sum(cache_read) AS cache_read,
+           sum(cache_write_5m) AS cache_write_5m, sum(cache_write_1h) AS cache_write_1h,
+           sum(input_audio) AS input_audio, sum(input_image) AS input_image,
+           sum(cache_read_audio) AS cache_read_audio, sum(output) AS output, sum(reasoning) AS reasoning,
+           sum(output_audio) AS output_audio, sum(output_image) AS output_image, sum(searches) AS searches,
+           sum(unreported_input) AS unreported_input, sum(unreported_output) AS unreported_output
     FROM attempts
     GROUP BY 1, 2, 3, 4, 5, 6, 7
 )

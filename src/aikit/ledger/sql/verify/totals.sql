@@ -1,5 +1,6 @@
 -- How much there is to verify.
 SELECT (SELECT count(*) FROM aikit.entries) AS entries,
+       (SELECT coalesce(sum(rows), 0) FROM aikit.pruned WHERE relation = 'entries') AS pruned,
        (SELECT count(*) FROM aikit.holds) AS holds,
        (SELECT count(*) FROM aikit.counts) AS counters,
        (SELECT count(*) FROM aikit.rollups) AS rollups,

@@ -13,12 +13,27 @@ from aikit.config import Provider
 from aikit.desk import Desk
 from aikit.errors import MeteringUnavailable, PriceUnknown, Refused, RequestInvalid
 from aikit.headers import of_decision, rate_limits
+from aikit.idempotency import kept, once_of, replay, taken
 from aikit.meter.judge import affordable
 from aikit.money import MAX_NANO, credits, usd_string
 from aikit.pricing.price import Price
 from aikit.provider_errors import NEVER_SENT, error_code, plain
 from aikit.refusal import denied, metadata, refused
-from aikit.types import Call, Decision, Ending, Entry, Hold, Metric, Order, Refusal, Tags, Usage, new_id
+from aikit.types import (
+    Answer,
+    Call,
+    Decision,
+    Earlier,
+    Ending,
+    Entry,
+    Hold,
+    Metric,
+    Order,
+    Refusal,
+    Tags,
+    Usage,
+    new_id,
+)
 from aikit.wire.codec import Codec, Demand, Outcome, WireReply, WireRequest
 
 TAG_HEADERS = {
@@ -58,6 +73,10 @@ class Attempt:
         self.desk = desk
         self._order = Order(new_id(), Call(new_id(), tags, provider.name, "", api or codec.name), 0, 0)
         self.decision: Decision | None = None
+        self.leased = False
+        """Its hold covers only a part of what its request may come to, and is to be extended."""
+        self.replayed: WireReply | None = None
+        """The answer to an earlier request with the same idempotency key: this one is not sent."""
         self._started = time.monotonic()
         self._waited = 0.0
         self._first_byte_ms: int | None = None
@@ -93,6 +112,8 @@ class Attempt:
             answers=demand.answers,
             least=demand.least_output_tokens,
             characters=demand.characters,
+            leasable=demand.stream and demand.visible_output,
+            once=once_of(self._request),
         )
         price = self._price(demand)
         if price is None:
@@ -112,6 +133,8 @@ class Attempt:
         """Take the meter's decision, and write the granted output limit into the request. Raises Refused for a no."""
         self._waited = time.monotonic() - self._waited
         self.decision = decision
+        if decision.earlier is not None and self._repeats(decision, decision.earlier):
+            return
         if decision.hold is None:
             self._order = decision.order or self._order
             raise refused(
@@ -123,15 +146,26 @@ class Attempt:
             )
         self.hold: Hold = decision.hold
         granted = self.hold.order
-        if granted.output_tokens != self._order.output_tokens:
-            self._read(granted.output_tokens, most=granted.output_tokens)
+        self.leased = granted.limit is not None
+        written = granted.limit or granted.output_tokens
+        if written != self._order.output_tokens:
+            self._read(written, most=written)
             if not granted.named and not decision.clamped:
                 self.desk.granted(granted)
         if granted.bound is not None:
             self.price = decision.rules.unpriced
         self._order = granted
-        if decision.soft or decision.warned:
+        if decision.soft or decision.warned or self.hold.opened:
             self.desk.notify(decision)
+
+    def _repeats(self, decision: Decision, earlier: Earlier) -> bool:
+        """Whether the answer to an earlier request is given again. Raises Refused if it ought to be and can't."""
+        self.replayed = replay(decision, self.desk.safe)
+        if self.replayed is not None:
+            self.receipt = Receipt(decision, Usage(), 0, estimated=False)
+        elif error := taken(decision, self._order.once.request_hash if self._order.once else b""):
+            raise error
+        return self.replayed is not None
 
     def _read(self, output_tokens: int, most: int | None = None) -> None:
         self.demand = self.codec.read_request(
@@ -161,24 +195,33 @@ class Attempt:
         if self.failed:
             self._end(Ending.VOIDED, 0, None, error=error_code(body))
         else:
-            self.outcome(self.codec.read_response(body))
+            self.outcome(self.codec.read_response(body), body)
 
-    def outcome(self, outcome: Outcome) -> None:
+    @property
+    def is_kept(self) -> bool:
+        """The answer is to be kept for the request's idempotency key."""
+        return self._order.once is not None and self.desk.safe is not None
+
+    def outcome(self, outcome: Outcome, body: bytes = b"") -> None:
         """End by what the response says was used; without that, at the upper bound and marked as estimated.
 
-        What a response says that has not finished is not all that was used: it is a lower bound.
+        What a response says that has not finished is not all that was used: it is a lower bound. `body` is there to be
+        kept for an idempotency key.
         """
         if self.receipt is not None:  # a stream is finished again when nobody holds it any more
             return
         usage = outcome.usage if outcome.usage and outcome.usage.total_tokens < MAX_TOKENS else None
-        most = self._order.nano
+        most = self.hold.order.nano
         price = self.price if self._order.bound is not None else self._price(self.demand, outcome.service_tier)
         if usage is not None and price is not None:
             with suppress(PriceUnknown):
                 cost = price.cost(usage)
                 if outcome.finished:
                     self.desk.served(self._order, price)
-                    self._end(Ending.SETTLED, cost, usage, price=price, outcome=outcome, error=outcome.error)
+                    answer = kept(body, stream=self.demand.stream, safe=self.desk.safe) if self.is_kept else None
+                    self._end(
+                        Ending.SETTLED, cost, usage, price=price, outcome=outcome, error=outcome.error, answer=answer
+                    )
                     return
                 most = max(most, cost)
         known = usage if outcome.finished else None
@@ -191,7 +234,7 @@ class Attempt:
         if isinstance(error, NEVER_SENT) or self.failed:
             self._end(Ending.VOIDED, 0, None, error=name)
         else:
-            self._end(Ending.PRESUMED_SPENT, self._order.nano, None, estimated=True, error=name)
+            self._end(Ending.PRESUMED_SPENT, self.hold.presumed_nano, None, estimated=True, error=name)
 
     @property
     def call_id(self) -> UUID:
@@ -240,6 +283,7 @@ class Attempt:
         price: Price | None = None,
         outcome: Outcome | None = None,
         error: str | None = None,
+        answer: Answer | None = None,
     ) -> None:
         if self.receipt is not None:
             return
@@ -260,6 +304,7 @@ class Attempt:
                 price_id=price.id if price else None,
                 duration_ms=self._elapsed_ms(),
                 first_byte_ms=self._first_byte_ms,
+                answer=answer,
             )
         )
 

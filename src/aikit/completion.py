@@ -14,6 +14,7 @@ import httpx2
 from aikit.attempt import Attempt
 from aikit.config import BUILT_IN, Provider, Settings
 from aikit.errors import AIError, AIKitError, ConfigError, Refused
+from aikit.idempotency import HEADER
 from aikit.money import usd_string
 from aikit.provider_errors import from_response, not_configured
 from aikit.transport import ATTEMPT, ERROR
@@ -63,7 +64,7 @@ class Ask(TypedDict, total=False):
     """What `complete` and `stream` take beside the prompt.
 
     `max_tokens` bounds the output (default: the configured ceiling), `timeout` is in seconds, `extra` goes into the
-    provider's request body as it is.
+    provider's request body as it is. Of all requests of a tenant with the same `idempotency_key` one is sent.
     """
 
     model: str | None
@@ -73,6 +74,7 @@ class Ask(TypedDict, total=False):
     system: str | None
     max_tokens: int | None
     temperature: float | None
+    idempotency_key: str | None
     timeout: float | None
     extra: Mapping[str, Any] | None
 
@@ -113,6 +115,8 @@ def dispatch(
         headers |= registry.auth_headers(provider.kind, provider.api_key, provider.api_version)
     elif provider.kind == "anthropic":
         headers |= {"anthropic-version": registry.ANTHROPIC_VERSION}
+    if (key := ask.get("idempotency_key")) is not None:
+        headers[HEADER] = key
     limits = httpx2.Timeout(ask.get("timeout") or TIMEOUT, connect=5.0)
     request = httpx2.Request(
         "POST",

@@ -6,6 +6,8 @@ url = "postgresql://user@host/name"        # DATABASE_URL; none: the embedded Po
 data_dir = "/var/lib/aikit"                # AIKIT_DATA_DIR; for the embedded server and the spool
 [streams]
 drain_seconds = 5                          # AIKIT_DRAIN_SECONDS; how long a stream is read on that its caller has left
+[idempotency]
+keep_answers = true                        # encrypted with AIKIT_ENCRYPTION_KEY; the default where that is set
 [providers.ollama]
 kind = "openai"                            # openai, anthropic or gemini
 base_url = "http://127.0.0.1:11434/v1"
@@ -30,6 +32,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from aikit.errors import ConfigError
+from aikit.safe import VARIABLE, Safe
 from aikit.types import Environment
 
 FILE = "aikit.toml"
@@ -87,6 +90,13 @@ class StreamsTable(BaseModel):
     drain_seconds: int | None = None
 
 
+class IdempotencyTable(BaseModel):
+    """`[idempotency]` as it is written."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    keep_answers: bool | None = None
+
+
 class File(BaseModel):
     """`aikit.toml` as a whole."""
 
@@ -94,6 +104,7 @@ class File(BaseModel):
     environment: Literal["dev", "staging", "prod"] = "dev"
     database: DatabaseTable = DatabaseTable()
     streams: StreamsTable = StreamsTable()
+    idempotency: IdempotencyTable = IdempotencyTable()
     providers: dict[str, dict[str, Any]] = {}
     prices: dict[str, Any] = {}
 
@@ -134,6 +145,8 @@ class Settings:
     file: Path | None
     sources: Mapping[str, str]
     drain_seconds: int = DRAIN_SECONDS
+    safe: Safe | None = field(default=None, repr=False)
+    """Encrypts the answers that are kept for idempotency keys; None: none are kept."""
 
     def provider(self, name: str) -> Provider:
         """Raises ConfigError for a name that is not configured."""
@@ -185,7 +198,20 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         file=path,
         sources=sources,
         drain_seconds=DRAIN_SECONDS if drain is None else _drain_seconds(drain, sources["streams.drain_seconds"]),
+        safe=_safe(variables.get(VARIABLE, ""), file.idempotency.keep_answers),
     )
+
+
+def _safe(keys: str, keep_answers: bool | None) -> Safe | None:
+    """What encrypts the answers that are kept; None if none are."""
+    given = [key.strip() for key in keys.split(",") if key.strip()]
+    safe = Safe(given) if given else None
+    if keep_answers and safe is None:
+        raise ConfigError(
+            f"{FILE} [idempotency]: keep_answers is true, but there is no key to encrypt them with.",
+            remedy=f"Set {VARIABLE} (openssl rand -base64 32 | tr '+/' '-_'), or leave keep_answers out.",
+        )
+    return None if keep_answers is False else safe
 
 
 def _drain_seconds(stated: str, source: str) -> int:

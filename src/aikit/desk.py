@@ -13,7 +13,8 @@ from aikit.policy.model import MAX_OUTPUT_TOKENS, Rules
 from aikit.pricing.book import PriceBook
 from aikit.pricing.cheapest import Offer, candidates, cheapest
 from aikit.pricing.price import Price
-from aikit.types import Bound, Decision, Entry, Order, Refusal, Tags
+from aikit.safe import Safe
+from aikit.types import Bound, Decision, Entry, Hold, Order, Refusal, Tags
 
 MOST_REMEMBERED = 10_000
 Globs = tuple[str, ...]
@@ -26,6 +27,8 @@ class Recorder(Protocol):
 
     def refuse(self, refusal: Refusal) -> None: ...
 
+    def renew(self, hold: Hold) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -36,7 +39,9 @@ class Desk:
     prices: dict[str, Price]
     nano_per_credit: int
     notify: Callable[[Decision], None]
-    """Takes decisions that crossed a soft cap or a cap that only warns."""
+    """Takes decisions that crossed a soft cap or a cap that only warns, or were made while the ledger was away."""
+    safe: Safe | None = None
+    """Encrypts the answers that are kept for idempotency keys; None: none are kept."""
     _ceilings: dict[Tags, int] = field(default_factory=dict)
     _used: dict[tuple[str, str], Price] = field(default_factory=dict)
     _offers: dict[tuple[str, Globs | None, Globs], list[Price]] = field(default_factory=dict)
@@ -77,4 +82,4 @@ class Desk:
         """Learn what was written into a request that named no output limit."""
         if len(self._ceilings) >= MOST_REMEMBERED:
             self._ceilings.clear()
-        self._ceilings[order.call.tags] = order.output_tokens
+        self._ceilings[order.call.tags] = order.limit or order.output_tokens

@@ -15,6 +15,8 @@
     │   ├── PolicyDenied                403
     │   ├── PriceUnknown                403
     │   ├── UnmeteredEndpoint           403
+    │   ├── IdempotencyInProgress       409
+    │   ├── IdempotencyConflict         422
     │   └── MeteringUnavailable         503
     └── AIError                         the provider failed (`aikit.provider_errors` reads which way)
 
@@ -220,6 +222,23 @@ class UnmeteredEndpoint(Refused):
     code = "UNMETERED_ENDPOINT"
     status = 403
     kind = "unmetered_endpoint"
+
+
+class IdempotencyInProgress(Refused):
+    """A request with the same idempotency key is still running."""
+
+    code = "IDEMPOTENCY_IN_PROGRESS"
+    status = 409
+    retryable = True
+    kind = "idempotency_in_progress"
+
+
+class IdempotencyConflict(Refused):
+    """The idempotency key stands for another request, or for one whose answer can't be given again."""
+
+    code = "IDEMPOTENCY_CONFLICT"
+    status = 422
+    kind = "idempotency_conflict"
 
 
 class MeteringUnavailable(Refused):

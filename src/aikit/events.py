@@ -19,13 +19,14 @@ class Event:
     """The first time in a window that this process sees a limit in this state; later calls are silent.
 
     `soft_cap` is a call allowed above a limit's soft cap, `would_refuse` one that a limit which only warns would have
-    refused. `code` is the reason code.
+    refused. `ledger_failure` is each call that is sent unchecked while the ledger is away; there `state` is None.
+    `code` is the reason code.
     """
 
-    kind: Literal["soft_cap", "would_refuse"]
+    kind: Literal["soft_cap", "would_refuse", "ledger_failure"]
     code: str
     tags: Tags
-    state: LimitState
+    state: LimitState | None
     decision: Decision
 
 
@@ -40,16 +41,17 @@ class Notices:
         self._told: set[object] = set()
 
     def __call__(self, decision: Decision) -> None:
-        """Take a decision that crossed a soft cap or a cap that only warns. What the listener raises is logged."""
+        """Take a decision that is worth telling of. What the listener raises is logged."""
         assert decision.hold is not None
         tags = decision.hold.order.call.tags
+        if decision.hold.opened:
+            self._hear(Event("ledger_failure", decision.reason_code, tags, None, decision))
         for state in decision.soft:
-            self._tell(Event("soft_cap", "ALLOWED_SOFT_CAP", tags, state, decision))
+            self._tell(Event("soft_cap", "ALLOWED_SOFT_CAP", tags, state, decision), state)
         for state in decision.warned:
-            self._tell(Event("would_refuse", reason_code(state), tags, state, decision))
+            self._tell(Event("would_refuse", reason_code(state), tags, state, decision), state)
 
-    def _tell(self, event: Event) -> None:
-        state = event.state
+    def _tell(self, event: Event, state: LimitState) -> None:
         key = (event.kind, event.tags.tenant, state.limit, state.resets_at)
         if key in self._told:
             return
@@ -58,6 +60,9 @@ class Notices:
         self._told.add(key)
         what = "is above its soft cap" if event.kind == "soft_cap" else f"would be refused ({event.code})"
         log.warning("%s %s: %s/%s of %s", event.tags.tenant, what, state.metric, state.window, state.source)
+        self._hear(event)
+
+    def _hear(self, event: Event) -> None:
         if self._listener is not None:
             try:
                 self._listener(event)

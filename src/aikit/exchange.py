@@ -55,6 +55,14 @@ class Synthetic:
 
 
 @dataclass(frozen=True, slots=True)
+class Replayed:
+    """Result of a request whose idempotency key is taken: the answer to the first one."""
+
+    reply: WireReply
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
 class Whole:
     """Result of a plain call: the provider's body; our headers go beside its own."""
 
@@ -70,7 +78,7 @@ class Streamed:
 
 
 Effect = Admit | Send | Read
-Result = Forward | Synthetic | Whole | Streamed
+Result = Forward | Synthetic | Replayed | Whole | Streamed
 Exchange = Generator[Effect, Any, Result]
 
 
@@ -87,6 +95,8 @@ def exchange(request: WireRequest, provider: Provider, tags: Tags, desk: Desk) -
         attempt.tag(request.headers)
         decision: Decision = yield Admit(attempt.order())
         attempt.decided(decision)
+        if attempt.replayed is not None:
+            return Replayed(attempt.replayed, attempt)
     except Refused as error:
         return Synthetic(attempt.refusal(error), error)
     try:

@@ -23,6 +23,8 @@ def of_decision(decision: Decision, order: Order, nano_per_credit: int) -> dict[
         headers["x-aikit-soft-cap"] = ", ".join([label(state) for state in decision.soft])
     if decision.warned:
         headers["x-aikit-would-refuse"] = ", ".join([f"{reason_code(s)} {label(s)}" for s in decision.warned])
+    if decision.hold is not None and decision.hold.opened:
+        headers["x-aikit-ledger-failure"] = "open"
     if decision.clamped:
         headers["x-aikit-clamped"] = f"output_tokens={order.output_tokens}"
     return headers

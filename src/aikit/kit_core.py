@@ -55,7 +55,7 @@ class KitCore:
         self.book = PriceBook(parse_overrides(settings.prices))
         self._prices: dict[str, Price] = {}
         self.meter: Meter = open_meter(database, settings.data_dir, self._price_row)
-        self._desk = Desk(self.meter, self.book, self._prices, nano_per_credit, Notices(on_event))
+        self._desk = Desk(self.meter, self.book, self._prices, nano_per_credit, Notices(on_event), settings.safe)
         self._drains = Drains(settings.drain_seconds)
 
     @classmethod

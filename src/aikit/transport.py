@@ -13,7 +13,8 @@ from aikit.attempt import TAG_HEADERS
 from aikit.config import Provider
 from aikit.desk import Desk
 from aikit.drains import Drains
-from aikit.exchange import Admit, Effect, Forward, Result, Send, Streamed, Synthetic, Whole, exchange
+from aikit.exchange import Admit, Effect, Forward, Replayed, Result, Send, Streamed, Synthetic, Whole, exchange
+from aikit.idempotency import HEADER
 from aikit.stream import MeteredStream
 from aikit.stream_account import StreamAccount
 from aikit.types import Decision, Order, Tags
@@ -24,6 +25,8 @@ ERROR = "aikit.error"
 """Response extension: the error that a synthetic response words."""
 ATTEMPT = "aikit.attempt"
 """Response extension: the attempt, with its decision and, once it has ended, its receipt."""
+OUR_HEADERS = (b"x-aikit-", HEADER.encode())
+"""How the request headers begin that are never sent on."""
 HOP_HEADERS = {b"content-encoding", b"content-length", b"transfer-encoding"}
 """Response headers that are no longer true of a decoded body."""
 
@@ -210,8 +213,8 @@ def with_body(request: httpx2.Request, body: bytes) -> httpx2.Request:
 
 def without_tags(request: httpx2.Request) -> httpx2.Request:
     """The request without headers of ours, which are never sent on."""
-    if any(name.lower().startswith(b"x-aikit-") for name, _ in request.headers.raw):
-        for name in TAG_HEADERS:
+    if any(name.lower().startswith(OUR_HEADERS) for name, _ in request.headers.raw):
+        for name in (*TAG_HEADERS, HEADER):
             request.headers.pop(name, None)
     return request
 
@@ -226,6 +229,15 @@ def finished(result: Result | None, response: httpx2.Response | None, request: h
             content=reply.body,
             request=request,
             extensions={ERROR: result.error},
+        )
+    if isinstance(result, Replayed):
+        reply = result.reply
+        return httpx2.Response(
+            reply.status,
+            headers={**reply.headers, **result.attempt.headers()},
+            content=reply.body,
+            request=request,
+            extensions={ATTEMPT: result.attempt},
         )
     assert isinstance(result, Whole) and response is not None
     return rewound(response, result)

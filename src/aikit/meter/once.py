@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from aikit.types import Decision, Earlier, Ending, Order
+from aikit.types import Decision, Earlier, Ending, Entry, Order
 
 REPLAYED = "IDEMPOTENCY_REPLAYED"
 IN_PROGRESS = "IDEMPOTENCY_IN_PROGRESS"
@@ -19,6 +19,17 @@ RETRY_AFTER = 1.0
 
 KeyRef = tuple[str, str]
 """A tenant and an idempotency key of its."""
+
+
+def ended_now(entries: Iterable[Entry]) -> dict[KeyRef, Earlier]:
+    """What the keys of attempts that are ending in this very batch stand for."""
+    found = {}
+    for entry in entries:
+        order = entry.hold.order
+        if order.once is not None:
+            ended = Earlier(order.attempt, order.call.id, order.once.request_hash, False, entry.ending, entry.answer)
+            found[order.call.tenant, order.once.key] = ended
+    return found
 
 
 def repeated(orders: Iterable[Order], known: Mapping[KeyRef, Earlier], policy_version: int) -> list[Decision | None]:

@@ -10,7 +10,7 @@ from aikit.meter.corrections import Correction, correct, count
 from aikit.meter.counters import Standing, charge
 from aikit.meter.decide import Track, decide, decide_extensions, track
 from aikit.meter.judge import reason_code
-from aikit.meter.once import REPLAYED, KeyRef, repeated
+from aikit.meter.once import REPLAYED, KeyRef, ended_now, repeated
 from aikit.meter.rollup import rollup_rows
 from aikit.meter.rows import (
     EndingRow,
@@ -160,7 +160,8 @@ def _decide(
     orders = [(row.order, rules) for row, rules in zip(batch.orders, callers, strict=False)]
     if all(order.once is None for order, _ in orders):
         return decide(orders, tracks, now, policy_version)
-    known = repeated([order for order, _ in orders], batch.earlier, policy_version)
+    taken = {**batch.earlier, **ended_now([row.entry for row in batch.entries])}
+    known = repeated([order for order, _ in orders], taken, policy_version)
     fresh = [one for one, decision in zip(orders, known, strict=True) if decision is None]
     decided = iter(decide(fresh, tracks, now, policy_version))
     return [next(decided) if decision is None else decision for decision in known]

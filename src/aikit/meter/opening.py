@@ -32,7 +32,7 @@ def open_meter(
     hold_seconds: int = HOLD_SECONDS,
 ) -> Meter:
     """Start metering. Raises DatabaseUnavailable when the database can't be reached now."""
-    spool = Spool(data_dir / "spool" / database.fingerprint, prices)
+    spool = Spool(spool_folder(database, data_dir), prices)
 
     def price_row(price_id: str) -> PriceRow:
         return spool.prices.get(price_id) or prices(price_id)
@@ -48,3 +48,8 @@ def open_meter(
             raise
 
     return Meter(connect, spool)
+
+
+def spool_folder(database: Database, data_dir: Path) -> Path:
+    """Where all processes on this machine that share the data directory spool for this database."""
+    return data_dir / "spool" / database.fingerprint

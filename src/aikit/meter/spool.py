@@ -106,8 +106,7 @@ class Spool:
                 log.error("%d lines of the spool %s can't be read; they are kept beside it", len(unread), path)
                 self._write_aside(path.with_suffix(".unread"), unread)
             self._adopted.append((path, file))
-        opened = {entry.hold.order.attempt: entry for entry in entries if entry.hold.opened}
-        return [*[entry for entry in entries if not entry.hold.opened], *opened.values()]
+        return last_of_each(entries)
 
     def clear(self) -> None:
         """Everything that was spooled has been posted: remove the files."""
@@ -177,6 +176,13 @@ def read_lines(file: IO[bytes]) -> tuple[list[Entry], dict[str, PriceRow], list[
         except (ValueError, KeyError, TypeError):
             unread.append(line)
     return entries, prices, unread
+
+
+def last_of_each(entries: Iterable[Entry]) -> list[Entry]:
+    """Those to be posted: of an attempt that the ledger never heard of, what was written last."""
+    written = list(entries)
+    opened = {entry.hold.order.attempt: entry for entry in written if entry.hold.opened}
+    return [*[entry for entry in written if not entry.hold.opened], *opened.values()]
 
 
 def to_line(entry: Entry, prices: Iterable[PriceRow] = ()) -> str:

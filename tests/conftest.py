@@ -1,3 +1,10 @@
 """Fixtures for all tests."""
 
-pytest_plugins = ["support.postgres", "support.embedded", "support.ledger", "support.simulator", "support.kits"]
+pytest_plugins = [
+    "support.postgres",
+    "support.embedded",
+    "support.ledger",
+    "support.simulator",
+    "support.kits",
+    "support.crew",
+]

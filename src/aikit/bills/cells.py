@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation
 
 from aikit.errors import ConfigError
 
+YEARS = range(2000, 3000)
 MOST_USD = 9_000_000_000
 FINEST = -100
 """Amounts are written with up to some forty decimals; below 1e-100 is a mistake, unless it is zero."""
+EXACT = Context(prec=400, traps=[Inexact])
+"""Whatever such amounts are added up in: it loses no digit, and would raise if it did."""
 
 
 class BillUnreadable(ConfigError):
@@ -42,9 +45,13 @@ class Row:
             raise self.unreadable(column, "an amount") from None
         if not amount:
             return Decimal(0)
-        if not amount.is_finite() or abs(amount) > MOST_USD or int(amount.as_tuple().exponent) < FINEST:
+        if not amount.is_finite() or not -MOST_USD <= amount <= MOST_USD or int(amount.as_tuple().exponent) < FINEST:
             raise self.unreadable(column, "an amount")
         return amount
+
+    def cents(self, column: str) -> Decimal:
+        """An amount in cents, exactly, in dollars."""
+        return EXACT.scaleb(self.usd(column), Decimal(-2))
 
     def count(self, column: str) -> int:
         """A whole number; `59200.0` is one. An empty cell is 0."""
@@ -84,8 +91,12 @@ class Row:
         cell = self.text(column)
         try:
             if cell.removesuffix(".0").isdigit():
-                return datetime.fromtimestamp(int(cell.removesuffix(".0")), UTC)
-            written = datetime.fromisoformat(cell)
-            return (written if written.tzinfo else written.replace(tzinfo=UTC)).astimezone(UTC)
+                moment = datetime.fromtimestamp(int(cell.removesuffix(".0")), UTC)
+            else:
+                written = datetime.fromisoformat(cell)
+                moment = (written if written.tzinfo else written.replace(tzinfo=UTC)).astimezone(UTC)
+            if moment.year in YEARS:
+                return moment
         except (ValueError, OverflowError, OSError):
-            raise self.unreadable(column, "a date or time") from None
+            pass
+        raise self.unreadable(column, "a date or time")

@@ -6,15 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact, localcontext
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Literal
 
+from aikit.bills.cells import EXACT
 from aikit.bills.names import Family, families
 from aikit.bills.sides import MEASURES, Bill, Line, Ours
 
 By = Literal["day", "model", "day,model"]
-EXACT = Context(prec=400, traps=[Inexact])
-"""Sums of amounts of up to a hundred decimals lose nothing in it; if one did, it would raise."""
 
 Key = tuple[str, date | None, str | None]
 

@@ -94,7 +94,7 @@ def anthropic_cost_report(row: Row) -> Line:
     if not row.text("amount"):
         return Line(day)
     _in_dollars(row, "currency")
-    return Line(day, _anthropic_item(row), row.usd("amount").scaleb(-2))
+    return Line(day, _anthropic_item(row), row.cents("amount"))
 
 
 def anthropic_usage_report(row: Row) -> Line:

@@ -8,7 +8,6 @@ import io
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
 from typing import Any
 
 from aikit.bills.cells import BillUnreadable, Row
@@ -117,7 +116,7 @@ def _results(where: str, text: str) -> tuple[frozenset[str], list[Row], list[str
     A bucket without results is a row of its times only.
     """
     try:
-        read = json.loads(text, parse_float=Decimal)
+        read = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)  # as written, so exactly
     except (ValueError, RecursionError) as error:
         raise BillUnreadable(f"{where} is not JSON: {error}.", facts={"file": where}) from None
     pages = read if isinstance(read, list) else [read]

@@ -9,11 +9,11 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aikit.bills.cells import BillUnreadable
-from aikit.bills.compare import nano
+from aikit.bills.compare import compare, nano
 from aikit.bills.read import read_bill
 from aikit.bills.sides import MEASURES, Bill
 from aikit.types import TOKEN_CLASSES
@@ -190,6 +190,12 @@ def test_ten_thousand_rows_are_read() -> None:
             "line 2, column date: '01.11.2026' is not a date",
         ),
         (
+            samples.OPENAI_ACTIVITY.replace("2026-11-01", "0001-01-01"),
+            "line 2, column date: '0001-01-01' is not a date or time",
+        ),
+        (samples.OPENAI_USAGE_API.replace("1793577600", "9" * 5000), "result 1, column end_time: '999"),
+        (samples.OPENAI_COSTS_API.replace("0.06", "1e9999999999999999999"), "result 2, column amount_value: '1e9999"),
+        (
             samples.OPENAI_ACTIVITY.replace("1200", "12.5"),
             "line 2, column n_context_tokens_total: '12.5' is not a number",
         ),
@@ -242,6 +248,13 @@ def test_an_amount_survives_the_file_to_the_nano(whole: list[int], scientific: b
     assert nano(line.usd for line in bill.lines if line.usd is not None) == sum(whole)
 
 
+def test_an_amount_of_forty_digits_keeps_them_all() -> None:
+    digits = "1234567.8901234567890123456789012345678901"
+    report = read(samples.ANTHROPIC_COST_REPORT.replace("123.45000001", digits))
+    assert str(report.lines[0].usd) == "12345.678901234567890123456789012345678901"
+    assert str(read(samples.OPENAI_COSTS.replace("1.2e-05", digits)).lines[1].usd) == digits
+
+
 @given(st.integers(-(10**15), 10**15))
 def test_cents_of_the_api_survive_the_file_to_the_nano(value: int) -> None:
     page = json.loads(samples.ANTHROPIC_COST_REPORT)
@@ -249,3 +262,36 @@ def test_cents_of_the_api_survive_the_file_to_the_nano(value: int) -> None:
     line = read(json.dumps(page)).lines[0]
     assert line.usd is not None
     assert nano([line.usd]) == value
+
+
+ALL = [
+    getattr(samples, name) for name in dir(samples) if name.startswith(("OPENAI_", "ANTHROPIC_")) and "HEAD" not in name
+]
+CELLS = [
+    "",
+    "-1",
+    "nan",
+    "sNaN",
+    "1e999999999",
+    "1e-999999999",
+    "9" * 5000,
+    "²",
+    "0001-01-01",
+    "9999-12-31",
+    "\x00",
+    '"',
+]
+
+
+@settings(deadline=None)
+@given(st.sampled_from(ALL), st.data())
+def test_a_damaged_export_is_read_or_refused_but_never_crashes(text: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, min(len(text), start + 30)))
+    damaged = text[:start] + data.draw(st.sampled_from(CELLS) | st.text(max_size=10)) + text[end:]
+    try:
+        bill = read_bill("bill.csv", damaged.encode("utf-8", "surrogatepass"))
+    except BillUnreadable as error:
+        assert error.message.startswith("bill.csv")
+    else:
+        compare([bill], [], by="day,model", tolerance=0)

@@ -134,6 +134,7 @@ def _compare(attempt: AttemptDetail, decision: Decision) -> list[str]:
         found.append(f"what would have refused it was {attempt.would_refuse} and is {warned}")
     if decision.source != attempt.source:
         found.append(f"the policy that refused it was {attempt.source} and is {decision.source}")
-    if decision.hold is not None and decision.hold.order.nano != attempt.bound_nano:
-        found.append(f"{attempt.bound_nano} nano-dollars were held and {decision.hold.order.nano} would be")
+    granted = decision.hold.order if decision.hold is not None else None
+    if granted is not None and granted.limit is None and granted.nano != attempt.bound_nano:  # a lease grows
+        found.append(f"{attempt.bound_nano} nano-dollars were held and {granted.nano} would be")
     return found

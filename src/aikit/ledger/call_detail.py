@@ -76,8 +76,8 @@ class AttemptDetail:
 
     @property
     def clamped(self) -> bool:
-        """Whether it was granted fewer output tokens than it named."""
-        if self.request is None or self.output_tokens is None:
+        """Whether it was granted fewer output tokens than it named; unknown, so no, of a stream held bit by bit."""
+        if self.request is None or self.output_tokens is None or self.request.get("leasable"):
             return False
         named: int | None = self.request["output"]
         return named is not None and self.output_tokens < named

@@ -15,7 +15,7 @@ from aikit.meter.once import KeyRef
 from aikit.meter.plan import Batch
 from aikit.meter.queries import CORRECT, EARLIER, ENDED, HOLDS, PRESUMED, SUBJECTS, UNHELD
 from aikit.meter.rows import EndingRow, OrderRow, array, hold_row
-from aikit.types import Answer, Earlier, Ending, Hold, Order
+from aikit.types import Answer, Earlier, Ending, Entry, Hold, Order
 
 
 def as_held(connection: psycopg.Connection[Any], rows: Sequence[EndingRow]) -> list[EndingRow]:
@@ -66,11 +66,11 @@ def earlier(connection: psycopg.Connection[Any], orders: Sequence[Order]) -> dic
 
 
 def not_posted(connection: psycopg.Connection[Any], rows: Sequence[EndingRow]) -> list[EndingRow]:
-    """Of entries that no hold stands for those that are not in the ledger, with the subjects that they belong to."""
+    """Of entries that no hold stands for those that are not in the ledger."""
     orders = [row.entry.hold.order for row in rows]
     keys = ([order.call.tenant for order in orders], [order.attempt for order in orders])
     ended = {attempt for (attempt,) in connection.execute(ENDED, keys)}
-    return subjects_of(connection, [row for row in rows if row.entry.hold.order.attempt not in ended])
+    return [row for row in rows if row.entry.hold.order.attempt not in ended]
 
 
 def holds_now(connection: psycopg.Connection[Any], holds: Sequence[Hold]) -> dict[UUID, Hold]:
@@ -95,29 +95,31 @@ def late_truths(
     truths = [row.entry for row in ended if row.entry.hold.order.attempt in gone]
     truths = [entry for entry in truths if entry.ending is not Ending.PRESUMED_SPENT]
     keys = ([e.hold.order.call.tenant for e in truths], [e.hold.order.attempt for e in truths])
-    found = {attempt: (nano, at, subjects) for attempt, nano, at, subjects in connection.execute(PRESUMED, keys)}
+    found = {attempt: (nano, at) for attempt, nano, at in connection.execute(PRESUMED, keys)}
     late = []
     for entry in truths:
         if (known := found.pop(entry.hold.order.attempt, None)) is not None:
-            nano, at, subjects = known
-            hold = entry.hold._replace(admitted_at=at, subjects=covering(entry, subjects or ()))
-            late.append(Correction(entry._replace(hold=hold), nano))
+            nano, at = known
+            late.append(Correction(entry._replace(hold=entry.hold._replace(admitted_at=at)), nano))
     return late
 
 
-def subjects_of(connection: psycopg.Connection[Any], rows: Sequence[EndingRow]) -> list[EndingRow]:
-    """The entries with the subjects of their tenants' counters that they belong to."""
-    tenants = list({row.entry.hold.order.call.tenant for row in rows})
-    subjects = dict(connection.execute(SUBJECTS, (tenants,)).fetchall())
-    entries = [row.entry for row in rows]
-    return [
-        EndingRow.of(
-            entry._replace(
-                hold=entry.hold._replace(subjects=covering(entry, subjects.get(entry.hold.order.call.tenant, ())))
-            )
-        )
-        for entry in entries
-    ]
+def with_subjects(connection: psycopg.Connection[Any], batch: Batch) -> Batch:
+    """The batch with the counters that its corrections, and its entries without a hold, belong to."""
+    unheld = [row.entry for row in batch.unheld]
+    wanted = unheld + [one.entry for one in batch.corrections]
+    tenants = list({entry.hold.order.call.tenant for entry in wanted})
+    subjects: dict[str, list[str]] = dict(connection.execute(SUBJECTS, (tenants,)).fetchall())
+
+    def counted(entry: Entry) -> Entry:
+        found = covering(entry, subjects.get(entry.hold.order.call.tenant, ()))
+        return entry._replace(hold=entry.hold._replace(subjects=found))
+
+    return replace(
+        batch,
+        unheld=[EndingRow.of(counted(entry)) for entry in unheld],
+        corrections=[one._replace(entry=counted(one.entry)) for one in batch.corrections],
+    )
 
 
 def write_unheld(connection: psycopg.Connection[Any], rows: Sequence[EndingRow], version: int) -> None:

@@ -31,7 +31,7 @@ from aikit.meter.held import (
     earlier,
     late_truths,
     not_posted,
-    subjects_of,
+    with_subjects,
     write_corrections,
     write_unheld,
 )
@@ -39,6 +39,7 @@ from aikit.meter.months import open_ahead, open_months_of
 from aikit.meter.plan import Batch, Callers, Needs, Plan, needs, plan, refs_of
 from aikit.meter.prices import PriceRow, Prices
 from aikit.meter.queries import (
+    ALONE,
     BARRIER,
     DONE_EXPIRING,
     EXPIRED,
@@ -231,6 +232,9 @@ class Poster:
         connection = self._connection
         try:
             connection.execute("BEGIN")
+            if batch.unheld or batch.corrections:  # no counter may be opened that misses them
+                connection.execute(ALONE)
+                batch = with_subjects(connection, batch)
             refs = sorted(refs_of(batch, needed))
             standing = self._locked(refs)
             self._judge_the_race(standing)
@@ -248,8 +252,6 @@ class Poster:
                 if len(held.entries) < len(batch.entries):
                     raise HoldsGone
                 batch = held
-                if batch.unheld:
-                    batch = replace(batch, unheld=subjects_of(connection, batch.unheld))
                 standing = self._locked(sorted(refs_of(batch, needed)))
             try:
                 planned = self._plan(batch, callers, standing, now)

@@ -5,6 +5,7 @@ POST = """
                                                $7::aikit.ending[], $8::aikit.refusal[], $9::aikit.rollups[],
                                                $10::aikit.extension[], $11::aikit.claim[], $12::aikit.answer[])"""
 BARRIER = "SELECT pg_advisory_xact_lock_shared(7206071, 1)"
+ALONE = "SELECT pg_advisory_xact_lock(7206071, 1)"
 STANDING = "SELECT policy_version, now() FROM aikit.state"
 LOCK = """
     SELECT c.tenant, c.subject, c.revision, c.names, c.amounts
@@ -38,9 +39,7 @@ EXPIRED = """
            output_tokens, presumed, subjects, generation, admitted_at
     FROM aikit.holds WHERE expires_at < now() OR %s ORDER BY expires_at LIMIT 500"""
 PRESUMED = """
-    SELECT e.attempt, e.nano, e.admitted_at,
-           (SELECT array_agg(c.subject) FROM aikit.counters c WHERE c.tenant = e.tenant)
-    FROM unnest(%s::text[], %s::uuid[]) x (tenant, attempt)
+    SELECT e.attempt, e.nano, e.admitted_at FROM unnest(%s::text[], %s::uuid[]) x (tenant, attempt)
     JOIN aikit.entries e ON e.tenant = x.tenant AND e.attempt = x.attempt AND e.seq = 0
     WHERE e.ending = 'presumed_spent' AND e.error = 'expired'
       AND NOT EXISTS (SELECT FROM aikit.entries l WHERE l.tenant = e.tenant AND l.attempt = e.attempt AND l.seq > 0)"""

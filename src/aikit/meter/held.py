@@ -35,10 +35,12 @@ def as_held(connection: psycopg.Connection[Any], rows: Sequence[EndingRow]) -> l
 def as_now(connection: psycopg.Connection[Any], batch: Batch) -> Batch:
     """The batch without the entries that have been posted, and with its holds as they look now.
 
-    An extension of a hold that is gone gets a generation that no hold has.
+    An extension of a hold that is gone, or ends in this very batch, gets a generation that no hold has.
     """
     entries = as_held(connection, batch.entries) if batch.entries else batch.entries
     now = holds_now(connection, [extension.hold for extension in batch.extensions])
+    for row in entries:
+        now.pop(row.entry.hold.order.attempt, None)
     extensions = [
         extension._replace(hold=now.get(extension.hold.order.attempt, extension.hold._replace(generation=-1)))
         for extension in batch.extensions

@@ -23,6 +23,7 @@ import psycopg
 
 from aikit.errors import AIKitError, MeteringUnavailable
 from aikit.meter.away import Away
+from aikit.meter.decide import Behind
 from aikit.meter.patience import Patience
 from aikit.meter.plan import Batch
 from aikit.meter.poster import Poster
@@ -44,6 +45,10 @@ EXPIRE_EVERY = 30.0
 """Seconds between two looks for holds that have expired. Every process looks; one at a time does anything about it."""
 ADMIT_TIMEOUT = 10.0
 """An admission that takes longer than this is refused: a caller must not hang on a stalled database."""
+
+
+UNDECIDED = "The ledger could not decide on this request, so nothing was sent."
+BACK = "The database's clock was set back to before a window in which it has counted already, so nothing was sent."
 
 
 class Meter:
@@ -300,10 +305,10 @@ class Meter:
             return
         if due:
             self._expire_at = time.monotonic() + EXPIRE_EVERY
-        work.wake()
         try:
             if work.renewals:
                 work.poster.renew(work.renewals)
+            work.wake()
             expired = work.poster.expire() if due else 0
         except Exception as error:
             if is_lost(error):
@@ -332,7 +337,7 @@ class Meter:
                     if is_lost(error):
                         raise
                     log.error("attempt %s could not be decided: %s", ticket.row.order.attempt, _kind(error))
-                    ticket.fail("The ledger could not decide on this request, so nothing was sent.")
+                    ticket.fail(BACK if isinstance(error, Behind) else UNDECIDED)
             for refusal in work.refusals:
                 try:
                     poster.post(Batch(refusals=[refusal]))

@@ -64,6 +64,8 @@ from aikit.types import Decision, Hold
 log = logging.getLogger("aikit.meter")
 
 TRIES = 50
+BEHIND_TRIES = 10
+"""After so many the database's own clock was set back: a window has begun that by now lies in the future."""
 PATIENCE = 16
 """After losing a race, this many quiet batches are decided under locks before an unlocked one is tried again."""
 CACHE = 100_000
@@ -136,7 +138,8 @@ class Poster:
         """Post a batch, in one transaction. One decision an order, in their order; then one an extension.
 
         Raises psycopg.OperationalError when the connection is lost: then nobody knows whether it was posted.
-        Raises another psycopg.Error when the database refuses something in it: then nothing was posted.
+        Raises another psycopg.Error when the database refuses something in it, Behind when its clock was set back to
+        before a window in which it has counted: then nothing was posted.
         """
         batch = prepared.batch
         if prepared.plan is not None and prepared.epoch == self._epoch:
@@ -205,7 +208,7 @@ class Poster:
         unheld = [row for row in ended if row.entry.hold.opened]
         ended = [row for row in ended if not row.entry.hold.opened]
         batch = replace(batch, entries=[row for row in batch.entries if not row.entry.hold.opened])
-        for _ in range(TRIES):
+        for tried in range(TRIES):
             try:
                 if unheld:
                     batch = replace(batch, unheld=not_posted(self._connection, unheld))
@@ -218,6 +221,10 @@ class Poster:
                 batch = as_now(self._connection, batch)
             except (pg.DeadlockDetected, pg.SerializationFailure):
                 continue
+            except Behind:
+                if tried >= BEHIND_TRIES:
+                    raise
+                self._read_standing()
             else:
                 if decisions is not None:
                     return decisions
@@ -253,20 +260,17 @@ class Poster:
                     raise HoldsGone
                 batch = held
                 standing = self._locked(sorted(refs_of(batch, needed)))
-            try:
-                planned = self._plan(batch, callers, standing, now)
-                if batch.unheld:
-                    write_unheld(connection, batch.unheld, self._version)
-                accepted = self._accepted(planned)
-            except Behind:
-                accepted = False
+            planned = self._plan(batch, callers, standing, now)
+            if batch.unheld:
+                write_unheld(connection, batch.unheld, self._version)
+            accepted = self._accepted(planned)
             if accepted and batch.corrections:
                 accepted = write_corrections(connection, batch.corrections)
             if accepted and on_record is not None:
                 on_record()
             if accepted:
                 connection.execute("COMMIT")
-            else:  # a counter opened for a limit that is gone, or a window that has not begun, must not stay
+            else:  # a counter opened for a limit that is gone must not stay
                 connection.pgconn.exec_(b"ROLLBACK")
         except BaseException:
             if not connection.closed:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import stat
 import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ from aikit.database.connect import Database
 from aikit.errors import MeteringUnavailable
 from aikit.kit import AIKit
 from aikit.ledger.opening import migrate
+from aikit.meter.spool import Spool
 from aikit.sim import Simulator
+from aikit.types import Entry
 from support.embedded import postmaster, wait_for
 from support.kits import KEYS, TENANT, Books, settings_for
 from support.proxy import Proxy
@@ -232,52 +235,55 @@ def test_a_kit_that_is_closed_during_the_outage_says_so_and_leaves_its_spool(
     books.assert_balanced()
 
 
-def unwritable(data: Path) -> None:
+def unwritable(data: Path, _: pytest.MonkeyPatch) -> None:
     """Put a file where the spool's folder should be: nothing can be written there, whoever one is."""
     data.mkdir(exist_ok=True)
     (data / "spool").write_text("")
 
 
-def full(data: Path) -> None:
-    """Put a file system of one page there, and fill it."""
-    spool = data / "spool"
-    spool.mkdir(parents=True)
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(spool)], capture_output=True)
-    if done.returncode:
-        pytest.skip("may not mount a file system")
-    try:
-        with (spool / "filler").open("wb", buffering=0) as file:
-            while file.write(b"x" * 4096):
-                pass
-    except OSError:
-        return
+def full(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a write to the spool end in the middle of a line, as on a disk that has just become full."""
+    append, (_, most) = Spool.append, resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def append_a_little(self: Spool, entries: Iterable[Entry]) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, most))
+        try:
+            append(self, entries)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+    monkeypatch.setattr(Spool, "append", append_a_little)
 
 
-@pytest.mark.parametrize("spoil", [unwritable, full], ids=["unwritable", "full"])
+def bounded(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the spool's own bound be reached."""
+    monkeypatch.setattr(Spool.__init__, "__kwdefaults__", {"max_bytes": 100})
+
+
+@pytest.mark.parametrize("spoil", [unwritable, full, bounded])
 def test_a_spool_that_cannot_be_written_is_said_loudly_and_nothing_is_lost(
     books: Books,
     proxy: Proxy,
     simulator: Simulator,
     settings: Settings,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
-    spoil: Callable[[Path], None],
+    spoil: Callable[[Path, pytest.MonkeyPatch], None],
 ) -> None:
-    try:
-        spoil(tmp_path / "data")
-        with AIKit.open(settings) as kit, caplog.at_level(logging.WARNING):
-            call = Call(kit, simulator)
-            proxy.cut()
-            assert call.text()
-            assert kit.flush() is False
-            (loud,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
-            assert "1 endings are kept in memory only" in loud.getMessage()
-            proxy.restore()
-            wait_for(kit.flush)
-        assert books.entry()["ending"] == "settled"
-        books.assert_balanced()
-    finally:
-        subprocess.run(["umount", str(tmp_path / "data" / "spool")], capture_output=True)
+    spoil(tmp_path / "data", monkeypatch)
+    with AIKit.open(settings) as kit, caplog.at_level(logging.WARNING):
+        call = Call(kit, simulator)
+        proxy.cut()
+        assert call.text()
+        assert kit.flush() is False
+        (loud,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
+        assert "1 endings are kept in memory only" in loud.getMessage()
+        assert [file.stat().st_size for file in spooled(tmp_path)] in ([], [0]), "a torn line is left"
+        proxy.restore()
+        wait_for(kit.flush)
+    assert books.entry()["ending"] == "settled"
+    books.assert_balanced()
 
 
 def test_a_server_that_is_killed_and_restarted_has_every_answer_in_its_books(

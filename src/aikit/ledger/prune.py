@@ -26,7 +26,7 @@ from aikit.ledger.export.files import made, sha256_of, written
 from aikit.ledger.export.parquet import load
 from aikit.ledger.export.rows import Selection, export
 from aikit.ledger.export.tally import READERS, Tally, tally_file, tally_found, tally_query
-from aikit.ledger.reading import aware, reading
+from aikit.ledger.reading import CLOCK_SKEW, aware, reading
 from aikit.ledger.tables import parts, pruned, pruned_rollups, rollups
 from aikit.money import usd_string
 
@@ -136,13 +136,13 @@ def check_format(format: str) -> None:
 
 
 def _looked_at(connection: sa.Connection, newest: datetime, **part: Any) -> OldPart:
-    """With what is in it, and why it has to stay, if it has to."""
+    """With what is in it, and why it has to stay, if it has to. Ids are always made a little before the admission."""
     rows, nano, late = connection.execute(
         sa.text(
             f"SELECT count(*), coalesce(sum(nano), 0), count(*) FILTER (WHERE {DECIDED[part['relation']]} >= :newest) "
             f'FROM aikit."{part["part"]}"'
         ),
-        {"newest": newest},
+        {"newest": newest + CLOCK_SKEW},
     ).one()
     held = connection.execute(
         sa.text(

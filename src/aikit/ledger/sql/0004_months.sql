@@ -129,9 +129,9 @@ BEGIN
             CONTINUE;
         END IF;
         -- ids of clocks that are ahead: they belong into months to come
-        EXECUTE format('CREATE TEMPORARY TABLE ahead (LIKE aikit.%I) ON COMMIT DROP', old);
+        EXECUTE format('CREATE TEMPORARY TABLE %I (LIKE aikit.%I) ON COMMIT DROP', parent || '_ahead', old);
         EXECUTE format('WITH gone AS (DELETE FROM aikit.%I WHERE attempt >= %L RETURNING *) '
-                       'INSERT INTO pg_temp.ahead SELECT * FROM gone', old, next_id);
+                       'INSERT INTO pg_temp.%I SELECT * FROM gone', old, next_id, parent || '_ahead');
         part := parent || to_char(next_month AT TIME ZONE 'UTC', '"_before_"YYYY_MM');
         EXECUTE format('ALTER TABLE aikit.%I RENAME TO %I', old, part);
         FOR of_index IN SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
@@ -143,12 +143,15 @@ BEGIN
                        'EXECUTE FUNCTION aikit.refuse_change(%L)', part, parent);
         EXECUTE format('ALTER TABLE aikit.%I ATTACH PARTITION aikit.%I FOR VALUES FROM (MINVALUE) TO (%L)',
                        parent, part, next_id);
-        PERFORM aikit.open_month(aikit.moment_of(attempt)) FROM pg_temp.ahead;
-        EXECUTE format('INSERT INTO aikit.%I SELECT * FROM pg_temp.ahead', parent);
-        DROP TABLE pg_temp.ahead;
     END LOOP;
     PERFORM aikit.open_month(moment) FROM unnest(ARRAY[
         now(), next_month, next_month - interval '100 years', timestamptz '2100-01-01 00:00 UTC']) moment;
+    FOREACH parent IN ARRAY ARRAY['entries', 'refusals'] LOOP
+        CONTINUE WHEN to_regclass('pg_temp.' || parent || '_ahead') IS NULL;
+        EXECUTE format('SELECT aikit.open_month(month) FROM (SELECT DISTINCT date_trunc(''month'', '
+                       'aikit.moment_of(attempt), ''UTC'') FROM pg_temp.%I) x (month)', parent || '_ahead');
+        EXECUTE format('INSERT INTO aikit.%I SELECT * FROM pg_temp.%I', parent, parent || '_ahead');
+    END LOOP;
 END $$;
 
 -- decisions: every decision, wherever its attempt stands now --

@@ -80,6 +80,7 @@ class Pump(Upstream):
         except RuntimeError:  # the loop is closed
             self.left = True
             self.settle()
+            self._drains.forget(self)
 
     async def close(self) -> None:
         """Leave; once that is done the connection is closed, unless it is drained."""
@@ -105,7 +106,6 @@ class Pump(Upstream):
 
     def _go_on(self) -> None:
         if self._task is None:
-            self._drains.keep(self)
             self._task = self._loop.create_task(self._run(), name="aikit-stream")
             self._task.add_done_callback(self._ended)
         elif self._idle is not None and not self._idle.done():

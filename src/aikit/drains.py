@@ -46,8 +46,8 @@ class Drains:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._open: weakref.WeakSet[Upstream] = weakref.WeakSet()
-        self._kept: set[Upstream] = set()
+        # Held here, so that a garbage collection that finds the caller's end of a stream does not close ours, too.
+        self._open: set[Upstream] = set()
         self._queue: SimpleQueue[ThreadDrain] = SimpleQueue()  # its put may be called by a garbage collection
         self._at_work: set[ThreadDrain] = set()
         self._keeper: threading.Thread | None = None
@@ -70,12 +70,9 @@ class Drains:
         """Whether a stream that is left now is read on. In a fork it is not: its connection is another process's."""
         return bool(self.seconds) and not self._closed and os.getpid() == self._process
 
-    def keep(self, upstream: Upstream) -> None:
-        """Know of a stream although nobody else holds it, until it is over."""
-        self._kept.add(upstream)
-
     def forget(self, upstream: Upstream) -> None:
-        self._kept.discard(upstream)
+        """The stream is over."""
+        self._open.discard(upstream)
 
     def take(self, drain: ThreadDrain) -> None:
         """Drain in a thread. Returns at once and may be called from anywhere, even from a garbage collection."""
@@ -89,14 +86,14 @@ class Drains:
         """
         if os.getpid() != self._process:
             return
-        for upstream in [one for one in list(self._kept) if one.waits()]:
+        for upstream in [one for one in list(self._open) if one.waits()]:
             upstream.over.wait(max(0.0, upstream.deadline + GRACE - time.monotonic()))
         self._closed = True
-        for upstream in [one for one in list(self._kept) if one.left]:
-            upstream.give_up()
-        with suppress(KeyError):
-            while True:
-                self._open.pop().settle()
+        for upstream in list(self._open):
+            if upstream.left:
+                upstream.give_up()
+            else:
+                upstream.settle()
 
     def _keep(self) -> None:
         """What the keeper does: start a thread for each stream that was left, and end those whose time is up."""

@@ -58,12 +58,11 @@ class SyncUpstream(Upstream):
             self.left = True
         if self.settled or not self._drains.willing:
             self.settle()
+            self._over()
             self.response.close()
-            self.over.set()
             return
         self.deadline = time.monotonic() + self._drains.seconds
         self._connections.keep()
-        self._drains.keep(self)
         self._drains.take(self)
 
     def drain(self) -> None:
@@ -79,8 +78,7 @@ class SyncUpstream(Upstream):
     def give_up(self) -> None:
         """Settle by what was seen, and wake the thread that reads, if one does."""
         self.settle()
-        self._drains.forget(self)
-        self.over.set()
+        self._over()
         network = self.response.extensions.get("network_stream")
         found = network.get_extra_info("socket") if network is not None else None
         if isinstance(found, socket.socket):
@@ -95,6 +93,9 @@ class SyncUpstream(Upstream):
         if self._connections.release():
             with suppress(Exception):
                 self._connections.transport.close()
+        self._over()
+
+    def _over(self) -> None:
         self._drains.forget(self)
         self.over.set()
 

@@ -15,10 +15,6 @@ class StreamAccount:
         self._reader = reader
         self._kept = bytearray() if attempt.is_kept else None
 
-    def __del__(self) -> None:
-        """Nobody holds the response any more, read or not."""
-        self.finish()
-
     @property
     def ended(self) -> bool:
         """The attempt has its ending; whatever else comes changes nothing."""

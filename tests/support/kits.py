@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -89,6 +90,13 @@ class Books:
     def holds(self) -> int:
         (row,) = self.rows("SELECT count(*) AS n FROM aikit.holds")
         return int(row["n"])
+
+    def wait_until_settled(self, entries: int = 1, seconds: float = 20) -> None:
+        """Wait until that many attempts have ended and none is under way: streams that were left end on their own."""
+        deadline = time.monotonic() + seconds
+        while len(self.entries()) < entries or self.holds():
+            assert time.monotonic() < deadline, f"{len(self.entries())} of {entries} ended, {self.holds()} held"
+            time.sleep(0.01)
 
     def used(self, tenant: str = TENANT) -> dict[str, int]:
         """What each of the tenant's counters says is used, by window."""

@@ -33,11 +33,13 @@ def a_ledger() -> Iterator[Database]:
             embedded.stop(root)
 
 
-def add_tenants(database: Database, names: list[str], limits: Sequence[Mapping[str, Any]] = FOUR) -> None:
-    """Tenants with these limits, four by default, that nothing will reach."""
+def add_tenants(
+    database: Database, names: list[str], limits: Sequence[Mapping[str, Any]] = FOUR, **policy: Any
+) -> None:
+    """Tenants with these limits, four by default; one without a cap is not to be reached. `policy` has other fields."""
     with database.connect(role="bench") as connection:
         connection.execute("INSERT INTO aikit.tenants SELECT unnest(%s::text[])", (names,))
-        body = json.dumps({"limits": [{"cap": FAR_AWAY, **limit} for limit in limits]})
+        body = json.dumps({"limits": [{"cap": FAR_AWAY, **limit} for limit in limits], **policy})
         connection.execute(
             """INSERT INTO aikit.policies
                SELECT name, t, %s::jsonb || jsonb_build_object('name', name, 'scope', jsonb_build_object('tenant', t)),

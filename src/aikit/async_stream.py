@@ -14,8 +14,10 @@ from contextlib import aclosing, suppress
 import httpx2
 
 from aikit.drains import Drains, running_here
+from aikit.errors import MeteringUnavailable
 from aikit.stream_account import StreamAccount
-from aikit.upstream import Connections, Upstream
+from aikit.types import Extension
+from aikit.upstream import Connections, Extender, Upstream
 
 
 class Pump(Upstream):
@@ -27,8 +29,10 @@ class Pump(Upstream):
         account: StreamAccount,
         connections: Connections[httpx2.AsyncBaseTransport],
         drains: Drains,
+        extender: Extender,
     ) -> None:
         super().__init__(response, account)
+        self._extender = extender
         self._connections = connections
         self._drains = drains
         self._loop = asyncio.get_running_loop()
@@ -38,6 +42,7 @@ class Pump(Upstream):
         self._idle: asyncio.Future[None] | None = None
         """What the task waits for: to be asked."""
         self._timer: asyncio.TimerHandle | None = None
+        self._error: Exception | None = None
         self._drained = False
         drains.opened(self)
 
@@ -46,6 +51,8 @@ class Pump(Upstream):
         if self.left:
             raise httpx2.ReadError("The stream has been closed.")
         if self.over.is_set():
+            if self._error is not None:
+                raise self._error
             return None
         asked: asyncio.Future[bytes | BaseException | None] = self._loop.create_future()
         self._asked = asked
@@ -116,6 +123,7 @@ class Pump(Upstream):
             await self._pump()
         except Exception as error:
             self.settle()
+            self._error = error
             self._answer(error)
         finally:
             self._ended()
@@ -141,11 +149,25 @@ class Pump(Upstream):
             async for chunk in chunks:
                 if passed := self.feed(chunk):
                     self._answer(passed)
-                while self._asked is None and not self.left:
-                    await self._rest()
+                if (extension := self.wanted()) is not None and (last := await self._extend(extension)) is not None:
+                    break
+                await self._until_asked()
                 if self.left and self.settled:
                     return
-        self._answer(self.finish() or None)
+            else:
+                last = self.finish() or None
+        await self._until_asked()
+        self._answer(last)
+
+    async def _extend(self, extension: Extension) -> bytes | None:
+        try:
+            return self.answered(await self._extender.extend_async(extension))
+        except MeteringUnavailable as error:
+            return self.answered(error)
+
+    async def _until_asked(self) -> None:
+        while self._asked is None and not self.left:
+            await self._rest()
 
     async def _rest(self) -> None:
         self._idle = self._loop.create_future()
@@ -169,8 +191,9 @@ class AsyncMeteredStream(httpx2.AsyncByteStream):
         account: StreamAccount,
         connections: Connections[httpx2.AsyncBaseTransport],
         drains: Drains,
+        extender: Extender,
     ) -> None:
-        self._pump = Pump(response, account, connections, drains)
+        self._pump = Pump(response, account, connections, drains, extender)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         pump = self._pump

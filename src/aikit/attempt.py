@@ -211,7 +211,7 @@ class Attempt:
         if self.receipt is not None:  # a stream is finished again when nobody holds it any more
             return
         usage = outcome.usage if outcome.usage and outcome.usage.total_tokens < MAX_TOKENS else None
-        most = self.hold.order.nano
+        most = self._most(outcome)
         price = self.price if self._order.bound is not None else self._price(self.demand, outcome.service_tier)
         if usage is not None and price is not None:
             with suppress(PriceUnknown):
@@ -227,6 +227,21 @@ class Attempt:
         known = usage if outcome.finished else None
         error = outcome.error or (None if outcome.finished else UNFINISHED)
         self._end(Ending.SETTLED, most, known, estimated=True, outcome=outcome, error=error)
+
+    def extended(self, decision: Decision) -> Refused | None:
+        """Take the meter's decision on a stream that asked to hold more. Returns why it may not, None if it may."""
+        if decision.hold is not None:
+            self.hold, self._order = decision.hold, decision.hold.order
+            return None
+        order = decision.order or self._order
+        return refused(decision, order, affordable=0, nano_per_credit=self.desk.nano_per_credit)
+
+    def _most(self, outcome: Outcome) -> int:
+        """The most that it can have cost: its hold, or what was seen of a leased stream that ran ahead of its hold."""
+        order = self.hold.order
+        if not self.leased or order.cost is None or order.limit is None:
+            return order.nano
+        return max(order.nano, order.cost.nano(min(order.limit, outcome.output_bytes)))
 
     def lost(self, error: BaseException) -> None:
         """End by an exception: void what was never sent or not billed, presume the rest spent."""

@@ -105,7 +105,7 @@ def exchange(request: WireRequest, provider: Provider, tags: Tags, desk: Desk) -
             body: bytes = yield Read()
             attempt.whole(body)
             return Whole(body, attempt)
-        return Streamed(StreamAccount(attempt, codec.stream_reader(attempt.demand)))
+        return Streamed(StreamAccount(attempt, codec.stream_reader(attempt.demand, leased=attempt.leased)))
     except BaseException as error:
         attempt.lost(error)
         raise

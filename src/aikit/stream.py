@@ -11,8 +11,10 @@ from contextlib import suppress
 import httpx2
 
 from aikit.drains import Drains
+from aikit.errors import MeteringUnavailable
 from aikit.stream_account import StreamAccount
-from aikit.upstream import Connections, Upstream
+from aikit.types import Extension
+from aikit.upstream import Connections, Extender, Upstream
 
 
 class SyncUpstream(Upstream):
@@ -24,8 +26,11 @@ class SyncUpstream(Upstream):
         account: StreamAccount,
         connections: Connections[httpx2.BaseTransport],
         drains: Drains,
+        extender: Extender,
     ) -> None:
         super().__init__(response, account)
+        self._extender = extender
+        self._cut = False
         self._chunks = response.iter_bytes()
         self._connections = connections
         self._drains = drains
@@ -41,6 +46,12 @@ class SyncUpstream(Upstream):
             return self._next()
 
     def _next(self) -> bytes | None:
+        if self._cut:
+            return None
+        if (extension := self.wanted()) is not None and (last := self._extend(extension)) is not None:
+            self._cut = True
+            self.response.close()
+            return last
         try:
             chunk = next(self._chunks, None)
         except BaseException:
@@ -49,6 +60,12 @@ class SyncUpstream(Upstream):
         if chunk is not None:
             return self.feed(chunk)
         return self.finish() or None
+
+    def _extend(self, extension: Extension) -> bytes | None:
+        try:
+            return self.answered(self._extender.extend(extension))
+        except MeteringUnavailable as error:
+            return self.answered(error)
 
     def leave(self) -> None:
         """The caller reads no more: hang up if all is known, else leave the rest to a drain. Never blocks."""
@@ -109,8 +126,9 @@ class MeteredStream(httpx2.SyncByteStream):
         account: StreamAccount,
         connections: Connections[httpx2.BaseTransport],
         drains: Drains,
+        extender: Extender,
     ) -> None:
-        self._upstream = SyncUpstream(response, account, connections, drains)
+        self._upstream = SyncUpstream(response, account, connections, drains, extender)
 
     def __iter__(self) -> Iterator[bytes]:
         upstream = self._upstream

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 from aikit.attempt import Attempt
+from aikit.errors import MeteringUnavailable, Refused
 from aikit.idempotency import MOST_KEPT
+from aikit.policy.model import LEASE_SLICE
+from aikit.types import Decision, Extension
 from aikit.wire.codec import StreamReader
+
+RENEW_EVERY = 300.0
+"""Seconds after which a stream that is still read lets its hold stand for longer."""
 
 
 class StreamAccount:
@@ -14,6 +23,8 @@ class StreamAccount:
         self.attempt = attempt
         self._reader = reader
         self._kept = bytearray() if attempt.is_kept else None
+        self._leased = attempt.leased
+        self._renew_at = time.monotonic() + RENEW_EVERY
 
     @property
     def ended(self) -> bool:
@@ -25,7 +36,40 @@ class StreamAccount:
         passed = self._keep(self._reader.feed(chunk))
         if self._reader.done:
             self.settle()
+        elif (now := time.monotonic()) >= self._renew_at:
+            self._renew_at = now + RENEW_EVERY
+            if not self.ended:
+                self.attempt.desk.recorder.renew(self.attempt.hold)
         return passed
+
+    def wanted(self) -> Extension | None:
+        """What a leased stream must be granted before it is read on: less than half a slice of its lease is left."""
+        if not self._leased or self._reader.done:
+            return None
+        order = self.attempt.hold.order
+        seen, leased, limit = self._reader.outcome().output_bytes, order.output_tokens, order.limit or 0
+        if leased >= limit or seen <= leased - LEASE_SLICE // 2:
+            return None
+        return Extension(self.attempt.hold, min(limit, max(seen, leased) + LEASE_SLICE))
+
+    def extended(self, decision: Decision) -> bytes | None:
+        """Take the decision on what was wanted. Returns None to read on, else what the stream is to end with."""
+        error = self.attempt.extended(decision)
+        return None if error is None else self._cut(error)
+
+    def unanswered(self, error: MeteringUnavailable) -> bytes | None:
+        """Nobody can decide on what was wanted. Returns None to read on all the same, if the policy says so."""
+        decision = self.attempt.decision
+        if decision is not None and decision.rules is not None and decision.rules.on_ledger_failure == "open":
+            self._leased = False
+            return None
+        return self._cut(error)
+
+    def _cut(self, error: Refused) -> bytes:
+        """End the stream, and its attempt by what was seen of it. Returns the error in the API's own form."""
+        attempt = self.attempt
+        attempt.outcome(replace(self._reader.outcome(), finished=False, error=error.code))
+        return self._reader.cut(attempt.codec.stream_error(error, request_id=str(attempt.hold.order.attempt)))
 
     def finish(self) -> bytes:
         """The stream is at its end. Returns what was held back."""

@@ -18,7 +18,7 @@ from aikit.idempotency import HEADER
 from aikit.stream import MeteredStream
 from aikit.stream_account import StreamAccount
 from aikit.types import Decision, Order, Tags
-from aikit.upstream import Connections
+from aikit.upstream import Connections, Extender
 from aikit.wire.codec import WireRequest
 
 ERROR = "aikit.error"
@@ -31,8 +31,8 @@ HOP_HEADERS = {b"content-encoding", b"content-length", b"transfer-encoding"}
 """Response headers that are no longer true of a decoded body."""
 
 
-class Admitter(Protocol):
-    """Decides on orders; the meter does."""
+class Admitter(Extender, Protocol):
+    """Decides on orders and on what grows out of them; the meter does."""
 
     def admit(self, order: Order) -> Decision: ...
 
@@ -95,7 +95,7 @@ class MeteredTransport(httpx2.BaseTransport):
             return self.inner.handle_request(without_tags(request))
         if isinstance(result, Streamed):
             assert response is not None
-            stream = MeteredStream(response, result.account, self._connections, self._drains)
+            stream = MeteredStream(response, result.account, self._connections, self._drains, self._admitter)
             self._open.add(stream)
             return streamed(response, stream, result.account, request)
         return finished(result, response, request)
@@ -158,7 +158,7 @@ class AsyncMeteredTransport(httpx2.AsyncBaseTransport):
             return await self.inner.handle_async_request(without_tags(request))
         if isinstance(result, Streamed):
             assert response is not None
-            stream = AsyncMeteredStream(response, result.account, self._connections, self._drains)
+            stream = AsyncMeteredStream(response, result.account, self._connections, self._drains, self._admitter)
             self._open.add(stream)
             return streamed(response, stream, result.account, request)
         return finished(result, response, request)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import httpx2
 
+from aikit.errors import MeteringUnavailable
 from aikit.stream_account import StreamAccount
+from aikit.types import Decision, Extension
 
 Inner = TypeVar("Inner", httpx2.BaseTransport, httpx2.AsyncBaseTransport)
 
@@ -39,6 +41,14 @@ class Connections(Generic[Inner]):
             return not self._drains
 
 
+class Extender(Protocol):
+    """Decides whether leased streams may hold more; the meter does. Raises MeteringUnavailable if it can't."""
+
+    def extend(self, extension: Extension) -> Decision: ...
+
+    async def extend_async(self, extension: Extension) -> Decision: ...
+
+
 class Upstream:
     """A response under way and its account, which may be settled from any thread while another one reads."""
 
@@ -60,6 +70,16 @@ class Upstream:
     def feed(self, chunk: bytes) -> bytes:
         with self._books:
             return self._account.feed(chunk)
+
+    def wanted(self) -> Extension | None:
+        return self._account.wanted()
+
+    def answered(self, answer: Decision | MeteringUnavailable) -> bytes | None:
+        """Take the answer to what was wanted. Returns None to read on, else what the stream is to end with."""
+        with self._books:
+            if isinstance(answer, Decision):
+                return self._account.extended(answer)
+            return self._account.unanswered(answer)
 
     def finish(self) -> bytes:
         """The response is at its end. Returns what was held back."""

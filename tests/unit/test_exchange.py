@@ -26,7 +26,21 @@ from aikit.policy.model import Rules
 from aikit.pricing.book import PriceBook
 from aikit.pricing.overrides import parse_overrides
 from aikit.stream import MeteredStream
-from aikit.types import Decision, Ending, Entry, Hold, Limit, LimitState, Metric, Order, Refusal, Tags, Usage, Window
+from aikit.types import (
+    Decision,
+    Ending,
+    Entry,
+    Extension,
+    Hold,
+    Limit,
+    LimitState,
+    Metric,
+    Order,
+    Refusal,
+    Tags,
+    Usage,
+    Window,
+)
 from aikit.upstream import Connections
 from aikit.wire.codec import WireRequest
 
@@ -426,6 +440,16 @@ def test_a_refusal_names_its_attempt(journal: Journal) -> None:
     assert got.reply.headers["x-aikit-decision-id"] == str(journal.refusals[0].order.attempt)
 
 
+class Nobody:
+    """Is not asked."""
+
+    def extend(self, extension: Extension) -> Decision:
+        raise AssertionError
+
+    async def extend_async(self, extension: Extension) -> Decision:
+        raise AssertionError
+
+
 class Breaking(httpx2.SyncByteStream, httpx2.AsyncByteStream):
     """A response body that breaks off after one event, and that nobody closes."""
 
@@ -442,7 +466,7 @@ def test_a_stream_that_breaks_is_ended_though_nobody_closes_it(journal: Journal)
     stream, order = streaming(journal)
     with pytest.raises(httpx2.ReadError):
         response, connections = httpx2.Response(200, stream=Breaking()), Connections(httpx2.BaseTransport())
-        list(MeteredStream(response, stream.account, connections, Drains(0)))
+        list(MeteredStream(response, stream.account, connections, Drains(0), Nobody()))
     assert journal.entry.nano == order.nano
 
 
@@ -450,6 +474,6 @@ async def test_an_async_stream_that_breaks_is_ended_though_nobody_closes_it(jour
     stream, order = streaming(journal)
     with pytest.raises(httpx2.ReadError):
         response, connections = httpx2.Response(200, stream=Breaking()), Connections(httpx2.AsyncBaseTransport())
-        async for _ in AsyncMeteredStream(response, stream.account, connections, Drains(0)):
+        async for _ in AsyncMeteredStream(response, stream.account, connections, Drains(0), Nobody()):
             pass
     assert journal.entry.nano == order.nano

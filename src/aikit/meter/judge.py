@@ -86,8 +86,13 @@ def judge(order: Order, rules: Rules, states: tuple[LimitState, ...], now: datet
 
 
 def _presumed(order: Order, rules: Rules) -> int | None:
-    """What the attempt is presumed to have cost if nobody learns what became of it; None: all that it holds."""
-    return order.cost.nano(0) if rules.presume == "input" and order.cost is not None else None
+    """What the attempt is presumed to have cost if nobody learns what became of it; None: all that it holds.
+
+    A provider may be far ahead of what has been read of a leased stream: of such a one, all that it may come to.
+    """
+    if order.cost is None or (rules.presume == "hold" and order.limit is None):
+        return None
+    return order.cost.nano(0 if rules.presume == "input" else order.limit or 0)
 
 
 def extended(

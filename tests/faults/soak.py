@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from decimal import Decimal
 from pathlib import Path
 
 from aikit.config import load
@@ -26,14 +27,19 @@ from aikit.kit import AIKit
 from aikit.ledger.opening import migrate
 from aikit.ledger.verify import verify
 from aikit.sim import Simulator
+from support.attempts import set_policy
 from support.crew import Crew
 from support.kits import KEYS, Books, write_config
 from support.proxy import Proxy
-from support.reckoning import WIDE, expire_all, reckon
+from support.reckoning import MAX_TOKENS, WIDE, expire_all, reckon
 from support.sdks import wait_until_idle
 
-CAPS = {"tight-1": "0.15", "tight-2": "0.60", "wide-1": "1000", "wide-2": "1000"}
+CAPS = {"tight-1": "0.30", "tight-2": "0.80", "wide-1": "1000", "wide-2": "1000"}
 """USD in all. The tight ones are used up under way, so that callers race for what is left."""
+LEASED = {"tight-2", "wide-2"}
+"""Of these, the output of streams is held bit by bit."""
+LONG = 3000
+"""Output tokens that every third process allows; the others allow few."""
 NANO_PER_USD = 1_000_000_000
 THINKING = {"delay": 0.02, "chunk_delay": 0.002}
 OFTEN, SELDOM = 0.15, 0.1
@@ -104,7 +110,8 @@ def soak(wanted: argparse.Namespace) -> Report:
         books = Books(embedded.ensure(folder / "postgres"))
         migrate(Database(books.dsn, False, "soak"))
         for tenant, usd in CAPS.items():
-            books.limit(tenant, usd=usd, window="total")
+            limit = {"metric": "credits", "window": "total", "cap": int(Decimal(usd) * NANO_PER_USD)}
+            set_policy(Database(books.dsn, False, "soak"), tenant, limits=[limit], lease=tenant in LEASED)
         simulator = on.enter_context(Simulator())
         simulator.fault(**THINKING)
         proxy = on.enter_context(Proxy(books.dsn))
@@ -130,7 +137,10 @@ def _kill_at_random(
 
     def start() -> int:
         report.processes += 1
-        return crew.start(config, tenants=tuple(CAPS), threads=wanted.threads, numbers=numbers, pause=0.01)
+        most = MAX_TOKENS if report.processes % 3 else LONG
+        return crew.start(
+            config, tenants=tuple(CAPS), threads=wanted.threads, numbers=numbers, pause=0.01, max_tokens=most
+        )
 
     running = [start() for _ in range(wanted.processes)]
     began = time.monotonic()
@@ -173,13 +183,25 @@ def _read(report: Report, books: Books, simulator: Simulator, crew: Crew, watch:
     report.refused = dict(outcomes)
     report.billed_usd, report.charged_usd = f"{found.billed / NANO_PER_USD:.6f}", f"{found.charged / NANO_PER_USD:.6f}"
     for tenant, usd in CAPS.items():
-        cap = int(float(usd) * NANO_PER_USD)
+        cap = int(Decimal(usd) * NANO_PER_USD)
         report.most_of_a_cap[tenant] = f"{watch.peaks[tenant] / cap:.2%}"
-        if watch.peaks[tenant] > cap:
-            report.overshot[tenant] = watch.peaks[tenant] - cap
+        most = cap + _presumed_beyond_holds(books, tenant)
+        if watch.peaks[tenant] > most:
+            report.overshot[tenant] = watch.peaks[tenant] - most
     report.findings = [str(finding) for finding in verify(Database(books.dsn, False, "soak")).findings]
     if books.holds():
         report.findings.append("holds are left")
+
+
+def _presumed_beyond_holds(books: Books, tenant: str) -> int:
+    """What killed leases are presumed to have cost on top of what was held for them: their provider was ahead of it."""
+    (row,) = books.rows(
+        "SELECT coalesce(sum(nano - held_nano), 0)::bigint AS n FROM aikit.entries "
+        "WHERE tenant = %s AND ending = 'presumed_spent' AND seq = 0 AND nano > held_nano",
+        tenant,
+    )
+    assert tenant in LEASED or row["n"] == 0
+    return int(row["n"])
 
 
 def main() -> int:

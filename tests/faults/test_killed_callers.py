@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from aikit.database.connect import Database
 from aikit.sim import Simulator
+from support.attempts import set_policy
 from support.crew import Crew
 from support.embedded import wait_for
 from support.kill_points import POINTS
 from support.kits import Books, write_config
 from support.postgres import create_database, drop_database
 from support.proxy import Proxy
-from support.reckoning import assert_books_right, expire_all, reckon
+from support.reckoning import assert_books_right, expire_all, reckon, usage_of
 from support.sdks import wait_until_idle
 
 WAYS = ("sdk", "raw", "complete")
@@ -76,3 +78,26 @@ def test_a_killed_call_is_charged_with_what_it_cost_or_more_and_marked(
     assert expired == (not settled)
     assert after.exact - before.exact == (2 if settled else 1)
     assert len(after.over) - len(before.over) == (not settled), "what was presumed is marked"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_killed_lease_is_charged_with_what_the_provider_had_sent_or_more(
+    crew: Crew, books: Books, simulator: Simulator, tmp_path: Path, way: str
+) -> None:
+    """The provider is ahead of its reader: what waits in the sockets is billed, though no lease was extended for it."""
+    set_policy(Database(books.dsn, False, "test"), "leased", limits=[], uncapped=True, lease=True)
+    before = reckon(books, simulator.served())
+    ahead = usage_of(before.calls + 1) | {"output": 3000}
+    config = write_config(tmp_path, simulator.url, books.dsn)
+    long = {"tenant": "leased", "max_tokens": 4096, "usage": ahead}
+    pid = crew.once(config, before.calls, point="reading", way=way, stream=True, **long)
+    wait_for(lambda: any("here" in line for line in crew.said_last()))
+    wait_until_idle(simulator)
+    (hold,) = books.rows("SELECT output_tokens FROM aikit.holds")
+    assert hold["output_tokens"] < 3000, "this is no lease"
+    assert crew.kill(pid)
+    assert expire_all(books) == 1
+    after = reckon(books, simulator.served())
+    after.assert_nothing_lost()
+    assert_books_right(books)
+    assert len(after.over) == len(before.over) + 1

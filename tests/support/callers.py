@@ -24,7 +24,7 @@ from aikit.errors import AIKitError
 from aikit.kit import AIKit
 from aikit.types import Tags
 from support.kits import KEYS
-from support.reckoning import MAX_TOKENS, question
+from support.reckoning import question
 
 MODELS = ("openai/gpt-4o-mini", "anthropic/claude-haiku-4-5", "gemini/gemini-2.5-flash-lite")
 WAYS = ("sdk", "raw", "complete")
@@ -33,8 +33,9 @@ WAYS = ("sdk", "raw", "complete")
 class Caller:
     """Calls through one kit, in one of the ways, plain or streamed."""
 
-    def __init__(self, kit: AIKit) -> None:
+    def __init__(self, kit: AIKit, max_tokens: int) -> None:
         self._kit = kit
+        self._max_tokens = max_tokens
         provider = kit.settings.provider("openai")
         self._sdk = kit.openai(max_retries=0)
         self._raw = kit.channels(provider, Tags()).sync(None)
@@ -42,7 +43,7 @@ class Caller:
 
     def call(self, number: int, tenant: str, way: str, stream: bool, **fault: Any) -> None:
         """Make call `number`. Raises what that way raises."""
-        text = question(number, **fault)
+        text = question(number, self._max_tokens, **fault)
         with tags(tenant=tenant, user=f"n{number}"):
             if way == "complete":
                 self._complete(number, text, stream)
@@ -54,27 +55,27 @@ class Caller:
     def _complete(self, number: int, text: str, stream: bool) -> None:
         model = MODELS[number // 6 % len(MODELS)]
         if stream:
-            for _ in self._kit.stream(text, model=model, max_tokens=MAX_TOKENS):
+            for _ in self._kit.stream(text, model=model, max_tokens=self._max_tokens):
                 pass
         else:
-            self._kit.complete(text, model=model, max_tokens=MAX_TOKENS)
+            self._kit.complete(text, model=model, max_tokens=self._max_tokens)
 
     def _by_sdk(self, text: str, stream: bool) -> None:
-        reply = self._sdk.chat.completions.create(**_body(text, stream))
+        reply = self._sdk.chat.completions.create(**self._body(text, stream))
         if stream:
             for _ in reply:
                 pass
 
     def _by_http(self, text: str, stream: bool) -> None:
-        with self._raw.stream("POST", self._url, json=_body(text, stream)) as response:
+        with self._raw.stream("POST", self._url, json=self._body(text, stream)) as response:
             for _ in response.iter_bytes():
                 pass
             response.raise_for_status()
 
-
-def _body(text: str, stream: bool) -> dict[str, Any]:
-    messages = [{"role": "user", "content": text}]
-    return {"model": "gpt-4o-mini", "messages": messages, "max_completion_tokens": MAX_TOKENS, "stream": stream}
+    def _body(self, text: str, stream: bool) -> dict[str, Any]:
+        messages = [{"role": "user", "content": text}]
+        most = {"max_completion_tokens": self._max_tokens}
+        return {"model": "gpt-4o-mini", "messages": messages, "stream": stream, **most}
 
 
 class Log:
@@ -106,7 +107,7 @@ def call_on(job: dict[str, Any]) -> None:
 
     with AIKit.open(load(Path(job["config"]), KEYS)) as kit:
         log.say(ready=os.getpid())
-        threads = [threading.Thread(target=run, args=(Caller(kit),)) for _ in range(job["threads"])]
+        threads = [threading.Thread(target=run, args=(Caller(kit, job["max_tokens"]),)) for _ in range(job["threads"])]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -142,7 +143,7 @@ def call_once(job: dict[str, Any]) -> None:
 
     log = Log(job["log"])
     with AIKit.open(load(Path(job["config"]), KEYS)) as kit:
-        caller = Caller(kit)
+        caller = Caller(kit, job["max_tokens"])
         caller.call(job["number"], job["tenant"], "complete", False)
         assert kit.flush()
         log.say(ready=os.getpid())

@@ -14,6 +14,7 @@ from typing import Any, Self
 import pytest
 
 from support.kits import TENANT
+from support.reckoning import MAX_TOKENS
 
 
 class Crew:
@@ -50,6 +51,7 @@ class Crew:
         threads: int = 4,
         numbers: int = 2000,
         pause: float = 0.0,
+        max_tokens: int = MAX_TOKENS,
         **fault: Any,
     ) -> int:
         """A caller that goes on calling, with numbers of its own, until `stop` or `kill`; its pid."""
@@ -61,16 +63,29 @@ class Crew:
             first=self._started * numbers,
             numbers=numbers,
             pause=pause,
+            max_tokens=max_tokens,
             fault=fault,
         )
 
-    def once(self, config: Path, number: int, *, point: str, way: str, stream: bool, **fault: Any) -> int:
+    def once(
+        self,
+        config: Path,
+        number: int,
+        *,
+        point: str,
+        way: str,
+        stream: bool,
+        tenant: str = TENANT,
+        max_tokens: int = MAX_TOKENS,
+        **fault: Any,
+    ) -> int:
         """A caller that calls twice, and stands still at this point of its second call, `number` + 1; its pid."""
         go = self._folder / f"go-{self._started}"
         return self._start(
             task="once",
             config=str(config),
-            tenant=TENANT,
+            tenant=tenant,
+            max_tokens=max_tokens,
             number=number,
             point=point,
             way=way,

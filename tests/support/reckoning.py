@@ -27,15 +27,16 @@ _PADDING = "What was asked is of no matter, but it has to be long enough. " * 14
 """A hold is an upper bound by the length of the prompt, so the prompt is as long as the largest number is wide."""
 
 
-def usage_of(number: int) -> dict[str, int]:
-    """What call `number` uses, by class."""
+def usage_of(number: int, max_tokens: int = MAX_TOKENS) -> dict[str, int]:
+    """What call `number` uses, by class, if so much output is allowed."""
     assert 0 <= number < WIDE * WIDE
-    return {"input": 1 + number % WIDE, "cache_read": 1 + number // WIDE, "output": 20 + number % 30}
+    output = 20 + number * 37 % (max_tokens - 20)
+    return {"input": 1 + number % WIDE, "cache_read": 1 + number // WIDE, "output": output}
 
 
-def question(number: int, **fault: Any) -> str:
+def question(number: int, max_tokens: int, **fault: Any) -> str:
     """The prompt of call `number`; the fault is the simulator's, for this call alone."""
-    return f"{_PADDING}[[sim: {json.dumps({'usage': usage_of(number), **fault})}]]"
+    return f"{_PADDING}[[sim: {json.dumps({'usage': usage_of(number, max_tokens), **fault})}]]"
 
 
 @dataclass

@@ -62,7 +62,8 @@ class OldPart:
 
 @dataclass(frozen=True, slots=True)
 class PrunedPart:
-    """A part that was taken away. `file` None: nothing was in it. `left_as` None: its table was dropped."""
+    """A part that was taken away. `file` None: nothing was in it. `left_as` None: its table was dropped, as empty ones
+    always are."""
 
     old: OldPart
     file: Path | None
@@ -114,7 +115,7 @@ def prune(
         tally = tally_found(old.relation, connection.exec_driver_sql(tally_query(old.relation, old.part)).one())
         file = _archived(database, old, tally, made(folder), format, advance) if tally.rows else None
         seq = _recorded(connection, old, tally, file, sums)
-        left_as = None if drop else f"pruned_{old.part}" + (f"_{seq}" if seq > 1 else "")
+        left_as = None if drop or not tally.rows else f"pruned_{old.part}" + (f"_{seq}" if seq > 1 else "")
         _detach(connection, old, tally, sums, left_as)
         sealed = sha256_of(file) if file else None
         done = PrunedPart(replace(old, rows=tally.rows, nano=tally.nano), file, sealed, left_as)

@@ -70,8 +70,15 @@ def _fields(before: Any, after: Any) -> Iterator[str]:
     old, new = before or {}, after or {}
     for name in dict.fromkeys([*old, *new]):
         if old.get(name) != new.get(name):
-            stated = _plain(new.get(name))
-            yield f"{name}: {stated}" if before is None else f"{name}: {_plain(old.get(name))} → {stated}"
+            label, (was, stated) = _labelled(name, old.get(name), new.get(name))
+            yield f"{label}: {stated}" if name not in old else f"{label}: {was} → {stated}"
+
+
+def _labelled(name: str, *values: Any) -> tuple[str, list[str]]:
+    """Money as people write it: `cost_usd` is a cost, in dollars."""
+    if not name.endswith("_usd"):
+        return name, [_plain(value) for value in values]
+    return name.removesuffix("_usd"), [f"${value}" if isinstance(value, str) else _plain(value) for value in values]
 
 
 def _plain(value: Any) -> str:

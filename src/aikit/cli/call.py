@@ -37,27 +37,71 @@ def print_call(call: CallDetail) -> None:
     named = [(label, name) for label, name in names.items() if name]
     facts(f"Call {call.call}", [*named, ("Cost", format_usd(call.nano))])
     for attempt in call.attempts:
-        print_attempt(attempt)
+        print_attempt(attempt) if attempt.seq == 0 else _print_correction(attempt, _sum_up_to(call, attempt))
 
 
 def print_attempt(attempt: AttemptDetail) -> None:
     """What was decided, how it ended, its usage, and the limits as the decision found them."""
-    correction = f", correction {attempt.seq}" if attempt.seq else ""
     gap()
-    facts(f"Attempt {attempt.attempt}{correction}", _attempt_facts(attempt))
-    if attempt.usage is not None and any(attempt.usage.counts()):
-        used = [[name, f"{count:,}"] for name, count in attempt.usage.classes().items() if count]
-        gap()
-        table("Usage", ["Class", "Tokens"], used, ["total", f"{attempt.usage.total_tokens:,}"])
+    facts(f"Attempt {attempt.attempt}", _attempt_facts(attempt))
+    _print_usage(attempt)
     if attempt.limits:
         gap()
         _print_limits(attempt.limits)
 
 
+def _print_correction(attempt: AttemptDetail, total: int) -> None:
+    """A further entry: what it came of, and by how much it changed what the attempt cost."""
+    nano = attempt.nano or 0
+    difference = f"+{format_usd(nano)}" if nano > 0 else format_usd(nano)
+    pairs = [
+        ("Why", _correction(attempt)),
+        ("Posted", f"{when(attempt.settled_at)} UTC"),
+        ("Difference", difference),
+        ("Cost in all", format_usd(total)),
+        ("Price", _price(attempt)),
+    ]
+    gap()
+    facts(f"Attempt {attempt.attempt}, correction {attempt.seq}", pairs)
+    _print_usage(attempt)
+
+
+def _correction(attempt: AttemptDetail) -> str:
+    kind = correction_kind(attempt)
+    if kind == "late":
+        told = ", ".join([attempt.state, *([f"error {attempt.error}"] if attempt.error else [])])
+        return f"how it really ended became known late: {told}"
+    if kind == "rerated":
+        return "rerated: other prices; `aikit audit list --action ledger` says by whom"
+    return "corrected by hand; `aikit audit list --action ledger` says by whom"
+
+
+def correction_kind(attempt: AttemptDetail) -> str | None:
+    """What a further entry came of: a person's word, other prices, or its own process. None for an ending."""
+    if attempt.seq == 0:
+        return None
+    return {"corrected": "by_hand", "rerated": "rerated"}.get(attempt.error or "", "late")
+
+
+def _sum_up_to(call: CallDetail, last: AttemptDetail) -> int:
+    return sum(one.nano or 0 for one in call.attempts if one.attempt == last.attempt and one.seq <= last.seq)
+
+
+def _print_usage(attempt: AttemptDetail) -> None:
+    if attempt.usage is not None and any(attempt.usage.counts()):
+        used = [[name, f"{count:,}"] for name, count in attempt.usage.classes().items() if count]
+        gap()
+        table("Usage", ["Class", "Tokens"], used, ["total", f"{attempt.usage.total_tokens:,}"])
+
+
+def _price(attempt: AttemptDetail) -> str:
+    price = attempt.price
+    return f"{price.source} {price.version} ({price.price_id})" if price else attempt.price_id or UNKNOWN
+
+
 def _attempt_facts(attempt: AttemptDetail) -> list[tuple[str, str]]:
     served = f", served by {attempt.served_model}" if attempt.served_model not in (None, attempt.model) else ""
     version = f", policy version {attempt.policy_version}" if attempt.policy_version is not None else ""
-    price = attempt.price
     pairs = [
         ("Model", f"{attempt.provider}/{attempt.model}{served}"),
         ("API", f"{attempt.api}{', streamed' if attempt.stream else ''}"),
@@ -69,7 +113,7 @@ def _attempt_facts(attempt: AttemptDetail) -> list[tuple[str, str]]:
         ("State", _state(attempt)),
         ("Most it could cost", format_usd(attempt.bound_nano)),
         ("Cost", f"{format_usd(attempt.nano)}{', estimated' if attempt.estimated else ''}"),
-        ("Price", f"{price.source} {price.version} ({price.price_id})" if price else attempt.price_id or UNKNOWN),
+        ("Price", _price(attempt)),
     ]
     return [*pairs, ("Error", attempt.error)] if attempt.error else pairs
 
@@ -140,6 +184,7 @@ def _attempt_data(attempt: AttemptDetail) -> dict[str, Any]:
     return {
         "id": attempt.attempt,
         "seq": attempt.seq,
+        "correction": correction_kind(attempt),
         "state": attempt.state,
         "provider": attempt.provider,
         "model": attempt.model,

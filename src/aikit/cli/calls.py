@@ -172,7 +172,8 @@ def _state(row: CallRow) -> str:
     """`settled`, or with why: `refused: NO_POLICY`, `settled: estimated`, `settled: would be MINUTE_REQUEST_…`."""
     code = None if row.reason_code == ALLOWED else row.reason_code
     observed = f"would be {row.would_refuse}" if row.would_refuse else None
-    why = [mark for mark in (code, row.error, "estimated" if row.estimated else None, observed) if mark]
+    marks = (code, row.error, "estimated" if row.estimated else None, observed, "corrected" if row.corrected else None)
+    why = [mark for mark in marks if mark]
     return f"{row.state}: {', '.join(why)}" if why else str(row.state)
 
 
@@ -201,6 +202,7 @@ def _data(row: CallRow, nano_per_credit: int) -> dict[str, Any]:
         "error": row.error,
         "status": row.status,
         "estimated": row.estimated,
+        "corrected": row.corrected,
         "tokens": row.tokens,
         "cost_usd": None if row.nano is None else usd_string(row.nano),
         "credits": None if row.nano is None else credits(row.nano, nano_per_credit),

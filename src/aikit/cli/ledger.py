@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from aikit.cli.group import group
+from aikit.cli.ledger_correct import correct
+from aikit.cli.ledger_expire import expire
 from aikit.cli.ledger_export import export
 from aikit.cli.ledger_reconcile import reconcile
+from aikit.cli.ledger_rerate import rerate
 from aikit.cli.ledger_spool import spool
 from aikit.cli.options import Json
 from aikit.cli.output import UNKNOWN, emit_json, line, note, progress, table
@@ -106,3 +109,6 @@ def _finding_data(finding: Finding) -> dict[str, Any]:
 app.command()(reconcile)
 app.command()(export)
 app.command()(spool)
+app.command()(correct)
+app.command()(rerate)
+app.command()(expire)

@@ -55,6 +55,8 @@ class CallRow:
     error: str | None
     status: int | None
     estimated: bool
+    corrected: bool
+    """Whether later entries have changed what it cost or used."""
     tokens: int | None
     nano: int | None
     bound_nano: int | None
@@ -224,7 +226,8 @@ def _corrections(newest: sa.Subquery) -> list[sa.ColumnElement[Any]]:
 def _row(
     *, state: str, tokens: int | None, nano: int | None, more_tokens: int | None, more_nano: int | None, **rest: Any
 ) -> CallRow:
-    return CallRow(state=State(state), tokens=_plus(tokens, more_tokens), nano=_plus(nano, more_nano), **rest)
+    tokens, nano = _plus(tokens, more_tokens), _plus(nano, more_nano)
+    return CallRow(state=State(state), corrected=more_nano is not None, tokens=tokens, nano=nano, **rest)
 
 
 def _plus(known: int | None, more: int | None) -> int | None:

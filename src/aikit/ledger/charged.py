@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,19 +12,25 @@ import sqlalchemy as sa
 
 from aikit.database.connect import Database
 from aikit.errors import ConfigError
-from aikit.ledger.reading import aware, reading, tenants_in
-from aikit.ledger.tables import entries, holds, prices
+from aikit.ledger.archived import archives_of
+from aikit.ledger.call_detail import AttemptDetail, CallDetail, get_call
+from aikit.ledger.reading import CLOCK_SKEW, aware, ids_since, reading
+from aikit.ledger.tables import entries, prices
 from aikit.pricing.price import Price
-from aikit.types import USAGE_CLASSES, Usage
+from aikit.types import USAGE_CLASSES, Ending, Usage
 
-AT_ONCE = 1000
-ID_SLACK = timedelta(hours=1)
-"""How far the clock of a process that makes ids may be off for a period to have all of its attempts."""
+BY_HAND = "corrected"
+"""The error of a further entry that says what a person said."""
+LISTED = 10
+"""Attempts of a call that an error names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Charged:
-    """An attempt that has ended. `nano` is the sum of its entries; `usage` and `price` are None where none is known."""
+    """An attempt that has ended. `nano` is the sum of its `entries`, in nano-USD.
+
+    `usage` is None where none is on record, `price` (that of its ending) where none is known or it can't be read.
+    """
 
     tenant: str
     attempt: UUID
@@ -38,93 +44,92 @@ class Charged:
     stream: bool
     admitted_at: datetime
     nano: int
+    entries: int
     usage: Usage | None
-    price_id: str | None
     price: Price | None
 
-    @property
-    def service_tier(self) -> str | None:
-        return self.price.service_tier if self.price is not None else None
 
+def charged(database: Database, id: UUID) -> Charged:
+    """The attempt with this id, or the only one of the call with this id.
 
-def charged(database: Database, attempt: UUID) -> Charged:
-    """One attempt. Raises ConfigError if it is unknown or still running."""
-    with reading(database) as connection:
-        names = tenants_in(entries)
-        each = _query(names.c.tenant).where(entries.c.attempt == attempt).lateral()
-        rows = list(connection.execute(sa.select(each).select_from(names.join(each, sa.true()))).mappings())
-        if rows:
-            return _charged(rows[0])
-        held = tenants_in(holds)
-        running = connection.execute(
-            sa.select(holds.c.attempt).where(holds.c.tenant == held.c.tenant, holds.c.attempt == attempt)
-        ).first()
-    raise ConfigError(
-        f"The attempt {attempt} is still running." if running else f"The ledger has no attempt {attempt}.",
-        facts={"attempt": str(attempt)},
-        remedy="Wait until it has ended." if running else "Find it with `aikit calls`; `aikit call ID` lists attempts.",
-    )
+    Raises ConfigError if there is none, if the call has several, and if it is still running, was refused or pruned.
+    """
+    call = get_call(database, id)
+    if call is None:
+        raise _missing(database, id)
+    attempts = dict.fromkeys(line.attempt for line in call.attempts)
+    if len(attempts) > 1:
+        some = ", ".join(map(str, list(attempts)[:LISTED]))
+        raise ConfigError(
+            f"The call {id} has {len(attempts)} attempts: {some}{' …' if len(attempts) > LISTED else ''}.",
+            facts={"call": str(id), "attempts": len(attempts)},
+            remedy="Name the one that is meant; `aikit calls show` tells them apart.",
+        )
+    first = call.attempts[0]
+    if first.state == "refused":
+        raise _unusable(first.attempt, "was refused, so it was never sent", "There is nothing to correct.")
+    if first.state == "running":
+        raise _unusable(first.attempt, "is still running", "Wait until it has ended.")
+    return _of_call(call)
 
 
 def charged_between(
     database: Database,
     since: datetime,
-    until: datetime | None,
+    until: datetime | None = None,
     *,
     tenant: str | None = None,
     provider: str | None = None,
     model: str | None = None,
-) -> Iterator[Charged]:
-    """The attempts admitted in a period whose usage is on record, but for those that were corrected by hand."""
-    by_hand = sa.exists().where(
-        _later.c.tenant == entries.c.tenant, _later.c.attempt == entries.c.attempt, _later.c.error == "corrected"
-    )
-    query = _query(None).where(
-        entries.c.ending == "settled",
-        entries.c.input.is_not(None),
-        entries.c.admitted_at >= aware("since", since),
-        entries.c.attempt >= sa.func.aikit.id_at(since - ID_SLACK),
-        ~by_hand,
+    after: Charged | None = None,
+    limit: int,
+) -> list[Charged]:
+    """Up to `limit` attempts that were admitted in a period and whose usage is on record, in the order of their keys.
+
+    Those that were voided, or corrected by hand, are left out. `after` is the last one that was seen. Raises
+    ConfigError for a time without a time zone.
+    """
+    first = entries.alias("first")
+    whole = _whole(first).lateral("whole")
+    query = (
+        sa.select(first, *whole.c, prices.c.body)
+        .join_from(first, whole, sa.true())
+        .outerjoin(prices, prices.c.price_id == first.c.price_id)
+        .where(
+            first.c.seq == 0,
+            first.c.ending != Ending.VOIDED.value,
+            first.c.attempt >= ids_since(aware("since", since)),
+            first.c.admitted_at >= since,
+            whole.c.used_input.is_not(None),
+            ~whole.c.by_hand,
+        )
+        .order_by(first.c.tenant, first.c.attempt)
+        .limit(limit)
     )
     if until is not None:
-        query = query.where(
-            entries.c.admitted_at < aware("until", until), entries.c.attempt < sa.func.aikit.id_at(until + ID_SLACK)
-        )
-    for column, value in ((entries.c.tenant, tenant), (entries.c.provider, provider), (entries.c.model, model)):
+        last = ids_since(aware("until", until) + 2 * CLOCK_SKEW)
+        query = query.where(first.c.attempt < last, first.c.admitted_at < until)
+    if after is not None:
+        query = query.where(sa.tuple_(first.c.tenant, first.c.attempt) > (after.tenant, after.attempt))
+    for column, value in ((first.c.tenant, tenant), (first.c.provider, provider), (first.c.model, model)):
         if value is not None:
             query = query.where(column == value)
     with reading(database) as connection:
-        streaming = connection.execution_options(stream_results=True, yield_per=AT_ONCE)
-        for row in streaming.execute(query.order_by(entries.c.attempt)).mappings():
-            yield _charged(row)
+        return [_of_row(row) for row in connection.execute(query).mappings()]
 
 
-_later = entries.alias("later")
+def _whole(first: sa.FromClause) -> sa.Select[Any]:
+    """What all entries of an attempt come to. At most one of them has a usage."""
+    each = entries.alias("each")
+    return sa.select(
+        sa.func.sum(each.c.nano).label("total"),
+        sa.func.count().label("entries"),
+        sa.func.bool_or(sa.and_(each.c.seq > 0, each.c.error.is_not_distinct_from(BY_HAND))).label("by_hand"),
+        *[sa.func.sum(each.c[name]).label(f"used_{name}") for name in USAGE_CLASSES],
+    ).where(each.c.tenant == first.c.tenant, each.c.attempt == first.c.attempt)
 
 
-def _query(tenant: sa.ColumnElement[str] | None) -> sa.Select[Any]:
-    total = (
-        sa.select(sa.func.sum(_later.c.nano))
-        .where(_later.c.tenant == entries.c.tenant, _later.c.attempt == entries.c.attempt)
-        .scalar_subquery()
-    )
-    newest = (
-        sa.select(_later.c.price_id)
-        .where(_later.c.tenant == entries.c.tenant, _later.c.attempt == entries.c.attempt)
-        .order_by(_later.c.seq.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    kept = [entries.c[name] for name in ("tenant", "attempt", "call", "user_id", "feature", "environment")]
-    kept += [entries.c[name] for name in ("provider", "model", "api", "stream", "admitted_at", *USAGE_CLASSES)]
-    body = sa.select(prices.c.body).where(prices.c.price_id == entries.c.price_id).scalar_subquery()
-    query = sa.select(*kept, total.label("nano"), newest.label("price_id"), body.label("price")).where(
-        entries.c.seq == 0
-    )
-    return query if tenant is None else query.where(entries.c.tenant == tenant)
-
-
-def _charged(row: sa.RowMapping) -> Charged:
+def _of_row(row: sa.RowMapping) -> Charged:
     return Charged(
         tenant=row["tenant"],
         attempt=row["attempt"],
@@ -137,8 +142,54 @@ def _charged(row: sa.RowMapping) -> Charged:
         api=row["api"],
         stream=row["stream"],
         admitted_at=row["admitted_at"],
-        nano=int(row["nano"]),
-        usage=None if row["input"] is None else Usage(*[row[name] for name in USAGE_CLASSES]),
-        price_id=row["price_id"],
-        price=None if row["price"] is None else Price.from_json(row["price"]),
+        nano=int(row["total"]),
+        entries=row["entries"],
+        usage=Usage(*[int(row[f"used_{name}"]) for name in USAGE_CLASSES]),
+        price=_price(row["body"]),
     )
+
+
+def _of_call(call: CallDetail) -> Charged:
+    lines = call.attempts
+    first: AttemptDetail = lines[0]
+    return Charged(
+        tenant=call.tenant,
+        attempt=first.attempt,
+        call=call.call,
+        user=call.user,
+        feature=call.feature,
+        environment=call.environment,
+        provider=first.provider,
+        model=first.model,
+        api=first.api,
+        stream=bool(first.stream),
+        admitted_at=first.decided_at,
+        nano=call.nano,
+        entries=len(lines),
+        usage=next((line.usage for line in lines if line.usage is not None), None),
+        price=_price(first.price.body if first.price else None),
+    )
+
+
+def _price(body: Mapping[str, Any] | None) -> Price | None:
+    """A price as it was recorded; `aikit ledger verify` tells of those that can't be read."""
+    try:
+        return None if body is None else Price.from_json(body)
+    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
+        return None
+
+
+def _missing(database: Database, id: UUID) -> ConfigError:
+    facts = {"id": str(id)}
+    if files := [one.file for one in archives_of(database, id) if one.relation == "entries"]:
+        return ConfigError(
+            f"{id} is of a month that was pruned from the ledger; if it was there, it is in {', '.join(files)}.",
+            facts=facts,
+            remedy="What was pruned is corrected no more.",
+        )
+    remedy = "`aikit calls list` shows those that there are."
+    return ConfigError(f"The ledger has no attempt and no call {id}.", facts=facts, remedy=remedy)
+
+
+def _unusable(attempt: UUID, what: str, remedy: str) -> ConfigError:
+    return ConfigError(f"The attempt {attempt} {what}.", facts={"attempt": str(attempt)}, remedy=remedy)

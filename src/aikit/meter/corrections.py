@@ -10,11 +10,19 @@ from aikit.policy.subject import subject_of
 from aikit.types import Entry
 
 
+class Recharged(Exception):
+    """An attempt has got another entry since its correction was made: the correction is from another amount."""
+
+
 class Correction(NamedTuple):
-    """The truth about an attempt for which `charged` nano-USD are in the ledger, and no usage if this one has some."""
+    """The truth about an attempt for which `charged` nano-USD are in the ledger, and no usage if this one has some.
+
+    `seq` is the number that its entry gets: an attempt that has been corrected in the meantime has one with it already.
+    """
 
     entry: Entry
     charged: int
+    seq: int = 1
 
     @property
     def nano(self) -> int:

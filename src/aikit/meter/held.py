@@ -9,7 +9,7 @@ from uuid import UUID
 
 import psycopg
 
-from aikit.meter.corrections import Correction, covering
+from aikit.meter.corrections import Correction, Recharged, covering
 from aikit.meter.judge import OPENED
 from aikit.meter.once import KeyRef
 from aikit.meter.plan import Batch
@@ -133,7 +133,9 @@ def write_unheld(connection: psycopg.Connection[Any], rows: Sequence[EndingRow],
     connection.execute(UNHELD, (version, array(holds), times))
 
 
-def write_corrections(connection: psycopg.Connection[Any], corrections: Sequence[Correction]) -> bool:
-    """Whether each correction was written, and not by another process already."""
+def write_corrections(connection: psycopg.Connection[Any], corrections: Sequence[Correction]) -> None:
+    """A further entry for each. Raises Recharged if one of the attempts has got one in the meantime."""
     rows = array([EndingRow.of(one.entry._replace(nano=one.nano)).text for one in corrections])
-    return connection.execute(CORRECT, (rows,)).rowcount == len(corrections)
+    written = connection.execute(CORRECT, ([one.seq for one in corrections], rows))
+    if written.rowcount < len(corrections):
+        raise Recharged

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import psycopg
 
 from aikit.database.connect import Database
 from aikit.database.stall import severed_after
@@ -40,14 +43,22 @@ def open_meter(
     def connect() -> Poster:
         connection = database.connect(role="meter")
         try:
-            with severed_after(connection, SETUP):
-                connection.execute(SESSION)
-                return Poster(connection, price_row, hold_seconds=hold_seconds)
+            return poster_on(connection, price_row, hold_seconds=hold_seconds)
         except BaseException:
             connection.close()
             raise
 
     return Meter(connect, spool)
+
+
+def poster_on(connection: psycopg.Connection[Any], prices: Prices, *, hold_seconds: int = HOLD_SECONDS) -> Poster:
+    """A poster on a connection in autocommit mode, with the settings that its statements are made for.
+
+    Raises psycopg.OperationalError when the database does not answer in time.
+    """
+    with severed_after(connection, SETUP):
+        connection.execute(SESSION)
+        return Poster(connection, prices, hold_seconds=hold_seconds)
 
 
 def spool_folder(database: Database, data_dir: Path) -> Path:

@@ -22,7 +22,7 @@ import psycopg
 from psycopg import errors as pg
 
 from aikit.database.stall import line_of
-from aikit.meter.corrections import Correction
+from aikit.meter.corrections import Correction, Recharged
 from aikit.meter.counters import Counters
 from aikit.meter.decide import Behind, window_at
 from aikit.meter.expiry import presumed
@@ -157,7 +157,11 @@ class Poster:
             return self._post_under_locks(batch, prepared.batch.entries)
 
     def correct(self, corrections: Sequence[Correction], on_record: Callable[[], None]) -> None:
-        """Post corrections; `on_record` is called in their transaction. Raises as `execute` does."""
+        """Post corrections; `on_record` is called in their transaction.
+
+        Raises Recharged if one of the attempts has got a further entry since, and as `execute` does; then nothing was
+        posted.
+        """
         with self._memory:
             self._epoch += 1
             self._counters.clear()
@@ -168,17 +172,20 @@ class Poster:
         tenants, attempts = [hold.order.call.tenant for hold in holds], [hold.order.attempt for hold in holds]
         self._connection.execute(RENEW, (self._hold_seconds, tenants, attempts))
 
-    def expire(self, *, all_holds: bool = False) -> int:
+    def expire(self, *, all_holds: bool = False, held_since: datetime | None = None) -> int:
         """Presume spent what holds have stood for too long, or all that there are. Returns how many, at most 500.
 
-        0 while another process does it. Raises as `execute` does. The months ahead are opened on the way.
+        With `held_since` also those that have stood since then or longer. 0 while another process does it. Raises as
+        `execute` does. The months ahead are opened on the way.
         """
         open_ahead(self._connection)
         row = self._connection.execute(TRY_EXPIRING).fetchone()
         if row is None or not row[0]:
             return 0
         try:
-            entries = [EndingRow.of(entry) for entry in presumed(self._connection.execute(EXPIRED, (all_holds,)))]
+            entries = [
+                EndingRow.of(entry) for entry in presumed(self._connection.execute(EXPIRED, (all_holds, held_since)))
+            ]
             if entries:
                 with self._memory:
                     self._epoch += 1
@@ -219,6 +226,9 @@ class Poster:
                 batch = self._learned(rejected, batch)
             except HoldsGone:
                 batch = as_now(self._connection, batch)
+            except Recharged:
+                if on_record is not None:  # by hand: it is for whoever made them to look again
+                    raise
             except (pg.DeadlockDetected, pg.SerializationFailure):
                 continue
             except Behind:
@@ -265,7 +275,7 @@ class Poster:
                 write_unheld(connection, batch.unheld, self._version)
             accepted = self._accepted(planned)
             if accepted and batch.corrections:
-                accepted = write_corrections(connection, batch.corrections)
+                write_corrections(connection, batch.corrections)
             if accepted and on_record is not None:
                 on_record()
             if accepted:

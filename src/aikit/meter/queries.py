@@ -37,7 +37,7 @@ DONE_EXPIRING = "SELECT pg_advisory_unlock(7206071, 3)"
 EXPIRED = """
     SELECT tenant, attempt, call, user_id, feature, environment, provider, model, api, stream, price_id, nano, tokens,
            output_tokens, presumed, subjects, generation, admitted_at
-    FROM aikit.holds WHERE expires_at < now() OR %s ORDER BY expires_at LIMIT 500"""
+    FROM aikit.holds WHERE expires_at < now() OR %s OR admitted_at <= %s ORDER BY expires_at LIMIT 500"""
 PRESUMED = """
     SELECT e.attempt, e.nano, e.admitted_at FROM unnest(%s::text[], %s::uuid[]) x (tenant, attempt)
     JOIN aikit.entries e ON e.tenant = x.tenant AND e.attempt = x.attempt AND e.seq = 0
@@ -50,15 +50,14 @@ CORRECT = """
         cache_read_audio, output, reasoning, output_audio, output_image, searches, status, error, served_model,
         duration_ms, first_byte_ms, held_nano, held_tokens, held_output, limits, reason_code, request, policy_version,
         admitted_at)
-    SELECT e.tenant, e.attempt, 1 + (SELECT max(l.seq) FROM aikit.entries l
-                                     WHERE l.tenant = e.tenant AND l.attempt = e.attempt),
-           e.call, e.user_id, e.feature, e.environment, e.provider, e.model, e.api, e.stream,
+    SELECT e.tenant, e.attempt, (%s::smallint[])[x.ordinality::int], e.call, e.user_id, e.feature, e.environment,
+           e.provider, e.model, e.api, e.stream,
            coalesce(x.other_price, e.price_id), x.ending, x.estimated, x.nano, x.input, x.cache_read,
            x.cache_write_5m, x.cache_write_1h, x.input_audio, x.input_image, x.cache_read_audio, x.output, x.reasoning,
            x.output_audio, x.output_image, x.searches, x.status, x.error, x.served_model, x.duration_ms,
            x.first_byte_ms, e.held_nano, e.held_tokens, e.held_output, e.limits, e.reason_code, e.request,
            e.policy_version, e.admitted_at
-    FROM unnest(%s::aikit.ending[]) x
+    FROM unnest(%s::aikit.ending[]) WITH ORDINALITY x
     JOIN aikit.entries e ON e.tenant = x.tenant AND e.attempt = x.attempt AND e.seq = 0
     ON CONFLICT DO NOTHING"""
 SUBJECTS = "SELECT tenant, array_agg(subject) FROM aikit.counters WHERE tenant = ANY (%s) GROUP BY tenant"

@@ -19,7 +19,7 @@ from aikit.stream import MeteredStream
 from aikit.stream_account import StreamAccount
 from aikit.types import Decision, Order, Tags
 from aikit.upstream import Connections, Extender
-from aikit.wire.codec import WireRequest
+from aikit.wire.codec import WireReply, WireRequest
 
 ERROR = "aikit.error"
 """Response extension: the error that a synthetic response words."""
@@ -223,24 +223,21 @@ def finished(result: Result | None, response: httpx2.Response | None, request: h
     """The response to a call that is over: the provider's, or ours."""
     if isinstance(result, Synthetic):
         reply = result.reply
-        return httpx2.Response(
-            reply.status,
-            headers=dict(reply.headers),
-            content=reply.body,
-            request=request,
-            extensions={ERROR: result.error},
-        )
+        return _unread(reply, {}, request, {ERROR: result.error})
     if isinstance(result, Replayed):
         reply = result.reply
-        return httpx2.Response(
-            reply.status,
-            headers={**reply.headers, **result.attempt.headers()},
-            content=reply.body,
-            request=request,
-            extensions={ATTEMPT: result.attempt},
-        )
+        return _unread(reply, result.attempt.headers(), request, {ATTEMPT: result.attempt})
     assert isinstance(result, Whole) and response is not None
     return rewound(response, result)
+
+
+def _unread(
+    reply: WireReply, more: Mapping[str, str], request: httpx2.Request, extensions: dict[str, Any]
+) -> httpx2.Response:
+    """A response of ours that nobody has read yet, so that it can be read in all ways there are."""
+    headers = {**reply.headers, **more, "content-length": str(len(reply.body))}
+    stream = httpx2.ByteStream(reply.body)
+    return httpx2.Response(reply.status, headers=headers, stream=stream, request=request, extensions=extensions)
 
 
 def rewound(response: httpx2.Response, result: Whole) -> httpx2.Response:

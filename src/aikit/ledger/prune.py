@@ -285,7 +285,7 @@ def _told(done: PrunedPart) -> dict[str, Any]:
     old = done.old
     return {
         "rows": old.rows,
-        "nano": old.nano,
+        **({"cost_usd": usd_string(old.nano)} if old.relation == "entries" else {}),
         "until": old.until.isoformat(),
         "file": str(done.file) if done.file else None,
         "sha256": done.sha256,

@@ -26,6 +26,7 @@ from aikit.ledger.prune import NotArchived, PrunedPart, old_parts, prune
 from aikit.ledger.tenants import add_tenant, set_limit
 from aikit.ledger.verify import verify
 from aikit.meter.opening import open_meter
+from aikit.money import usd_string
 from aikit.policy.model import StatedLimit
 from aikit.types import Metric, Refusal, Window
 from support.clock import set_clock
@@ -374,7 +375,7 @@ def test_a_prune_is_on_the_record_and_says_which_file_holds_an_attempt(used: Dat
     change = next(row for row in list_audit(used, action="ledger.prune") if row.subject == part_of("entries", month(3)))
     assert change.why == "yearly"
     assert change.after["file"] == str(tmp_path / "archive" / f"{change.subject}.parquet")
-    assert (change.after["rows"], change.after["nano"]) == (1, COST)
+    assert (change.after["rows"], change.after["cost_usd"]) == (1, usd_string(COST))
     assert verify_audit(used).ok
     assert json.dumps(change.after)
 

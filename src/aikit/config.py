@@ -218,8 +218,8 @@ def _drain_seconds(stated: str, source: str) -> int:
     if stated.isascii() and stated.isdigit() and len(stated) < 9 and int(stated) <= MOST_DRAIN_SECONDS:
         return int(stated)
     raise ConfigError(
-        f"drain_seconds is {stated!r}, by {source}.",
-        facts={"field": "streams.drain_seconds", "value": stated},
+        f"drain_seconds is {stated[:20]!r}, by {source}.",
+        facts={"field": "streams.drain_seconds", "value": stated[:20]},
         remedy=f"It must be a whole number of seconds from 0 to {MOST_DRAIN_SECONDS}; 0 hangs up at once.",
     )
 

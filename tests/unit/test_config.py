@@ -42,6 +42,22 @@ def test_each_source_goes_before_the_next(tmp_path: Path) -> None:
     )
 
 
+def test_how_long_streams_are_drained_is_stated_in_seconds(tmp_path: Path) -> None:
+    assert written(tmp_path).drain_seconds == 5
+    settings = written(tmp_path, "[streams]\ndrain_seconds = 0")
+    assert (settings.drain_seconds, settings.sources["streams.drain_seconds"]) == (0, "aikit.toml")
+    assert written(tmp_path, "[streams]\ndrain_seconds = 0", AIKIT_DRAIN_SECONDS="300").drain_seconds == 300
+
+
+@pytest.mark.parametrize("stated", ["-1", "301", "1.5", "five", "٣", "9" * 5000])
+def test_another_time_to_drain_is_refused(tmp_path: Path, stated: str) -> None:
+    with pytest.raises(ConfigError, match="AIKIT_DRAIN_SECONDS") as refused:
+        written(tmp_path, AIKIT_DRAIN_SECONDS=stated)
+    assert "from 0 to 300" in refused.value.remedy
+    with pytest.raises(ConfigError, match="drain_seconds"):
+        written(tmp_path, f"[streams]\ndrain_seconds = {stated if stated in ('-1', '301', '1.5') else repr(stated)}")
+
+
 def test_an_empty_variable_says_nothing(tmp_path: Path) -> None:
     settings = written(tmp_path, '[database]\nurl = "postgresql://toml/x"', DATABASE_URL="", OPENAI_API_KEY="")
     assert settings.database_url == "postgresql://toml/x"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -76,6 +77,8 @@ class EventReader:
 
 _NAMES = frozenset({"type", "role", "id", "signature", "thoughtSignature", "thought_signature", "mimeType"})
 """Fields whose strings are not generated."""
+_ARGUMENTS = frozenset({"args", "input"})
+"""Fields with objects of which the names are generated, too."""
 
 
 def generated_bytes(value: object) -> int:
@@ -84,7 +87,11 @@ def generated_bytes(value: object) -> int:
         case str():
             return len(value.encode("utf-8", "replace"))
         case dict():
-            return sum(len(name) + generated_bytes(part) for name, part in value.items() if name not in _NAMES)
+            return sum(
+                len(json.dumps(part)) if name in _ARGUMENTS else generated_bytes(part)
+                for name, part in value.items()
+                if name not in _NAMES
+            )
         case list():
             return sum(generated_bytes(part) for part in value)
         case None | bool():

@@ -390,10 +390,10 @@ async def test_closing_an_async_kit_waits_for_what_is_drained(
     simulator.fault(chunk_delay=0.02)
     async with async_kit_with(settings, 5) as kit:
         for call in CALLS.values():
-            await broken_off(await call(kit))
-        async for _ in await kit.stream("Hello there", tenant=TENANT):
-            break
-        await collect()
+            await closed(await call(kit))
+        async with await kit.stream("Hello there", tenant=TENANT) as stream:
+            async for _ in stream:
+                break
     assert [entry["estimated"] for entry in books.entries()] == [False] * 5
     books.assert_balanced()
 

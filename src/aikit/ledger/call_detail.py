@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from aikit.database.connect import Database
-from aikit.ledger.reading import ids_around, reading, tenants_in
+from aikit.ledger.reading import ids_around, reading, spans_of, tenants_in
 from aikit.ledger.recorded import read_request, read_states
 from aikit.ledger.tables import entries, holds, prices, refusals
 from aikit.types import USAGE_CLASSES, LimitState, Usage
@@ -106,7 +106,7 @@ def get_call(database: Database, id: UUID) -> CallDetail | None:
     within an hour of it, which its id tells.
     """
     with reading(database) as connection:
-        rows = _find(connection, lambda table: table.c.attempt == id) or _find_call(connection, id)
+        rows = _find(connection, id, id, lambda table: table.c.attempt == id) or _find_call(connection, id)
         return _call(rows, _prices(connection, rows)) if rows else None
 
 
@@ -114,14 +114,24 @@ def _find_call(connection: sa.Connection, id: UUID) -> list[Row]:
     if id.version != 7:
         return []
     first, last = ids_around(id, ATTEMPTS_WITHIN)
-    return _find(connection, lambda table: sa.and_(table.c.attempt.between(first, last), table.c.call == id))
+    return _find(
+        connection, first, last, lambda table: sa.and_(table.c.attempt.between(first, last), table.c.call == id)
+    )
 
 
-def _find(connection: sa.Connection, condition: Callable[[sa.Table], sa.ColumnElement[bool]]) -> list[Row]:
-    """The rows of all tenants, the earliest attempt first; each row tells by its columns which table it is from."""
+def _find(
+    connection: sa.Connection, first: UUID, last: UUID, condition: Callable[[sa.Table], sa.ColumnElement[bool]]
+) -> list[Row]:
+    """The rows of all tenants, the earliest attempt first; each row tells by its columns which table it is from.
+
+    They are looked for in the months in which the ids from `first` to `last` lie.
+    """
     found: list[Row] = []
+    spans = spans_of(connection, first, last)
     for table in (entries, holds, refusals):
-        names = tenants_in(table)
+        if table is not holds and table.name not in spans:
+            continue
+        names = tenants_in(table, spans.get(table.name, (None, None)))
         each = sa.select(table).where(table.c.tenant == names.c.tenant, condition(table)).lateral()
         found += connection.execute(sa.select(each).select_from(names.join(each, sa.true()))).mappings()
     return sorted(found, key=lambda row: (row["attempt"], row.get("seq", 0)))

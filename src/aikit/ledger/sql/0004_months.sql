@@ -49,8 +49,9 @@ CREATE VIEW aikit.parts AS
     JOIN pg_class p ON p.oid = i.inhparent
     JOIN pg_class c ON c.oid = i.inhrelid
     CROSS JOIN LATERAL pg_get_expr(c.relpartbound, c.oid) AS bound
-    CROSS JOIN LATERAL (SELECT substring(bound FROM 'FROM \(''([0-9a-f-]{36})''\)')::uuid AS first_id,
-                               substring(bound FROM 'TO \(''([0-9a-f-]{36})''\)')::uuid AS end_id) b
+    CROSS JOIN LATERAL (  -- FOR VALUES FROM (MINVALUE) TO ('01a22ee6-…')
+        SELECT nullif(btrim(split_part(split_part(bound, '(', 2), ')', 1), ''''), 'MINVALUE')::uuid AS first_id,
+               nullif(btrim(split_part(split_part(bound, '(', 3), ')', 1), ''''), 'MAXVALUE')::uuid AS end_id) b
     WHERE i.inhparent IN ('aikit.entries'::regclass, 'aikit.refusals'::regclass);
 
 -- open_month: makes sure that there is a table for what is made at a moment; whether there was none --
@@ -69,6 +70,11 @@ DECLARE
     first_id uuid;
     end_id uuid;
 BEGIN
+    IF (SELECT count(*) = 2 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid  -- as a rule, and quickly
+        WHERE i.inhparent IN ('aikit.entries'::regclass, 'aikit.refusals'::regclass)
+        AND c.relname IN (to_char(month, '"entries_"YYYY_MM'), to_char(month, '"refusals_"YYYY_MM'))) THEN
+        RETURN false;
+    END IF;
     IF (SELECT count(*) = 2 FROM aikit.parts p
         WHERE (p.first_id IS NULL OR p.first_id <= id) AND (p.end_id IS NULL OR id < p.end_id)) THEN
         RETURN false;

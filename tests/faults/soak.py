@@ -219,7 +219,7 @@ def main() -> int:
         print(json.dumps({"schema": "aikit.soak/1", "right": report.right and enough, "data": asdict(report)}))
     else:
         for name, value in asdict(report).items():
-            print(f"{name.replace('_', ' '):20} {value if value not in ([], {}) else 0}")
+            print(f"{name.replace('_', ' '):30} {value if value not in ([], {}) else 0}")
         print("right" if report.right and enough else "WRONG" if not report.right else "too few kills")
     return 0 if report.right and enough else 1
 

@@ -20,7 +20,7 @@ import openai
 
 from aikit.config import load
 from aikit.context import tags
-from aikit.errors import AIKitError
+from aikit.errors import AIKitError, DatabaseUnavailable
 from aikit.kit import AIKit
 from aikit.types import Tags
 from support.kits import KEYS
@@ -105,7 +105,7 @@ def call_on(job: dict[str, Any]) -> None:
                 return
             time.sleep(job["pause"])
 
-    with AIKit.open(load(Path(job["config"]), KEYS)) as kit:
+    with _opened(Path(job["config"])) as kit:
         log.say(ready=os.getpid())
         threads = [threading.Thread(target=run, args=(Caller(kit, job["max_tokens"]),)) for _ in range(job["threads"])]
         for thread in threads:
@@ -113,6 +113,15 @@ def call_on(job: dict[str, Any]) -> None:
         for thread in threads:
             thread.join()
         log.say(flushed=kit.flush())
+
+
+def _opened(config: Path) -> AIKit:
+    """A kit, once there is a ledger: what starts a process anew when that has gone would do the same."""
+    while True:
+        try:
+            return AIKit.open(load(config, KEYS))
+        except DatabaseUnavailable:
+            time.sleep(0.05)
 
 
 def _drawn(numbers: Iterator[int], lock: threading.Lock) -> Iterator[int]:

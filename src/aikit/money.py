@@ -6,11 +6,13 @@ otherwise), so 250,000 credits are $25. No float takes part anywhere.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal, InvalidOperation
 
 NANO_PER_USD = 1_000_000_000
 MAX_NANO = 9_000_000_000_000_000_000
 """The largest amount a PostgreSQL bigint can hold with room to add: nine billion dollars."""
+THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
 
 
 def parse_usd(text: str | int | Decimal) -> int:
@@ -20,17 +22,23 @@ def parse_usd(text: str | int | Decimal) -> int:
     finer than one nano-USD.
     """
     try:
-        amount = Decimal(text.strip().removeprefix("$").replace(",", "") if isinstance(text, str) else text)
+        amount = Decimal(_plain(text) if isinstance(text, str) else text)
     except InvalidOperation:
         raise ValueError(f"not an amount in dollars: {text!r}") from None
     if not amount.is_finite() or amount < 0:
         raise ValueError(f"an amount in dollars must be zero or more: {text!r}")
-    nano = amount * NANO_PER_USD
-    if nano != nano.to_integral_value():
-        raise ValueError(f"an amount can't be finer than one nano-dollar: {text!r}")
-    if nano > MAX_NANO:
+    if amount > MAX_NANO // NANO_PER_USD:
         raise ValueError(f"an amount can't exceed nine billion dollars: {text!r}")
-    return int(nano)
+    _, digits, exponent = amount.as_tuple()
+    if amount and isinstance(exponent, int) and any(digits[min(0, exponent + 9) or len(digits) :]):
+        raise ValueError(f"an amount can't be finer than one nano-dollar: {text!r}")
+    return int(amount.scaleb(9))
+
+
+def _plain(text: str) -> str:
+    """Without the dollar sign and the commas between thousands; any other comma makes it no number."""
+    text = text.strip().removeprefix("$")
+    return text.replace(",", "") if THOUSANDS.fullmatch(text) else text
 
 
 def usd(nano: int) -> Decimal:

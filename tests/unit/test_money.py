@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from aikit.money import MAX_NANO, NANO_PER_USD, credits, format_usd, parse_usd, round_significant, usd, usd_string
 
 amounts = st.integers(0, MAX_NANO)
+MISREAD = ["0,39", "1,50", "1,0000", "1,000,00", ",5", "1e999999", "1e-999999", f"1.{'0' * 40}1", "0,000.1,000"]
+"""A comma that is no thousands separator would make 39 dollars of 39 cents; more digits than a context keeps, zeros."""
 
 
 @given(amounts)
@@ -29,13 +31,25 @@ def test_an_exact_string_has_no_exponent_and_no_trailing_zeros(nano: int) -> Non
 
 @pytest.mark.parametrize(
     ("text", "nano"),
-    [("12.50", 12_500_000_000), ("$1,000", 10**12), (" 0 ", 0), ("1e-9", 1), (25, 25 * 10**9), (Decimal("0.1"), 10**8)],
+    [
+        ("12.50", 12_500_000_000),
+        ("$1,000", 10**12),
+        (" 0 ", 0),
+        ("0e999999", 0),
+        (f"1.50{'0' * 40}", 15 * 10**8),
+        ("$9,000,000,000.00", MAX_NANO),
+        ("1e-9", 1),
+        (25, 25 * 10**9),
+        (Decimal("0.1"), 10**8),
+    ],
 )
 def test_amounts_are_read_exactly(text: str | int | Decimal, nano: int) -> None:
     assert parse_usd(text) == nano
 
 
-@pytest.mark.parametrize("text", ["", "ten", "-1", "NaN", "inf", "-inf", "0.0000000001", "9000000001", "1.2.3", "£5"])
+@pytest.mark.parametrize(
+    "text", ["", "ten", "-1", "NaN", "inf", "-inf", "0.0000000001", "9000000001", "1.2.3", "£5", *MISREAD]
+)
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="amount"):
         parse_usd(text)

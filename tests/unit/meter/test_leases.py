@@ -115,6 +115,12 @@ def test_an_attempt_is_presumed_to_have_cost_what_its_policy_says() -> None:
         assert decision.hold is not None and decision.hold.presumed_nano == nano
 
 
+def test_a_leased_stream_is_presumed_to_have_cost_all_that_it_may_or_its_input() -> None:
+    for presume, nano in (("hold", 10 + 5_000), ("input", 10)):
+        decision = judge(stream(), lease(presume=presume), (), NOW, 1)
+        assert decision.hold is not None and decision.hold.presumed_nano == nano
+
+
 def test_while_the_ledger_is_away_limits_are_not_asked_and_everything_else_is() -> None:
     full = at(cap=1, used=1)
     rules = Rules((full.limit,), deny=("openai/gpt-5",), on_ledger_failure="open")

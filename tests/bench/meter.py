@@ -20,7 +20,8 @@ from aikit.database.connect import Database
 from aikit.meter.engine import Meter
 from aikit.meter.opening import SESSION, open_meter
 from aikit.meter.plan import Batch
-from aikit.meter.poster import Poster, PriceRow
+from aikit.meter.poster import Poster
+from aikit.meter.prices import PriceRow
 from aikit.meter.rows import EndingRow, OrderRow
 from aikit.types import Call, Cost, Decision, Ending, Entry, Order, Tags, Usage, new_id
 

@@ -14,7 +14,8 @@ from typing import Any
 from aikit.database.connect import Database
 from aikit.ledger.verify import verify
 from aikit.meter.opening import SESSION
-from aikit.meter.poster import Poster, PriceRow
+from aikit.meter.poster import Poster
+from aikit.meter.prices import PriceRow
 from aikit.pricing.book import PriceBook
 from aikit.pricing.overrides import parse_overrides
 from aikit.types import Usage

@@ -10,7 +10,8 @@ from aikit.database.connect import Database
 from aikit.ledger.tenants import add_tenant, remove_limit, set_limit
 from aikit.ledger.verify import verify
 from aikit.meter.opening import SESSION
-from aikit.meter.poster import Batch, Poster
+from aikit.meter.plan import Batch
+from aikit.meter.poster import Poster
 from aikit.meter.rows import EndingRow, OrderRow
 from aikit.policy.model import StatedLimit
 from aikit.types import Decision, Ending, Entry, Metric, Window
@@ -65,7 +66,7 @@ def test_a_process_that_has_not_heard_of_a_removed_limit_leaves_no_counter_of_it
     set_limit(ledger, "acme", weekly)
     fourth = asked(one)
     remove_limit(ledger, "acme", CREDITS, Window.WEEK)
-    one._counters.clear()  # as when the cache is full: the batch goes straight to the locks, with the old policy
+    one._memory._counters.clear()  # as when the cache is full: the batch goes straight to the locks, with the old policy
     last = asked(one, first, third, fourth)
     asked(other, second)
     assert rows(ledger, 'SELECT DISTINCT "window" FROM aikit.counts') == [("month",)]

@@ -10,7 +10,7 @@ import pytest
 
 from aikit.database.connect import Database
 from aikit.ledger.verify import verify
-from aikit.meter.poster import PATIENCE
+from aikit.meter.memory import PATIENCE
 from support.attempts import balance, held, meter_on, order, rows, set_policy, settled
 from support.clock import set_clock
 
@@ -117,7 +117,7 @@ def test_whoever_rolls_a_counter_first_the_others_go_on_from_there(
         running = [one.admit(order(nano=100)), other.admit(order(nano=100))]
         for meter in (one, other):
             assert meter._poster is not None
-            meter._poster._patience = patience
+            meter._poster._memory.patience = patience
         deadline = time.monotonic() + 10
         while one.admit(order(nano=0)).limits[0].carried == 0:
             assert time.monotonic() < deadline

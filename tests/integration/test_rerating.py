@@ -16,16 +16,17 @@ from aikit.corrections import Rerated, correct, rerate
 from aikit.database.connect import Database
 from aikit.errors import ConfigError
 from aikit.ledger.audit import list_audit, verify_audit
-from aikit.ledger.charged import Charged, charged
+from aikit.ledger.charged import Charged, charged, charged_between
 from aikit.ledger.verify import verify
 from aikit.meter.opening import poster_on
 from aikit.pricing.book import PriceBook
 from aikit.pricing.overrides import parse_overrides
 from aikit.pricing.price import Price
 from aikit.types import Ending, Entry, Usage
+from integration.ledger.test_plans import statements
 from support.attempts import set_policy
 from support.ledger import BOUND, CLAUDE, MINI, PRICES, SOME, Till, a_price, price_row, rows
-from support.months import month, spend_in
+from support.months import month, part_of, spend_in
 
 COST = MINI.cost(SOME)
 DEARER = {"openai/gpt-4o-mini": {"input": "0.30", "output": "1.20"}}
@@ -341,3 +342,16 @@ def test_a_cost_beyond_all_bounds_is_an_error_and_posts_nothing(ledger: Database
     with pytest.raises(ConfigError, match="would cost"):
         rerate(ledger, absurd, since=an_hour_ago(), why="x")
     assert posted(ledger) == []
+
+
+def test_months_before_the_period_are_not_looked_into(ledger: Database, tmp_path: Path) -> None:
+    spend_in(ledger, tmp_path, month(1), month(2) + timedelta(days=2), month(3), refused=0)
+    since, until = month(2) + timedelta(days=1), month(3) - timedelta(days=1)
+    asked = statements(lambda: charged_between(ledger, since, until, limit=10))
+    ((query, parameters),) = [one for one in asked if "aikit.entries AS first" in one[0]]
+    with ledger.connect(role="test") as connection:
+        plan = "\n".join(line for (line,) in connection.execute(f"EXPLAIN (ANALYZE) {query}".encode(), parameters))
+    looked_into = [line for line in plan.splitlines() if "entries_" in line and "never executed" not in line]
+    assert any(part_of("entries", month(2)) in line for line in looked_into)
+    assert not any(part_of("entries", month(1)) in line for line in looked_into)
+    assert not any(part_of("entries", month(3)) in line for line in looked_into)

@@ -70,7 +70,7 @@ def rerate(
     posted = 0
     if changed and not dry_run:
         agree(
-            f"Post {changed:,} corrections, {_signed(sum(one.after - one.before for one in found))} in all?",
+            f"Post {_corrections(changed)}, {_signed(sum(one.after - one.before for one in found))} in all?",
             yes=yes,
             remedy="Add --yes to do it without asking. --dry-run only shows what would change.",
         )
@@ -82,7 +82,7 @@ def rerate(
     if json:
         emit_json("ledger.rerate", [_data(one) for one in found], {**_totals(found), "posted": posted})
     elif posted:
-        line(f"posted {posted:,} corrections: {_signed(sum(one.after - one.before for one in found))}")
+        line(f"posted {_corrections(posted)}: {_signed(sum(one.after - one.before for one in found))}")
     if found and not changed:
         note("There is nothing to change.")
     note_pruned(books.database, start)
@@ -121,6 +121,10 @@ def _cells(one: Rerated) -> list[str]:
 
 def _amounts(before: int, after: int) -> list[str]:
     return [format_usd(before), format_usd(after), _signed(after - before)]
+
+
+def _corrections(number: int) -> str:
+    return f"{number:,} correction{'' if number == 1 else 's'}"
 
 
 def _signed(nano: int) -> str:

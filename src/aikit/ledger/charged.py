@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,11 @@ from aikit.types import USAGE_CLASSES, Ending, Usage
 
 BY_HAND = "corrected"
 """The error of a further entry that says what a person said."""
+COLUMNS = (
+    *("tenant", "attempt", "call", "user_id", "feature", "environment", "provider", "model", "api", "stream"),
+    *("admitted_at", "price_id"),
+)
+FIRST = entries.alias("first")
 LISTED = 10
 """Attempts of a call that an error names."""
 
@@ -89,33 +94,54 @@ def charged_between(
     Those that were voided, or corrected by hand, are left out. `after` is the last one that was seen. Raises
     ConfigError for a time without a time zone.
     """
-    first = entries.alias("first")
-    whole = _whole(first).lateral("whole")
+    query = _in_period(aware("since", since), None if until is None else aware("until", until))
+    for column, value in ((FIRST.c.provider, provider), (FIRST.c.model, model)):
+        if value is not None:
+            query = query.where(column == value)
+    rows: list[sa.RowMapping] = []
+    with reading(database) as connection:
+        whose = tenant or (after.tenant if after else _next_tenant(connection, ""))
+        while whose is not None and len(rows) < limit:
+            page = query.where(FIRST.c.tenant == whose).limit(limit - len(rows))
+            if after is not None and after.tenant == whose:
+                page = page.where(FIRST.c.attempt > after.attempt)
+            rows += connection.execute(page).mappings()
+            whose = None if tenant is not None else _next_tenant(connection, whose)
+        known = _prices(connection, {row["price_id"] for row in rows} - {None})
+    return [_of_row(row, known.get(row["price_id"])) for row in rows]
+
+
+def _in_period(since: datetime, until: datetime | None) -> sa.Select[Any]:
+    """The attempts of a period, for one tenant at a time: then it is a range of the key in any plan."""
+    whole = _whole(FIRST).lateral("whole")
     query = (
-        sa.select(first, *whole.c, prices.c.body)
-        .join_from(first, whole, sa.true())
-        .outerjoin(prices, prices.c.price_id == first.c.price_id)
+        sa.select(*[FIRST.c[name] for name in COLUMNS], *whole.c)
+        .join_from(FIRST, whole, sa.true())
         .where(
-            first.c.seq == 0,
-            first.c.ending != Ending.VOIDED.value,
-            first.c.attempt >= ids_since(aware("since", since)),
-            first.c.admitted_at >= since,
+            FIRST.c.seq == 0,
+            FIRST.c.ending != Ending.VOIDED.value,
+            FIRST.c.attempt >= ids_since(since),
+            FIRST.c.admitted_at >= since,
             whole.c.used_input.is_not(None),
             ~whole.c.by_hand,
         )
-        .order_by(first.c.tenant, first.c.attempt)
-        .limit(limit)
+        .order_by(FIRST.c.attempt)
     )
-    if until is not None:
-        last = ids_since(aware("until", until) + 2 * CLOCK_SKEW)
-        query = query.where(first.c.attempt < last, first.c.admitted_at < until)
-    if after is not None:
-        query = query.where(sa.tuple_(first.c.tenant, first.c.attempt) > (after.tenant, after.attempt))
-    for column, value in ((first.c.tenant, tenant), (first.c.provider, provider), (first.c.model, model)):
-        if value is not None:
-            query = query.where(column == value)
-    with reading(database) as connection:
-        return [_of_row(row) for row in connection.execute(query).mappings()]
+    if until is None:
+        return query
+    return query.where(FIRST.c.attempt < ids_since(until + 2 * CLOCK_SKEW), FIRST.c.admitted_at < until)
+
+
+def _next_tenant(connection: sa.Connection, tenant: str) -> str | None:
+    """The next one that has entries: one look into the index."""
+    query = sa.select(sa.func.min(entries.c.tenant)).where(entries.c.tenant > tenant)
+    found: str | None = connection.execute(query).scalar_one()
+    return found
+
+
+def _prices(connection: sa.Connection, ids: Collection[str]) -> dict[str, Price | None]:
+    found = connection.execute(sa.select(prices.c.price_id, prices.c.body).where(prices.c.price_id.in_(ids)))
+    return {row.price_id: _price(row.body) for row in found}
 
 
 def _whole(first: sa.FromClause) -> sa.Select[Any]:
@@ -129,7 +155,7 @@ def _whole(first: sa.FromClause) -> sa.Select[Any]:
     ).where(each.c.tenant == first.c.tenant, each.c.attempt == first.c.attempt)
 
 
-def _of_row(row: sa.RowMapping) -> Charged:
+def _of_row(row: sa.RowMapping, price: Price | None) -> Charged:
     return Charged(
         tenant=row["tenant"],
         attempt=row["attempt"],
@@ -145,7 +171,7 @@ def _of_row(row: sa.RowMapping) -> Charged:
         nano=int(row["total"]),
         entries=row["entries"],
         usage=Usage(*[int(row[f"used_{name}"]) for name in USAGE_CLASSES]),
-        price=_price(row["body"]),
+        price=price,
     )
 
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from aikit.database.connect import Database
 from aikit.ledger.calls import get_call, list_calls
+from aikit.ledger.charged import charged_between
 from aikit.ledger.daily import daily
 from aikit.ledger.limits import list_limits
 from aikit.ledger.policies import put_policy
@@ -196,6 +197,14 @@ def test_a_call_is_found_by_index_by_either_of_its_ids(large: Database, one: tup
         call = get_call(large, id)
         assert call is not None
         assert ([attempt.attempt for attempt in call.attempts], call.call) == ([one[0]], one[1])
+
+
+def test_a_period_that_is_charged_again_is_read_by_index_page_by_page(large: Database) -> None:
+    since = datetime.now(UTC) - timedelta(days=3)
+    first = charged_between(large, since, limit=500)
+    for narrowed in ({}, {"after": first[-1]}, {"tenant": "tenant7"}, {"until": since + timedelta(days=1)}):
+        found = scans(large, lambda narrowed=narrowed: charged_between(large, since, limit=500, **narrowed))
+        assert found["entries"] <= {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}, narrowed
 
 
 def test_a_users_usage_is_read_from_the_tenants_rollups(large: Database) -> None:

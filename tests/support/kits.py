@@ -91,7 +91,7 @@ class Books:
         (row,) = self.rows("SELECT count(*) AS n FROM aikit.holds")
         return int(row["n"])
 
-    def wait_until_settled(self, entries: int = 1, seconds: float = 20) -> None:
+    def wait_until_settled(self, entries: int = 1, seconds: float = 60) -> None:
         """Wait until that many attempts have ended and none is under way: streams that were left end on their own."""
         deadline = time.monotonic() + seconds
         while len(self.entries()) < entries or self.holds():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +15,7 @@ from aikit.cli.ledger_correct import read_usage
 from aikit.database.connect import Database
 from aikit.ledger.verify import verify
 from aikit.types import Usage
-from integration.cli.conftest import Cli
+from integration.cli.conftest import SCRIPT, Cli
 from support.ledger import BOUND, MINI, SOME, Till, rows
 
 COST = MINI.cost(SOME)
@@ -208,3 +211,26 @@ def test_a_usage_is_read_class_by_class() -> None:
     assert read_usage(" cache_read = 1 ,searches=2 ") == Usage(cache_read=1, searches=2)
     with pytest.raises(typer.BadParameter):
         read_usage("input=１")
+
+
+@pytest.mark.parametrize(("answer", "code", "posted"), [("y", 0, True), ("n", 1, False)])
+def test_at_a_terminal_it_asks(cli: Cli, spent: UUID, ledger: Database, answer: str, code: int, posted: bool) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, f"{answer}\n".encode())
+        done = subprocess.run(
+            [str(SCRIPT), "ledger", "correct", str(spent), "--usd", "1", *WHY],
+            cwd=cli.folder,
+            env=dict(cli.environ),
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            timeout=60,
+        )
+        asked = os.read(ours, 4096).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert f"Let {spent} have cost $1 in all? [y/N]:" in asked
+    assert ("Nothing was posted." in asked) is not posted
+    assert (done.returncode, sum(charges(ledger))) == (code, 10**9 if posted else COST)

@@ -14,7 +14,7 @@ from aikit.database.connect import Database
 from aikit.errors import MeteringUnavailable, Refused
 from aikit.kit import AIKit
 from aikit.ledger.verify import verify
-from aikit.meter import engine
+from aikit.meter import workers
 from aikit.sim import Simulator
 from support.attempts import meter_on, order, set_policy, settled
 from support.clock import set_clock
@@ -67,7 +67,7 @@ def test_a_process_whose_clock_jumps_counts_in_the_databases_day(
 def test_a_process_whose_clock_jumps_expires_no_hold_before_its_time(
     settings: Settings, books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "EXPIRE_EVERY", 0.02)
+    monkeypatch.setattr(workers, "EXPIRE_EVERY", 0.02)
     at_database(books, NOW)
     with AIKit.open(settings) as kit:
         stream = iter(kit.stream("Hi", model=MODEL, tenant=TENANT))
@@ -86,7 +86,7 @@ def test_a_process_whose_clock_jumps_expires_no_hold_before_its_time(
 def test_a_hold_expires_when_the_database_says_so(
     settings: Settings, books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "EXPIRE_EVERY", 0.02)
+    monkeypatch.setattr(workers, "EXPIRE_EVERY", 0.02)
     at_database(books, NOW)
     kit = AIKit.open(settings)
     stream = iter(kit.stream("Hi", model=MODEL, tenant=TENANT))

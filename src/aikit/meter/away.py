@@ -60,13 +60,14 @@ class Away:
         if hold is None:
             return decision
         with self._lock:
+            self._under_way.add(hold.order.attempt)
             try:
                 entry = Entry(hold, Ending.PRESUMED_SPENT, hold.presumed_nano, estimated=True, error=UNHEARD)
                 self._spool.append([entry])
             except SpoolFull as error:
                 log.critical("%s Nothing is sent, though a policy lets calls pass while the ledger is away.", error)
+                self._under_way.discard(hold.order.attempt)
                 return None
-            self._under_way.add(hold.order.attempt)
             self._say(order.call.tenant)
         return decision
 

@@ -22,7 +22,7 @@ from aikit.ledger import schema
 from aikit.ledger.opening import migrate
 from aikit.ledger.tenants import add_tenant
 from aikit.ledger.verify import verify
-from aikit.meter import engine
+from aikit.meter import workers
 from aikit.meter.opening import SESSION, open_meter
 from aikit.meter.plan import Batch
 from aikit.meter.poster import Poster
@@ -107,7 +107,7 @@ def test_who_connects_makes_this_month_and_the_next(acme: Database, tmp_path: Pa
 def test_a_meter_that_runs_on_makes_the_next_month_by_itself(
     acme: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "EXPIRE_EVERY", 0.05)
+    monkeypatch.setattr(workers, "EXPIRE_EVERY", 0.05)
     set_clock(acme, month(3) - SECOND)
     with open_meter(acme, tmp_path, price_row):
         assert part_of("refusals", month(4)) not in parts(acme, "refusals")

@@ -13,7 +13,7 @@ import pytest
 
 from aikit.database.connect import Database
 from aikit.ledger.verify import verify
-from aikit.meter import engine
+from aikit.meter import workers
 from aikit.meter.opening import SESSION, open_meter
 from aikit.meter.poster import Poster
 from aikit.types import Usage
@@ -152,7 +152,7 @@ def test_many_processes_that_look_at_once_presume_each_hold_once(ledger: Databas
 
 
 def test_an_idle_process_looks_too(ledger: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "EXPIRE_EVERY", 0.1)
+    monkeypatch.setattr(workers, "EXPIRE_EVERY", 0.1)
     with meter_on(ledger, tmp_path) as meter:
         meter.admit(order(nano=300))
         expire_now(ledger)
@@ -164,7 +164,7 @@ def test_calls_go_on_while_holds_expire_beside_them(
     ledger: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each look falls between two batches, one of which has been prepared on what it changes."""
-    monkeypatch.setattr(engine, "EXPIRE_EVERY", 0.0)
+    monkeypatch.setattr(workers, "EXPIRE_EVERY", 0.0)
     set_policy(ledger, "acme", limits=[{"metric": "credits", "window": "month", "cap": 10**9}])
     with open_meter(ledger, tmp_path, a_price, hold_seconds=1) as meter:
 

@@ -66,7 +66,7 @@ def test_a_process_that_has_not_heard_of_a_removed_limit_leaves_no_counter_of_it
     set_limit(ledger, "acme", weekly)
     fourth = asked(one)
     remove_limit(ledger, "acme", CREDITS, Window.WEEK)
-    one._memory._counters.clear()  # as when the cache is full: the batch goes straight to the locks, with the old policy
+    one._memory._counters.clear()  # as when the cache is full: straight to the locks, with the old policy
     last = asked(one, first, third, fourth)
     asked(other, second)
     assert rows(ledger, 'SELECT DISTINCT "window" FROM aikit.counts') == [("month",)]

@@ -116,8 +116,8 @@ def test_whoever_rolls_a_counter_first_the_others_go_on_from_there(
     with meter_on(ledger, tmp_path / "a") as one, meter_on(ledger, tmp_path / "b") as other:
         running = [one.admit(order(nano=100)), other.admit(order(nano=100))]
         for meter in (one, other):
-            assert meter._poster is not None
-            meter._poster._memory.patience = patience
+            assert meter._workers.line.poster is not None
+            meter._workers.line.poster._memory.patience = patience
         deadline = time.monotonic() + 10
         while one.admit(order(nano=0)).limits[0].carried == 0:
             assert time.monotonic() < deadline

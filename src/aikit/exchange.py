@@ -16,7 +16,7 @@ from aikit.attempt import Attempt
 from aikit.config import Provider
 from aikit.desk import Desk
 from aikit.errors import Refused, UnmeteredEndpoint
-from aikit.stream_account import StreamAccount
+from aikit.streams.account import StreamAccount
 from aikit.types import Decision, Order, Tags
 from aikit.wire import registry
 from aikit.wire.codec import WireReply, WireRequest

@@ -17,7 +17,6 @@ from aikit.config import Provider, Settings, load
 from aikit.context import tag_source
 from aikit.database.connect import Database, open_database
 from aikit.desk import Desk
-from aikit.drains import Drains
 from aikit.events import Listener, Notices
 from aikit.ledger.opening import prepare
 from aikit.meter.engine import Meter
@@ -26,6 +25,7 @@ from aikit.meter.prices import PriceRow
 from aikit.pricing.book import PriceBook
 from aikit.pricing.overrides import parse_overrides
 from aikit.pricing.price import Price
+from aikit.streams.drains import Drains
 from aikit.transport import (
     AsyncClientTransport,
     AsyncMeteredTransport,

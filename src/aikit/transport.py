@@ -8,17 +8,17 @@ from weakref import WeakSet
 
 import httpx2
 
-from aikit.async_stream import AsyncMeteredStream
 from aikit.attempt import TAG_HEADERS
 from aikit.config import Provider
 from aikit.desk import Desk
-from aikit.drains import Drains
 from aikit.exchange import Admit, Effect, Forward, Replayed, Result, Send, Streamed, Synthetic, Whole, exchange
 from aikit.idempotency import HEADER
-from aikit.stream import MeteredStream
-from aikit.stream_account import StreamAccount
+from aikit.streams.account import StreamAccount
+from aikit.streams.asynchronous import AsyncMeteredStream
+from aikit.streams.drains import Drains
+from aikit.streams.sync import MeteredStream
+from aikit.streams.upstream import Connections, Extender
 from aikit.types import Decision, Order, Tags
-from aikit.upstream import Connections, Extender
 from aikit.wire.codec import WireReply, WireRequest
 
 ERROR = "aikit.error"

@@ -15,17 +15,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aikit.async_stream import AsyncMeteredStream
 from aikit.config import Provider
 from aikit.desk import Desk
-from aikit.drains import Drains
 from aikit.errors import MeteringUnavailable
 from aikit.events import Notices
 from aikit.exchange import Admit, Exchange, Forward, Read, Result, Send, Streamed, Synthetic, Whole, exchange
 from aikit.policy.model import Rules
 from aikit.pricing.book import PriceBook
 from aikit.pricing.overrides import parse_overrides
-from aikit.stream import MeteredStream
+from aikit.streams.asynchronous import AsyncMeteredStream
+from aikit.streams.drains import Drains
+from aikit.streams.sync import MeteredStream
+from aikit.streams.upstream import Connections
 from aikit.types import (
     Decision,
     Ending,
@@ -41,7 +42,6 @@ from aikit.types import (
     Usage,
     Window,
 )
-from aikit.upstream import Connections
 from aikit.wire.codec import WireRequest
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)

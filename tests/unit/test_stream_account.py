@@ -17,7 +17,7 @@ from aikit.events import Notices
 from aikit.policy.model import LEASE_SLICE, Rules
 from aikit.pricing.book import PriceBook
 from aikit.pricing.overrides import parse_overrides
-from aikit.stream_account import RENEW_EVERY, StreamAccount
+from aikit.streams.account import RENEW_EVERY, StreamAccount
 from aikit.types import Decision, Entry, Hold, Limit, LimitState, Metric, Order, Refusal, Tags, Window
 from aikit.wire.codec import WireRequest
 from aikit.wire.gemini import CODEC as GEMINI

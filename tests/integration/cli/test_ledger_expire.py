@@ -7,7 +7,7 @@ import pytest
 from aikit import expiring
 from aikit.database.connect import Database
 from aikit.ledger.verify import verify
-from aikit.meter import engine
+from aikit.meter import workers
 from integration.cli.conftest import Cli
 from support.ledger import BOUND, MINI, SOME, Till, rows, tell
 
@@ -23,7 +23,7 @@ def tenants(cli: Cli) -> None:
 @pytest.fixture(autouse=True)
 def nobody_else_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The meters of these tests leave expired holds alone."""
-    monkeypatch.setattr(engine, "EXPIRE_EVERY", 3600.0)
+    monkeypatch.setattr(workers, "EXPIRE_EVERY", 3600.0)
 
 
 @pytest.fixture

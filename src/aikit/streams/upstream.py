@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 import httpx2
 
 from aikit.errors import MeteringUnavailable
-from aikit.stream_account import StreamAccount
+from aikit.streams.account import StreamAccount
 from aikit.types import Decision, Extension
 
 Inner = TypeVar("Inner", httpx2.BaseTransport, httpx2.AsyncBaseTransport)

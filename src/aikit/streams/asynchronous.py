@@ -13,11 +13,11 @@ from contextlib import aclosing, suppress
 
 import httpx2
 
-from aikit.drains import Drains, running_here
 from aikit.errors import MeteringUnavailable
-from aikit.stream_account import StreamAccount
+from aikit.streams.account import StreamAccount
+from aikit.streams.drains import Drains, running_here
+from aikit.streams.upstream import Connections, Extender, Upstream
 from aikit.types import Extension
-from aikit.upstream import Connections, Extender, Upstream
 
 
 class Pump(Upstream):

@@ -2,7 +2,7 @@
 
 A provider bills what it generated, read or not, and says how much only at the end. So whoever leaves a stream early
 leaves it to a drain: until the terminal event, or the deadline. Coroutines have drains of their own, in their event
-loop (`async_stream`); here they are only known, so that closing the kit can wait for them.
+loop (`asynchronous`); here they are only known, so that closing the kit can wait for them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from aikit.upstream import Upstream
+from aikit.streams.upstream import Upstream
 
 MOST_THREADS = 64
 """Streams that are drained at once. A stream that is left beyond them is settled by what was seen of it."""

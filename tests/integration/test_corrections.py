@@ -20,6 +20,7 @@ from aikit.kit import AIKit
 from aikit.ledger.audit import list_audit, verify_audit
 from aikit.ledger.charged import charged, charged_between
 from aikit.ledger.verify import verify
+from aikit.meter import locked
 from aikit.meter.opening import poster_on
 from aikit.money import MAX_NANO
 from aikit.types import Entry, Usage, new_id
@@ -312,9 +313,7 @@ def test_a_truth_on_its_way_while_a_person_corrects_is_not_posted_on_top(
     hold = till.admit()
     poster = poster_on(ledger.connect(role="meter"), price_row)
     assert poster.expire(all_holds=True) == 1
-    from aikit.meter import poster as posting
-
-    found = posting.late_truths
+    found = locked.late_truths
 
     def overtaken(*arguments: Any) -> Any:
         truths = found(*arguments)
@@ -322,7 +321,7 @@ def test_a_truth_on_its_way_while_a_person_corrects_is_not_posted_on_top(
         correct(ledger, hold.order.attempt, nano=77, why="x")
         return truths
 
-    monkeypatch.setattr(posting, "late_truths", overtaken)
+    monkeypatch.setattr(locked, "late_truths", overtaken)
     entry = till.settle(hold)
     till.flush()
     poster.close()
@@ -358,9 +357,37 @@ def test_corrections_while_another_kit_makes_calls_of_the_same_tenant(kit: AIKit
     assert len(books.entries()) == 3 + 60 + 20
 
 
-def test_counters_that_open_in_the_same_moment_miss_no_correction(
+def test_a_counter_that_opens_in_the_same_moment_waits_for_the_correction(
+    ledger: Database, open_till: Callable[[], Till], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_policy(ledger, "acme", limits=LIMITS[:4])
+    entry = (till := open_till()).spend(user="ann")
+    till.flush()
+    each = {"metric": "tokens", "window": "month", "cap": PLENTY, "each": "feature"}
+    set_policy(ledger, "acme", limits=[*LIMITS[:4], each, {**each, "metric": "credits"}])
+    other = open_till()
+    opening = threading.Thread(target=lambda: other.spend(user="ann"))
+    read = locked.with_subjects
+
+    def overtaken(*arguments: Any) -> Any:
+        found = read(*arguments)  # it does not have the counters that the call is about to open
+        opening.start()
+        opening.join(1)
+        return found
+
+    monkeypatch.setattr(locked, "with_subjects", overtaken)
+    correct(ledger, entry.hold.order.attempt, nano=5, why="x")
+    monkeypatch.undo()
+    opening.join(30)
+    other.flush()
+    assert counts(ledger)["feature= credits/month"][0] == 5 + COST
+    assert_in_step(ledger)
+
+
+def test_corrections_of_users_whose_first_calls_come_in_the_same_moment(
     ledger: Database, open_till: Callable[[], Till]
 ) -> None:
+    set_policy(ledger, "acme", limits=LIMITS[:4])
     till = open_till()
     users = [f"u{n}" for n in range(24)]
     spent = [till.spend(user=user, feature=user) for user in users]

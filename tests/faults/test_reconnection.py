@@ -15,6 +15,7 @@ from aikit.errors import MeteringUnavailable
 from aikit.kit import AIKit
 from aikit.meter import turns
 from aikit.meter.engine import Meter
+from aikit.meter.workers import Workers
 from aikit.sim import Simulator
 from aikit.types import Usage
 from support.attempts import meter_on, order, rows, set_limits, settled
@@ -182,16 +183,16 @@ def test_a_ledger_that_is_lost_while_endings_are_posted_one_by_one_has_none_set_
     """Only the one that the ledger refuses is; the others are posted when it is back."""
     engine, proxy = meter
     decisions = [engine.admit(order(nano=10)) for _ in range(8)]
-    original = Meter._post_alone
+    original = Workers._post_alone
     posted: list[object] = []
 
-    def post_alone(self: Meter, poster: object, row: object) -> None:
+    def post_alone(self: Workers, poster: object, row: object) -> None:
         if len(posted) == 3:
             proxy.cut()
         posted.append(row)
         original(self, poster, row)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Meter, "_post_alone", post_alone)
+    monkeypatch.setattr(Workers, "_post_alone", post_alone)
     with ledger.connect(role="test") as blocker, blocker.transaction():
         blocker.execute("SELECT FROM aikit.counters FOR UPDATE")
         engine.refuse(_refusal())  # a batch that waits, so that what follows is one batch

@@ -21,15 +21,12 @@ from aikit.types import Answer, Earlier, Ending, Entry, Hold, Order
 def as_held(connection: psycopg.Connection[Any], rows: Sequence[EndingRow]) -> list[EndingRow]:
     """The entries whose holds are still there, with what those holds look like now.
 
-    An entry whose hold is gone was posted before; to post it again would charge twice.
+    An entry whose hold is gone was posted before; to post it again would charge twice. Of several for one hold the last
+    counts.
     """
-    entries = [row.entry for row in rows]
-    now = holds_now(connection, [entry.hold for entry in entries])
-    return [
-        EndingRow.of(entry._replace(hold=now[entry.hold.order.attempt]))
-        for entry in entries
-        if entry.hold.order.attempt in now
-    ]
+    entries = {row.entry.hold.order.attempt: row.entry for row in rows}
+    now = holds_now(connection, [entry.hold for entry in entries.values()])
+    return [EndingRow.of(entry._replace(hold=now[attempt])) for attempt, entry in entries.items() if attempt in now]
 
 
 def as_now(connection: psycopg.Connection[Any], batch: Batch) -> Batch:

@@ -206,3 +206,17 @@ def test_an_ending_that_comes_after_closing_waits_in_the_spool_for_the_next_mete
     with meter_on(ledger, tmp_path) as heir:
         assert heir.flush()
     assert balance(ledger) == {"month": (120, 0)}
+
+
+def test_an_attempt_that_is_ended_twice_at_once_is_charged_once_and_harms_nobody(
+    ledger: Database, meter: Meter
+) -> None:
+    twice, other = meter.admit(order(nano=300)), meter.admit(order(nano=10))
+    with ledger.connect(role="test") as blocker, blocker.transaction():
+        blocker.execute("SELECT FROM aikit.counters FOR UPDATE")
+        meter.end(settled(other, 1))  # a batch that waits, so that what follows is one batch
+        meter.end(settled(twice, 120))
+        meter.end(settled(twice, 120))
+    assert meter.flush()
+    assert balance(ledger) == {"month": (121, 0)}
+    assert rows(ledger, "SELECT count(*) FROM aikit.entries") == [(2,)]

@@ -12,12 +12,15 @@ from uuid import UUID
 from aikit.config import Provider
 from aikit.desk import Desk
 from aikit.errors import MeteringUnavailable, PriceUnknown, Refused, RequestInvalid
+from aikit.failures.errors import NEVER_SENT
+from aikit.failures.health import health
+from aikit.failures.said import plain, said
+from aikit.failures.waits import retry_after
 from aikit.headers import of_decision, rate_limits
 from aikit.idempotency import kept, once_of, replay, taken
 from aikit.meter.judge import affordable
 from aikit.money import MAX_NANO, credits, usd_string
 from aikit.pricing.price import Price
-from aikit.provider_errors import NEVER_SENT, error_code, plain
 from aikit.refusal import denied, metadata, refused
 from aikit.types import (
     Answer,
@@ -26,6 +29,7 @@ from aikit.types import (
     Earlier,
     Ending,
     Entry,
+    Health,
     Hold,
     Metric,
     Order,
@@ -45,6 +49,8 @@ TAG_HEADERS = {
 """Request headers that name tags. They are ours and never sent on."""
 MAX_TOKENS = 10**12
 """A provider that reports more tokens than this for one attempt reports nonsense; it is treated as no report."""
+SLOW_MS = 30_000
+"""A response that has not begun after this many milliseconds is a slow one."""
 UNFINISHED = "unfinished"
 """The error of a response that did not end the way its API ends: it was cut, or its reader left."""
 
@@ -81,6 +87,8 @@ class Attempt:
         self._waited = 0.0
         self._first_byte_ms: int | None = None
         self._status: int | None = None
+        self._headers: Mapping[str, str] = {}
+        self._retry_after: float | None = None
 
     def tag(self, headers: Mapping[str, str]) -> None:
         """Take the tags that the request's own headers name. Raises RequestInvalid for an unusable one."""
@@ -180,9 +188,10 @@ class Attempt:
         reply = self.codec.refusal(error, request_id=request_id, metadata=metadata(error, self._order.attempt))
         return WireReply(reply.status, {**reply.headers, **self.headers()}, reply.body)
 
-    def began(self, status: int) -> None:
+    def began(self, status: int, headers: Mapping[str, str]) -> None:
         """The response has begun."""
         self._status = status
+        self._headers = headers
         self._first_byte_ms = self._elapsed_ms()
 
     @property
@@ -193,7 +202,9 @@ class Attempt:
     def whole(self, body: bytes) -> None:
         """End by a response that was read whole."""
         if self.failed:
-            self._end(Ending.VOIDED, 0, None, error=error_code(body))
+            found = said(body)
+            self._retry_after = retry_after(self._headers, found.wait)
+            self._end(Ending.VOIDED, 0, None, error=found.word, health=health(self._status, found.word, None))
         else:
             self.outcome(self.codec.read_response(body), body)
 
@@ -202,11 +213,11 @@ class Attempt:
         """The answer is to be kept for the request's idempotency key."""
         return self._order.once is not None and self.desk.safe is not None
 
-    def outcome(self, outcome: Outcome, body: bytes = b"") -> None:
+    def outcome(self, outcome: Outcome, body: bytes = b"", broken: Health | None = None) -> None:
         """End by what the response says was used; without that, at the upper bound and marked as estimated.
 
         What a response says that has not finished is not all that was used: it is a lower bound. `body` is there to be
-        kept for an idempotency key.
+        kept for an idempotency key. `broken` is what it says about its provider that it has not finished.
         """
         if self.receipt is not None:  # a stream is finished again when nobody holds it any more
             return
@@ -220,13 +231,26 @@ class Attempt:
                     self.desk.served(self._order, price)
                     answer = kept(body, stream=self.demand.stream, safe=self.desk.safe) if self.is_kept else None
                     self._end(
-                        Ending.SETTLED, cost, usage, price=price, outcome=outcome, error=outcome.error, answer=answer
+                        Ending.SETTLED,
+                        cost,
+                        usage,
+                        price=price,
+                        outcome=outcome,
+                        error=outcome.error,
+                        answer=answer,
+                        health=self._healthy(outcome),
                     )
                     return
                 most = max(most, cost)
         known = usage if outcome.finished else None
         error = outcome.error or (None if outcome.finished else UNFINISHED)
-        self._end(Ending.SETTLED, most, known, estimated=True, outcome=outcome, error=error)
+        state = self._healthy(outcome) if outcome.finished or outcome.error else broken or Health.NEUTRAL
+        self._end(Ending.SETTLED, most, known, estimated=True, outcome=outcome, error=error, health=state)
+
+    def _healthy(self, outcome: Outcome) -> Health:
+        found = health(self._status, outcome.error, None)
+        slow = self._first_byte_ms is not None and self._first_byte_ms > SLOW_MS
+        return Health.SLOW if slow and found is Health.OK else found
 
     def extended(self, decision: Decision) -> Refused | None:
         """Take the meter's decision on a stream that asked to hold more. Returns why it may not, None if it may."""
@@ -247,9 +271,16 @@ class Attempt:
         """End by an exception: void what was never sent or not billed, presume the rest spent."""
         name = type(error).__name__
         if isinstance(error, NEVER_SENT) or self.failed:
-            self._end(Ending.VOIDED, 0, None, error=name)
+            self._end(Ending.VOIDED, 0, None, error=name, health=health(None, None, error))
         else:
-            self._end(Ending.PRESUMED_SPENT, self.hold.presumed_nano, None, estimated=True, error=name)
+            self._end(
+                Ending.PRESUMED_SPENT,
+                self.hold.presumed_nano,
+                None,
+                estimated=True,
+                error=name,
+                health=health(None, None, error),
+            )
 
     @property
     def call_id(self) -> UUID:
@@ -299,6 +330,7 @@ class Attempt:
         outcome: Outcome | None = None,
         error: str | None = None,
         answer: Answer | None = None,
+        health: Health = Health.NEUTRAL,
     ) -> None:
         if self.receipt is not None:
             return
@@ -320,6 +352,8 @@ class Attempt:
                 duration_ms=self._elapsed_ms(),
                 first_byte_ms=self._first_byte_ms,
                 answer=answer,
+                health=health,
+                retry_after=self._retry_after,
             )
         )
 

@@ -11,7 +11,7 @@ import httpx2
 
 from aikit.config import Provider, Settings
 from aikit.errors import ConfigError, UnmeteredEndpoint
-from aikit.provider_errors import not_configured
+from aikit.failures.errors import not_configured
 from aikit.transport import AsyncClientTransport, AsyncMeteredTransport, ClientTransport, MeteredTransport
 
 NO_KEY = "not-needed"

@@ -14,9 +14,10 @@ import httpx2
 from aikit.attempt import Attempt
 from aikit.config import BUILT_IN, Provider, Settings
 from aikit.errors import AIError, AIKitError, ConfigError, Refused
+from aikit.failures.errors import filtered, from_event, from_response, no_answer, not_configured
+from aikit.failures.filtered import is_filtered
 from aikit.idempotency import HEADER
 from aikit.money import usd_string
-from aikit.provider_errors import from_response, not_configured
 from aikit.transport import ATTEMPT, ERROR
 from aikit.types import Decision, Usage
 from aikit.wire import registry
@@ -201,21 +202,31 @@ def check(response: httpx2.Response, body: bytes | None, provider: Provider) -> 
     refusal = response.extensions.get(ERROR)
     if isinstance(refusal, Refused):
         raise refusal
-    if response.status_code >= 400:
-        raise from_response(provider.name, response.status_code, body or b"")
+    if response.status_code >= 300:
+        raise from_response(provider.name, response.status_code, body or b"", response.headers)
 
 
 def read_reply(response: httpx2.Response, sent: Dispatch) -> Reply:
-    """The reply in a whole response. Raises Refused or AIError."""
+    """The reply in a whole response. Raises Refused or AIError: CONTENT_FILTERED only if a filter left no text."""
     check(response, response.content, sent.provider)
     try:
         raw: Any = json.loads(response.content)
     except ValueError:
         raw = None
     if not isinstance(raw, dict):
-        name = sent.provider.name
-        raise AIError(f"{name} answered with something that is no JSON object.", provider=name)
-    return _reply(sent, response, sent.codec.reply_text(raw), raw)
+        raise no_answer(sent.provider.name)
+    text = sent.codec.reply_text(raw)
+    if not text and raw.get("error"):
+        raise from_event(sent.provider.name, raw)
+    reply = _reply(sent, response, text, raw)
+    if not text and is_filtered(raw):
+        raise filtered(sent.provider.name, _facts(reply))
+    return reply
+
+
+def _facts(reply: Reply) -> dict[str, Any]:
+    """Where to find what a reply without text came to."""
+    return {"attempt": str(reply.decision.id), "call": str(reply.call_id), "costUsd": f"{reply.cost_usd:f}"}
 
 
 def _reply(sent: Dispatch, response: httpx2.Response, text: str, raw: Mapping[str, Any]) -> Reply:
@@ -245,6 +256,7 @@ class TextStream:
         self._fresh: list[str] = []
         self._parts: list[str] = []
         self._error: AIError | None = None
+        self._filtered = False
 
     def feed(self, chunk: bytes) -> Iterable[str]:
         """The texts that these bytes complete."""
@@ -252,11 +264,16 @@ class TextStream:
         return self._take()
 
     def end(self) -> Iterable[str]:
-        """The texts that were still incomplete. Raises AIError if the provider has reported an error in its stream."""
+        """The texts that were still incomplete. Raises AIError if the provider has reported an error in its stream, or
+        its filter stopped it before any text.
+        """
         self._splitter.flush()
         if self._error is not None:
             raise self._error
-        return self._take()
+        rest = self._take()
+        if self._filtered and not self._parts:
+            raise filtered(self._sent.provider.name, {"call": str(self._response.extensions[ATTEMPT].call_id)})
+        return rest
 
     def reply(self) -> Reply:
         """The whole reply. Raises AIKitError before the stream has ended or was closed."""
@@ -275,8 +292,10 @@ class TextStream:
         except ValueError:
             return False
         if isinstance(event, dict):
-            if isinstance(event.get("error"), dict):
-                self._error = from_response(self._sent.provider.name, 500, data)
-            elif text := self._sent.codec.delta_text(event):
+            if event.get("error"):
+                self._error = from_event(self._sent.provider.name, event)
+                return False
+            self._filtered = self._filtered or is_filtered(event)
+            if text := self._sent.codec.delta_text(event):
                 self._fresh.append(text)
         return False

@@ -15,10 +15,11 @@
     │   ├── PolicyDenied                403
     │   ├── PriceUnknown                403
     │   ├── UnmeteredEndpoint           403
+    │   ├── BreakerOpen                 503
     │   ├── IdempotencyInProgress       409
     │   ├── IdempotencyConflict         422
     │   └── MeteringUnavailable         503
-    └── AIError                         the provider failed (`aikit.provider_errors` reads which way)
+    └── AIError                         the provider failed (`aikit.failures` reads which way)
 
 An error says what happened, the facts, and the remedy, in that order. `code` is a stable string to branch on,
 `status` the HTTP status that says the same, `retryable` whether trying again unchanged can help.
@@ -224,6 +225,16 @@ class UnmeteredEndpoint(Refused):
     kind = "unmetered_endpoint"
 
 
+class BreakerOpen(Refused):
+    """The provider, or this model of it, fails, and is not asked for a while."""
+
+    code = "BREAKER_OPEN"
+    status = 503
+    retryable = True
+    kind = "breaker_open"
+    exit = Exit.STOPPED
+
+
 class IdempotencyInProgress(Refused):
     """A request with the same idempotency key is still running."""
 
@@ -252,13 +263,40 @@ class MeteringUnavailable(Refused):
 
 
 class AIError(AIKitError):
-    """The provider failed."""
+    """The provider failed.
+
+    `retry_after` is how many seconds it asked to be left alone, None if it did not say.
+    """
 
     code = "PROVIDER_ERROR"
     status = 502
     retryable = True
     exit = Exit.UNREACHABLE
 
-    def __init__(self, message: str | None = None, *, provider: str, **rest: Any) -> None:
+    def __init__(
+        self, message: str | None = None, *, provider: str, retry_after: float | None = None, **rest: Any
+    ) -> None:
         super().__init__(message, **rest)
         self.provider = provider
+        self.retry_after = retry_after
+
+    def to_client_message(self) -> str:
+        """What end users may read: a sentence for the code, and nothing that came from the provider or the call."""
+        return FOR_CLIENTS.get(self.code, FOR_CLIENTS["PROVIDER_ERROR"])
+
+
+FOR_CLIENTS = {
+    "PROVIDER_NOT_CONFIGURED": "The AI service is not set up. Please contact support.",
+    "AUTHENTICATION_FAILED": "The AI service can't be used at the moment. Please contact support.",
+    "INSUFFICIENT_QUOTA": "The AI service is not available at the moment. Please contact support.",
+    "MODEL_NOT_FOUND": "The AI model is not available. Please contact support.",
+    "CONTEXT_LENGTH_EXCEEDED": "The text is too long for the AI model. Please shorten it.",
+    "CONTENT_FILTERED": "The AI service declined to answer this. Please word it differently.",
+    "BAD_REQUEST": "The AI service could not process this request.",
+    "RATE_LIMITED": "The AI service is receiving too many requests. Please try again in a moment.",
+    "OVERLOADED": "The AI service is overloaded. Please try again in a moment.",
+    "TIMEOUT": "The AI service took too long to answer. Please try again.",
+    "CONNECTION_FAILED": "The AI service could not be reached. Please try again in a moment.",
+    "PROVIDER_ERROR": "The AI service had a problem. Please try again in a moment.",
+}
+"""What `AIError.to_client_message` says, by code."""

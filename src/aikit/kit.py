@@ -12,8 +12,8 @@ from aikit import clients
 from aikit.completion import Ask, Dispatch, Prompt, Reply, TextStream, check, own_tags, read_reply
 from aikit.config import Provider
 from aikit.context import tags
+from aikit.failures.errors import from_exception
 from aikit.kit_core import KitCore
-from aikit.provider_errors import from_exception
 from aikit.types import Tags
 
 if TYPE_CHECKING:

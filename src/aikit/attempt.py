@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -84,7 +85,9 @@ class Attempt:
         self.replayed: WireReply | None = None
         """The answer to an earlier request with the same idempotency key: this one is not sent."""
         self._started = time.monotonic()
+        self._asked: float | None = None
         self._waited = 0.0
+        self._context = copy_context() if desk.notify.listening else None
         self._first_byte_ms: int | None = None
         self._status: int | None = None
         self._headers: Mapping[str, str] = {}
@@ -134,12 +137,12 @@ class Attempt:
             self._order = order._replace(nano=nano, tokens=tokens, price_id=price.id, cost=cost)
         if self._order.nano > MAX_NANO:
             raise RequestInvalid("The request could cost more than nine billion dollars.", remedy="Ask for less.")
-        self._waited = time.monotonic()
+        self._asked = time.monotonic()
         return self._order
 
     def decided(self, decision: Decision) -> None:
         """Take the meter's decision, and write the granted output limit into the request. Raises Refused for a no."""
-        self._waited = time.monotonic() - self._waited
+        self._answered()
         self.decision = decision
         if decision.earlier is not None and self._repeats(decision, decision.earlier):
             return
@@ -163,8 +166,15 @@ class Attempt:
         if granted.bound is not None:
             self.price = decision.rules.unpriced
         self._order = granted
+        if self.desk.notify.listening:
+            self.desk.notify.admitted(self.hold, decision, self._waited, self._context)
         if decision.soft or decision.warned or self.hold.opened:
-            self.desk.notify(decision)
+            self.desk.notify.crossed(decision, self._context)
+
+    def _answered(self) -> None:
+        """The meter has decided, or said that it can't."""
+        if self._asked is not None:
+            self._waited, self._asked = time.monotonic() - self._asked, None
 
     def _repeats(self, decision: Decision, earlier: Earlier) -> bool:
         """Whether the answer to an earlier request is given again. Raises Refused if it ought to be and can't."""
@@ -184,6 +194,9 @@ class Attempt:
         """The refusal in the API's own shape; recorded, unless the meter has done that or can't."""
         if error.decision is None and not isinstance(error, MeteringUnavailable):
             self.desk.recorder.refuse(Refusal(self._order, error.code))
+        self._answered()
+        if self.desk.notify.listening:
+            self.desk.notify.refused(self._order, error, self._waited, self._context)
         request_id = str(self._order.attempt)
         reply = self.codec.refusal(error, request_id=request_id, metadata=metadata(error, self._order.attempt))
         return WireReply(reply.status, {**reply.headers, **self.headers()}, reply.body)
@@ -338,24 +351,25 @@ class Attempt:
         self.receipt = Receipt(self.decision, usage, nano, estimated)
         if price is not None and price.id != self._order.price_id:
             self.desk.prices[price.id] = price
-        self.desk.recorder.end(
-            Entry(
-                self.hold,
-                ending,
-                nano,
-                usage,
-                estimated,
-                status=self._status,
-                error=plain(error),
-                served_model=plain(outcome.model) if outcome and outcome.model != self.demand.model else None,
-                price_id=price.id if price else None,
-                duration_ms=self._elapsed_ms(),
-                first_byte_ms=self._first_byte_ms,
-                answer=answer,
-                health=health,
-                retry_after=self._retry_after,
-            )
+        entry = Entry(
+            self.hold,
+            ending,
+            nano,
+            usage,
+            estimated,
+            status=self._status,
+            error=plain(error),
+            served_model=plain(outcome.model) if outcome and outcome.model != self.demand.model else None,
+            price_id=price.id if price else None,
+            duration_ms=self._elapsed_ms(),
+            first_byte_ms=self._first_byte_ms,
+            answer=answer,
+            health=health,
+            retry_after=self._retry_after,
         )
+        self.desk.recorder.end(entry)
+        if self.desk.notify.listening:
+            self.desk.notify.ended(entry, self._waited, self._context)
 
     def _elapsed_ms(self) -> int:
         return int((time.monotonic() - self._started) * 1000)

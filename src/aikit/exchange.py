@@ -8,9 +8,9 @@ instead. It returns what the caller gets. Each attempt that was admitted has exa
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from aikit.attempt import Attempt
 from aikit.config import Provider
@@ -29,9 +29,16 @@ class Admit:
     order: Order
 
 
+class Head(NamedTuple):
+    """The head of a response. Names of headers are lower case, or don't mind."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send the request on with this body. Answered with the status of the response."""
+    """Send the request on with this body. Answered with the Head of the response."""
 
     body: bytes
 
@@ -100,7 +107,8 @@ def exchange(request: WireRequest, provider: Provider, tags: Tags, desk: Desk) -
     except Refused as error:
         return Synthetic(attempt.refusal(error), error)
     try:
-        attempt.began((yield Send(attempt.demand.body)))
+        head: Head = yield Send(attempt.demand.body)
+        attempt.began(head.status, head.headers)
         if attempt.failed or not attempt.demand.stream:
             body: bytes = yield Read()
             attempt.whole(body)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from aikit.breaker.gates import BREAKER_OPEN
 from aikit.database.connect import Database
 from aikit.ledger.call_detail import AttemptDetail, CallDetail, get_call
 from aikit.ledger.plans import plans_at
@@ -51,6 +52,8 @@ def explain(database: Database, id: UUID) -> Explanation | None:
         return Explanation(call, attempt, why_not="It was refused before any policy was asked.")
     if attempt.reason_code == OPENED:
         return Explanation(call, attempt, why_not="It was sent while the ledger was away, so no limit was checked.")
+    if attempt.reason_code == BREAKER_OPEN:
+        return Explanation(call, attempt, why_not=f"The {(attempt.source or 'breaker').replace(':', ' of ')} was open.")
     if attempt.request is None:
         return Explanation(call, attempt, why_not="It was made before decisions were recorded in full.")
     return _again(database, call, attempt, attempt.policy_version, attempt.request)

@@ -8,7 +8,16 @@ from math import ceil
 from typing import Any
 from uuid import UUID
 
-from aikit.errors import PolicyDenied, PriceUnknown, RateLimited, Refused, RequestTooLarge, SpendCapExceeded
+from aikit.breaker.gates import BREAKER_OPEN
+from aikit.errors import (
+    BreakerOpen,
+    PolicyDenied,
+    PriceUnknown,
+    RateLimited,
+    Refused,
+    RequestTooLarge,
+    SpendCapExceeded,
+)
 from aikit.meter.judge import is_rate
 from aikit.money import credits, format_usd, usd_string
 from aikit.policy.subject import subject_of
@@ -86,6 +95,8 @@ def refused(
     `affordable` is the number of output tokens that would still fit, `cheaper` the cheapest model that would.
     """
     state = decision.deciding
+    if decision.reason_code == BREAKER_OPEN:
+        return _breaker_open(decision)
     if state is None:
         return denied(decision.reason_code, order, decision)
     facts = limit_facts(state, order, affordable=affordable, nano_per_credit=nano_per_credit)
@@ -110,6 +121,21 @@ def refused(
         )
     return SpendCapExceeded(
         message, remedy=_remedy(state, affordable, cheaper), reason="cap", **(common | {"retry_after": None})
+    )
+
+
+def _breaker_open(decision: Decision) -> Refused:
+    name = (decision.source or "").removeprefix("breaker:")
+    wait = decision.retry_after
+    return BreakerOpen(
+        f"{name} has failed too often lately and is not asked.",
+        remedy=f"It is tried again in {_seconds(wait)}; see aikit breaker list."
+        if wait is not None
+        else "An operator has opened its breaker: aikit breaker list says who and why.",
+        retryable=wait is not None,
+        retry_after=wait,
+        decision=decision,
+        facts={"breaker": name},
     )
 
 

@@ -11,7 +11,7 @@ import httpx2
 from aikit.attempt import TAG_HEADERS
 from aikit.config import Provider
 from aikit.desk import Desk
-from aikit.exchange import Admit, Effect, Forward, Replayed, Result, Send, Streamed, Synthetic, Whole, exchange
+from aikit.exchange import Admit, Effect, Forward, Head, Replayed, Result, Send, Streamed, Synthetic, Whole, exchange
 from aikit.idempotency import HEADER
 from aikit.streams.account import StreamAccount
 from aikit.streams.asynchronous import AsyncMeteredStream
@@ -79,7 +79,7 @@ class MeteredTransport(httpx2.BaseTransport):
                         answer = self._admitter.admit(effect.order)
                     elif isinstance(effect, Send):
                         response = self.inner.handle_request(with_body(request, effect.body))
-                        answer = response.status_code
+                        answer = Head(response.status_code, response.headers)
                     else:
                         assert response is not None
                         answer = response.read()
@@ -142,7 +142,7 @@ class AsyncMeteredTransport(httpx2.AsyncBaseTransport):
                         answer = await self._admitter.admit_async(effect.order)
                     elif isinstance(effect, Send):
                         response = await self.inner.handle_async_request(with_body(request, effect.body))
-                        answer = response.status_code
+                        answer = Head(response.status_code, response.headers)
                     else:
                         assert response is not None
                         answer = await response.aread()

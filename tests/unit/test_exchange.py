@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from aikit.config import Provider
 from aikit.desk import Desk
 from aikit.errors import MeteringUnavailable
-from aikit.events import Notices
-from aikit.exchange import Admit, Exchange, Forward, Read, Result, Send, Streamed, Synthetic, Whole, exchange
+from aikit.exchange import Admit, Exchange, Forward, Head, Read, Result, Send, Streamed, Synthetic, Whole, exchange
+from aikit.notices import Notices
 from aikit.policy.model import Rules
 from aikit.pricing.book import PriceBook
 from aikit.pricing.overrides import parse_overrides
@@ -125,7 +125,7 @@ def result(steps: Exchange, answer: Any) -> Result:
 
 def answered(journal: Journal, status: int, body: bytes) -> tuple[Result, Order]:
     steps, order = sent(journal)
-    assert isinstance(steps.send(status), Read)
+    assert isinstance(steps.send(Head(status, {})), Read)
     return result(steps, body), order
 
 
@@ -203,7 +203,7 @@ def test_what_may_have_been_sent_is_presumed_spent(journal: Journal, error: Base
 
 def test_a_body_that_breaks_off_is_presumed_spent(journal: Journal) -> None:
     steps, order = sent(journal)
-    steps.send(200)
+    steps.send(Head(200, {}))
     with pytest.raises(httpx2.ReadError):
         steps.throw(httpx2.ReadError("gone"))
     assert (journal.entry.ending, journal.entry.nano) == (Ending.PRESUMED_SPENT, order.nano)
@@ -211,7 +211,7 @@ def test_a_body_that_breaks_off_is_presumed_spent(journal: Journal) -> None:
 
 def test_an_error_whose_body_breaks_off_is_voided(journal: Journal) -> None:
     steps, _ = sent(journal)
-    steps.send(500)
+    steps.send(Head(500, {}))
     with pytest.raises(httpx2.ReadError):
         steps.throw(httpx2.ReadError("gone"))
     assert (journal.entry.ending, journal.entry.status) == (Ending.VOIDED, 500)
@@ -398,7 +398,7 @@ def test_a_clamped_request_is_sent_with_less_than_it_named(journal: Journal) -> 
     send = steps.send(decision)
     assert isinstance(send, Send)
     assert json.loads(send.body)["max_tokens"] == 20
-    assert isinstance(steps.send(200), Read)
+    assert isinstance(steps.send(Head(200, {})), Read)
     got = result(steps, ANSWER)
     assert isinstance(got, Whole)
     assert got.attempt.headers()["x-aikit-clamped"] == "output_tokens=20"

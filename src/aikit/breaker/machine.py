@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from aikit.breaker.model import TUNING, Breaker, Outcome, Probe, Reason, Seen, State, Tuning
+from aikit.breaker.model import TUNING, Breaker, Health, Probe, Reason, Seen, State, Tuning
 
 
 class Gate(NamedTuple):
@@ -56,7 +56,7 @@ def probing(breaker: Breaker, attempt: UUID, now: datetime, tuning: Tuning = TUN
 def probed(
     breaker: Breaker,
     attempt: UUID,
-    outcome: Outcome,
+    outcome: Health,
     now: datetime,
     retry_after: datetime | None = None,
     tuning: Tuning = TUNING,
@@ -66,10 +66,10 @@ def probed(
     if breaker.state is not State.HALF_OPEN or attempt not in [probe.attempt for probe in live]:
         return breaker
     others = tuple([probe for probe in live if probe.attempt != attempt])
-    if outcome is Outcome.NEUTRAL:
+    if outcome is Health.NEUTRAL:
         return breaker._replace(probes=others)
-    if outcome in (Outcome.FAILED, Outcome.QUOTA):
-        reason = Reason.QUOTA if outcome is Outcome.QUOTA else Reason.PROBE_FAILED
+    if outcome in (Health.FAILED, Health.QUOTA):
+        reason = Reason.QUOTA if outcome is Health.QUOTA else Reason.PROBE_FAILED
         return opened(breaker, reason, now, retry_after, tuning)
     if breaker.successes + 1 >= tuning.successes:
         return closed(breaker, now)
@@ -101,13 +101,15 @@ def opened(
 
 def closed(breaker: Breaker, now: datetime) -> Breaker:
     """Close it, as if it had never been open."""
-    return Breaker(breaker.provider, breaker.model, State.CLOSED, now, reason=Reason.RECOVERED)
+    return Breaker(
+        breaker.provider, breaker.model, State.CLOSED, now, reason=Reason.RECOVERED, revision=breaker.revision
+    )
 
 
 def forced(breaker: Breaker, state: State, now: datetime, lasting: timedelta | None = None) -> Breaker:
     """Force it open or closed, for a time or until it is reset."""
     until = None if lasting is None else now + lasting
-    return Breaker(breaker.provider, breaker.model, state, now, until, Reason.OPERATOR)
+    return Breaker(breaker.provider, breaker.model, state, now, until, Reason.OPERATOR, revision=breaker.revision)
 
 
 def lapsed(breaker: Breaker, now: datetime) -> Breaker:

@@ -7,6 +7,10 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
+from aikit.types import Health as Health
+
+Key = tuple[str, str]
+"""A provider and a model of it."""
 WHOLE = ""
 """The model of the breaker that stands for a provider as a whole."""
 
@@ -31,16 +35,6 @@ class Reason(StrEnum):
     PROBE_FAILED = "probe_failed"
     RECOVERED = "recovered"
     OPERATOR = "operator"
-
-
-class Outcome(StrEnum):
-    """What an attempt says about its provider. `NEUTRAL` says nothing: the caller's mistake, or the caller left."""
-
-    OK = "ok"
-    SLOW = "slow"
-    FAILED = "failed"
-    QUOTA = "quota"
-    NEUTRAL = "neutral"
 
 
 class Tuning(NamedTuple):
@@ -88,6 +82,12 @@ class Breaker(NamedTuple):
     trips: int = 0
     successes: int = 0
     probes: tuple[Probe, ...] = ()
+    revision: int = 0
+    """Of the row that it was read from or will be written to."""
+
+    @property
+    def key(self) -> Key:
+        return self.provider, self.model
 
     @property
     def name(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from aikit.breaker.model import TUNING, Outcome, Seen, Tuning
+from aikit.breaker.model import TUNING, Health, Seen, Tuning
 
 STEP = 5
 """Seconds that are counted together."""
@@ -28,23 +28,23 @@ class Sighting(NamedTuple):
 
 
 def witness(
-    seen: Sighting, outcome: Outcome, at: datetime, retry_after: float | None = None, tuning: Tuning = TUNING
+    seen: Sighting, outcome: Health, at: datetime, retry_after: float | None = None, tuning: Tuning = TUNING
 ) -> Sighting:
     """Add an outcome. `retry_after` is in seconds."""
-    if outcome is Outcome.NEUTRAL:
+    if outcome is Health.NEUTRAL:
         return seen
     moment = at.timestamp()
     step = int(moment) // STEP
-    failed = outcome in (Outcome.FAILED, Outcome.QUOTA)
+    failed = outcome in (Health.FAILED, Health.QUOTA)
     last = seen.counts[-1] if seen.counts and seen.counts[-1][0] == step else (step, 0, 0, 0)
-    count = (step, last[1] + 1, last[2] + failed, last[3] + (outcome is Outcome.SLOW))
+    count = (step, last[1] + 1, last[2] + failed, last[3] + (outcome is Health.SLOW))
     oldest = step - int(tuning.window.total_seconds()) // STEP
     kept = [one for one in seen.counts if oldest <= one[0] != step]
     return Sighting(
         (*kept, count),
         seen.fine_at if failed else moment,
         (*seen.failed_at, moment)[-tuning.consecutive :] if failed else seen.failed_at,
-        moment if outcome is Outcome.QUOTA else seen.quota_at,
+        moment if outcome is Health.QUOTA else seen.quota_at,
         max(seen.retry_at, moment + retry_after) if retry_after else seen.retry_at,
     )
 

@@ -30,6 +30,9 @@ class Backlog:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def adopt(self) -> None:
         """Take over what processes have left behind that are no more."""
         found = [EndingRow.of(entry) for entry in self._spool.adopt()]

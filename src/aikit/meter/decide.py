@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
+from aikit.breaker.gates import Gates
 from aikit.meter.counters import Amounts, Counter, Counters, Standing, reserves, slot_kind
 from aikit.meter.judge import MICROSECOND, extended, judge
 from aikit.policy.model import Rules, slot_name
@@ -19,6 +20,7 @@ from aikit.policy.windows import EPOCH, bounds, carried
 from aikit.types import Decision, Extension, Limit, LimitState, Order, Window
 
 SECOND = 1_000_000
+OPEN_GATES = Gates()
 window_at = lru_cache(maxsize=4096)(bounds)
 
 
@@ -78,11 +80,12 @@ def decide(
     tracks: Mapping[Rules, Track],
     now: datetime,
     policy_version: int,
+    gates: Gates = OPEN_GATES,
 ) -> list[Decision]:
     """Decide the orders one after the other; each sees the holds of those admitted before it.
 
     Each order comes with the rules of its caller, None for an unknown tenant; `tracks` has the track of each rules. The
-    counters in them are left as they will stand.
+    counters in them, and the breakers in `gates`, are left as they will stand.
     """
     decisions = []
     for order, rules in orders:
@@ -91,6 +94,8 @@ def decide(
             continue
         lanes, rows, _, _ = tracks[rules]
         decision = judge(order, rules, observe(lanes, now), now, policy_version)
+        if gates.breakers:
+            decision = gates.admit(decision, now)
         if decision.hold is not None:
             amounts = reserves(decision.hold.order)
             for row in rows:

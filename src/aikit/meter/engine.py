@@ -21,7 +21,7 @@ from aikit.meter.poster import Poster
 from aikit.meter.rows import EndingRow
 from aikit.meter.spool import Spool
 from aikit.meter.work import STOP, Marker, Renewal, Ticket
-from aikit.meter.workers import Workers
+from aikit.meter.workers import OnMove, Workers
 from aikit.types import Decision, Ending, Entry, Extension, Hold, Order, Refusal
 
 ADMIT_TIMEOUT = 10.0
@@ -31,10 +31,15 @@ ADMIT_TIMEOUT = 10.0
 class Meter:
     """Decides on orders and posts endings. Start it once a process; `close` it, or use it as a context manager."""
 
-    def __init__(self, connect: Callable[[], Poster], spool: Spool) -> None:
-        """`connect` makes a poster on a new connection. Raises what it raises when the database can't be reached."""
+    def __init__(
+        self, connect: Callable[[], Poster], spool: Spool, on_move: OnMove = lambda was, breaker: None
+    ) -> None:
+        """`connect` makes a poster on a new connection. Raises what it raises when the database can't be reached.
+
+        `on_move` hears, in a thread of the meter's, of breakers that this process has moved.
+        """
         self._away = Away(spool)
-        self._workers = Workers(connect, spool, self._away)
+        self._workers = Workers(connect, spool, self._away, on_move)
         self._queue = self._workers.queue
         self._closed = threading.Event()
         self._process = os.getpid()
@@ -109,6 +114,11 @@ class Meter:
             self._queue.put(STOP)
         self._workers.stop(timeout)
         return not self._workers.backlog
+
+    @property
+    def waiting(self) -> int:
+        """How many endings wait for the ledger to come back."""
+        return len(self._workers.backlog)
 
     @property
     def _forked(self) -> bool:

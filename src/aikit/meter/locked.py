@@ -100,6 +100,9 @@ class Locked:
                 self._memory.patience = PATIENCE
             case "AK003":  # an idempotency key is taken
                 return replace(batch, earlier=earlier(self._connection, [row.order for row in batch.orders]))
+            case "AK004":  # a breaker is not
+                self._memory.outdated = True
+                self._memory.read_standing(self._connection)
             case "40P01" | "40001":  # deadlock, serialization failure
                 pass
             case "23514" if not rejected.constraint:  # no table for the month of an id
@@ -118,7 +121,13 @@ class Locked:
             connection.execute("BEGIN")
             batch, standing = self._read(batch, needed, now)
             planned = plan(
-                batch, callers, standing, now=now, policy_version=memory.version, hold_seconds=self._hold_seconds
+                batch,
+                callers,
+                standing,
+                now=now,
+                policy_version=memory.version,
+                hold_seconds=self._hold_seconds,
+                gates=memory.gates,
             )
             if batch.unheld:
                 write_unheld(connection, batch.unheld, memory.version)
@@ -138,6 +147,7 @@ class Locked:
         if not accepted:
             return None
         memory.remember(standing)
+        memory.gates = planned.gates
         return planned.decisions
 
     def _read(self, batch: Batch, needed: Needs, now: datetime) -> tuple[Batch, dict[CounterRef, Counters]]:

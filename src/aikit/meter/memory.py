@@ -11,10 +11,12 @@ from typing import Any
 
 import psycopg
 
+from aikit.breaker.gates import Gates
 from aikit.meter.counters import Counters
 from aikit.meter.plan import Batch, Callers, Needs, refs_of
 from aikit.meter.prices import PriceRow, Prices
 from aikit.meter.queries import PRICE, PRICES, STANDING
+from aikit.meter.reviewing import read_breakers
 from aikit.meter.rulebook import Rulebook
 from aikit.policy.model import CounterRef
 
@@ -37,7 +39,8 @@ class Memory:
         self.version = 0
         """The version of the policies that the rules are of."""
         self.outdated = False
-        """The policies have changed since they were read."""
+        """The policies or the breakers have changed since they were read."""
+        self.gates = Gates()
         self._counters: dict[CounterRef, Counters] = {}
         self._find_price = prices
         self._on_record: set[str | None] = {None, *[row[0] for row in connection.execute(PRICES)]}
@@ -48,6 +51,7 @@ class Memory:
         self.epoch += 1
         if forget:
             self._counters.clear()
+            self.outdated = self.outdated or bool(self.gates.breakers)
 
     def callers(self, batch: Batch) -> Callers | None:
         """The rules for whoever asks in the batch; None if they, or prices to be recorded, must be read first."""
@@ -91,11 +95,13 @@ class Memory:
             self._on_record.add(price_id)
 
     def read_standing(self, connection: psycopg.Connection[Any]) -> None:
-        """Read the time and the version of the policies; forget what is of another version."""
+        """Read the time and the versions of policies and breakers; forget what is of another version."""
         row = connection.execute(STANDING).fetchone()
         assert row is not None
-        version, at = row
+        version, breaker_version, at = row
         self.set_clock(at)
+        if self.outdated or breaker_version != self.gates.version:
+            self.gates = Gates(breaker_version, read_breakers(connection))
         self.outdated = False
         if version != self.version:
             self.version = version

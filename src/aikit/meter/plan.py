@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from aikit.breaker.gates import Gates
 from aikit.meter.corrections import Correction, correct, count
 from aikit.meter.counters import Standing, charge
 from aikit.meter.decide import Track, decide, decide_extensions, track
@@ -17,6 +18,7 @@ from aikit.meter.rows import (
     OrderRow,
     answer_row,
     array,
+    breaker_row,
     claim_row,
     counter_row,
     extension_row,
@@ -66,6 +68,8 @@ class Plan:
 
     decisions: list[Decision]
     parameters: tuple[str | None, ...]
+    gates: Gates
+    """The breakers as they will stand."""
 
 
 def needs(batch: Batch, callers: Callers) -> Needs:
@@ -98,6 +102,7 @@ def plan(
     now: datetime,
     policy_version: int,
     hold_seconds: int,
+    gates: Gates,
 ) -> Plan:
     """Decide the batch; the counters are left as they will stand once it has been posted. Raises Behind.
 
@@ -107,7 +112,8 @@ def plan(
     charge([row.entry for row in batch.entries], standing)
     count([row.entry for row in batch.unheld], standing)
     correct(batch.corrections, standing)
-    decisions = _decide(batch, callers, tracks, now, policy_version)
+    at_work = gates.copy() if gates.breakers else gates
+    decisions = _decide(batch, callers, tracks, now, policy_version, at_work)
     holds, claims, refusals = [], [], list(batch.refusals)
     for row, decision in zip(batch.orders, decisions, strict=True):
         if decision.hold is not None:
@@ -149,21 +155,29 @@ def plan(
             array(extended),
             array([row for _, _, row in sorted(claims)]),
             array(_answers(batch.entries)),
+            str(gates.version),
+            array([breaker_row(at_work.tried[key]) for key in sorted(at_work.tried)]),
         ),
+        at_work.after(),
     )
 
 
 def _decide(
-    batch: Batch, callers: Callers, tracks: Mapping[Rules, Track], now: datetime, policy_version: int
+    batch: Batch,
+    callers: Callers,
+    tracks: Mapping[Rules, Track],
+    now: datetime,
+    policy_version: int,
+    gates: Gates,
 ) -> list[Decision]:
     """One decision an order. One whose idempotency key is taken is decided by that alone."""
     orders = [(row.order, rules) for row, rules in zip(batch.orders, callers, strict=False)]
     if all(order.once is None for order, _ in orders):
-        return decide(orders, tracks, now, policy_version)
+        return decide(orders, tracks, now, policy_version, gates)
     taken = {**batch.earlier, **ended_now([row.entry for row in batch.entries])}
     known = repeated([order for order, _ in orders], taken, policy_version)
     fresh = [one for one, decision in zip(orders, known, strict=True) if decision is None]
-    decided = iter(decide(fresh, tracks, now, policy_version))
+    decided = iter(decide(fresh, tracks, now, policy_version, gates))
     return [next(decided) if decision is None else decision for decision in known]
 
 

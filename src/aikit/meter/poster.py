@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg
 
+from aikit.breaker.model import Breaker
 from aikit.database.stall import line_of
 from aikit.meter.corrections import Correction
 from aikit.meter.decide import Behind
@@ -27,8 +28,10 @@ from aikit.meter.months import open_ahead
 from aikit.meter.plan import Batch, Plan, needs, plan
 from aikit.meter.prices import Prices
 from aikit.meter.queries import DONE_EXPIRING, EXPIRED, FORGET_KEYS, POST, RENEW, TRY_EXPIRING
+from aikit.meter.reviewing import forget_sightings, report, review
 from aikit.meter.rows import EndingRow
 from aikit.meter.statement import Rejected, Statement
+from aikit.meter.watch import Watch
 from aikit.types import Decision, Hold
 
 
@@ -73,12 +76,21 @@ class Poster:
                 return Prepared(batch)
             version, seconds = memory.version, self._hold_seconds
             try:
-                planned = plan(batch, callers, standing, now=memory.now(), policy_version=version, hold_seconds=seconds)
+                planned = plan(
+                    batch,
+                    callers,
+                    standing,
+                    now=memory.now(),
+                    policy_version=version,
+                    hold_seconds=seconds,
+                    gates=memory.gates,
+                )
             except BaseException as error:
                 memory.new_epoch(forget=True)  # some counters have been changed, and nobody knows which
                 if isinstance(error, Behind):
                     return Prepared(batch)
                 raise
+            memory.gates = planned.gates
             return Prepared(batch, planned, memory.epoch)
 
     def execute(self, prepared: Prepared) -> list[Decision]:
@@ -116,6 +128,18 @@ class Poster:
         tenants, attempts = [hold.order.call.tenant for hold in holds], [hold.order.attempt for hold in holds]
         self._connection.execute(RENEW, (self._hold_seconds, tenants, attempts))
 
+    def see(self, watch: Watch, entries: Sequence[EndingRow]) -> None:
+        """Let it know how these attempts have just ended."""
+        watch.see([row.entry for row in entries], self._memory.now(), self._memory.gates)
+
+    def review(self, watch: Watch) -> list[tuple[Breaker, Breaker]]:
+        """Move the breakers that what was seen concerns: each as it was and as it is. Raises as `execute` does."""
+        return review(self._connection, watch, self._memory.now())
+
+    def report(self, watch: Watch) -> None:
+        """Tell the other processes what this one has seen. Raises as `execute` does."""
+        report(self._connection, watch, list(watch.unreported))
+
     def expire(self, *, all_holds: bool = False, held_since: datetime | None = None) -> int:
         """Presume spent what holds have stood for too long, or all that there are. Returns how many, at most 500.
 
@@ -134,6 +158,7 @@ class Poster:
                     self._memory.new_epoch(forget=True)
                     self._locked.post(Batch(entries), entries)
             self._connection.execute(FORGET_KEYS)
+            forget_sightings(self._connection)
             return len(entries)
         finally:
             if not self._connection.closed:
@@ -151,7 +176,7 @@ class Poster:
         self._line.close()
 
     def _accepted(self, planned: Plan) -> bool:
-        outcome, at, _ = self._statement(planned.parameters)
+        outcome, at = self._statement(planned.parameters)
         self._memory.set_clock(datetime.fromisoformat(at))
-        self._memory.outdated = outcome == "policy"
+        self._memory.outdated = outcome in ("policy", "breakers")
         return outcome == "ok"

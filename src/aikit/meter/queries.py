@@ -1,12 +1,13 @@
 """The statements of the poster. What writes is the function `aikit.post` (ledger/sql)."""
 
 POST = """
-    SELECT outcome, at, policy FROM aikit.post($1, $2, $3, $4, $5::aikit.counter_change[], $6::aikit.new_hold[],
+    SELECT outcome, at FROM aikit.post($1, $2, $3, $4, $5::aikit.counter_change[], $6::aikit.new_hold[],
                                                $7::aikit.ending[], $8::aikit.refusal[], $9::aikit.rollups[],
-                                               $10::aikit.extension[], $11::aikit.claim[], $12::aikit.answer[])"""
+                                               $10::aikit.extension[], $11::aikit.claim[], $12::aikit.answer[], $13,
+                                               $14::aikit.breaker_change[])"""
 BARRIER = "SELECT pg_advisory_xact_lock_shared(7206071, 1)"
 ALONE = "SELECT pg_advisory_xact_lock(7206071, 1)"
-STANDING = "SELECT policy_version, now() FROM aikit.state"
+STANDING = "SELECT policy_version, breaker_version, now() FROM aikit.state"
 LOCK = """
     SELECT c.tenant, c.subject, c.revision, c.names, c.amounts
     FROM unnest(%s::text[], %s::text[]) x (tenant, subject)
@@ -86,3 +87,31 @@ EARLIER = """
 FORGET_KEYS = """
     DELETE FROM aikit.idempotency_keys WHERE (tenant, key) IN (
         SELECT tenant, key FROM aikit.idempotency_keys WHERE expires_at < now() LIMIT 1000 FOR UPDATE SKIP LOCKED)"""
+_BREAKER = "provider, model, state, since, until, reason, trips, successes, probes, leases, revision"
+BREAKERS = f"SELECT {_BREAKER} FROM aikit.breakers"
+NEW_BREAKERS = """
+    INSERT INTO aikit.breakers (provider, model, state, since)
+    SELECT provider, model, 'closed', to_timestamp(0) FROM unnest(%s::text[], %s::text[]) x (provider, model)
+    ON CONFLICT DO NOTHING"""
+LOCK_BREAKERS = f"""
+    SELECT {_BREAKER} FROM aikit.breakers
+    WHERE (provider, model) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
+    ORDER BY provider, model FOR UPDATE"""
+WRITE_BREAKER = """
+    UPDATE aikit.breakers
+    SET state = %s, since = %s, until = %s, reason = %s, trips = %s, successes = %s, probes = %s::uuid[],
+        leases = %s::timestamptz[], revision = revision + 1
+    WHERE provider = %s AND model = %s"""
+MOVED = "UPDATE aikit.state SET breaker_version = breaker_version + 1"
+MOVES = """
+    INSERT INTO aikit.breaker_moves (at, provider, model, was, state, reason, until, who, why)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+SIGHTED = """
+    INSERT INTO aikit.sightings (provider, model, process, body, at)
+    SELECT provider, model, %s, body, now() FROM unnest(%s::text[], %s::text[], %s::jsonb[]) x (provider, model, body)
+    ON CONFLICT (provider, model, process) DO UPDATE SET body = excluded.body, at = excluded.at"""
+SIGHTINGS = """
+    SELECT s.provider, s.model, s.body FROM unnest(%s::text[], %s::text[]) x (provider, model)
+    JOIN aikit.sightings s ON s.provider = x.provider AND s.model = x.model
+    WHERE s.at > now() - interval '2 minutes'"""
+FORGET_SIGHTINGS = "DELETE FROM aikit.sightings WHERE at < now() - interval '10 minutes'"

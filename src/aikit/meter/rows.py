@@ -15,6 +15,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
+from aikit.breaker.model import Breaker
 from aikit.meter.counters import Counters
 from aikit.types import USAGE_CLASSES, Answer, Bound, Entry, Hold, Limit, LimitState, Once, Order, Refusal
 
@@ -84,6 +85,17 @@ def answer_row(order: Order, once: Once, answer: Answer) -> str:
     return (
         f'"({text(order.call.tenant)},{text(once.key)},{order.attempt.hex},{answer.status},{text(answer.media_type)},'
         f'{_bytes(answer.body)})"'
+    )
+
+
+def breaker_row(breaker: Breaker) -> str:
+    """An `aikit.breaker_change`: the breaker as it is to be."""
+    probes = ",".join([probe.attempt.hex for probe in breaker.probes])
+    leases = ",".join([f'"{probe.until.isoformat()}"' for probe in breaker.probes]).replace('"', NAME)
+    since, until = breaker.since.isoformat(), None if breaker.until is None else breaker.until.isoformat()
+    return (
+        f'"({text(breaker.provider)},{text(breaker.model)},{breaker.revision},{breaker.state},{text(since)},'
+        f'{text(until)},{breaker.successes},{QUOTE}{{{probes}}}{QUOTE},{QUOTE}{{{leases}}}{QUOTE})"'
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 
+from aikit.breaker.model import Breaker
 from aikit.meter.away import Away
 from aikit.meter.backlog import Backlog
 from aikit.meter.decide import Behind
@@ -20,6 +21,7 @@ from aikit.meter.rows import EndingRow
 from aikit.meter.spool import Spool
 from aikit.meter.statement import is_lost
 from aikit.meter.turns import Turns
+from aikit.meter.watch import Watch
 from aikit.meter.work import STOP, Item, Marker, Renewal, Ticket, Work
 from aikit.types import Decision, Ending, Entry, Hold, Order, Refusal
 
@@ -28,6 +30,8 @@ log = logging.getLogger("aikit.meter")
 MAX_BATCH = 1024
 EXPIRE_EVERY = 30.0
 """Seconds between two looks for holds that have expired. Every process looks; one at a time does anything about it."""
+REPORT_EVERY = 5.0
+"""Seconds between two reports of what this process has seen of its providers; a failure is told at once."""
 AWAY = "The ledger can't be reached, so nothing was sent."
 LOST = "The ledger was lost while it decided, so nothing was sent."
 REFUSES = "The ledger could not take the batch, so nothing was sent."
@@ -35,11 +39,16 @@ UNDECIDED = "The ledger could not decide on this request, so nothing was sent."
 BACK = "The database's clock was set back to before a window in which it has counted already, so nothing was sent."
 
 
+OnMove = Callable[[Breaker, Breaker], None]
+"""Hears of a breaker: as it was, and as it is."""
+
+
 class Workers:
     """They run from the start until `stop`, and post everything that is put into `queue`."""
 
-    def __init__(self, connect: Callable[[], Poster], spool: Spool, away: Away) -> None:
-        """Connect and start. Raises what `connect` raises."""
+    def __init__(self, connect: Callable[[], Poster], spool: Spool, away: Away, on_move: OnMove) -> None:
+        """Connect and start. `on_move` hears of breakers that this process moved. Raises what `connect` raises."""
+        self._on_move = on_move
         self.queue: SimpleQueue[Item] = SimpleQueue()
         self.line = Line(connect)
         self.backlog = Backlog(spool, away)
@@ -47,6 +56,8 @@ class Workers:
         self._stopped = False
         self._preparing, self._turns = threading.Lock(), Turns()
         self._expire_at = 0.0
+        self._report_at = 0.0
+        self._watch = Watch()
         self._threads = [threading.Thread(target=self._run, name=f"aikit-meter-{n}", daemon=True) for n in (1, 2)]
         for thread in self._threads:
             thread.start()
@@ -152,20 +163,29 @@ class Workers:
         else:
             self.line.worked()
             self.backlog.posted(lot=bool(work.late))
+            poster.see(self._watch, work.entries)
             for ticket, decision in zip(work.tickets, decisions, strict=True):
                 self._decided(ticket, decision)
 
     def _look_after(self, work: Work) -> None:
         """Renew holds; now and then, once whoever waits has been answered, see to what others have left behind."""
-        due = time.monotonic() >= self._expire_at
-        if work.poster is not self.line.poster or work.poster is None or not (due or work.renewals):
+        now = time.monotonic()
+        due, telling = now >= self._expire_at, now >= self._report_at and bool(self._watch.unreported)
+        if work.poster is not self.line.poster or work.poster is None:
+            return
+        if not (due or telling or work.renewals or self._watch.due):
             return
         if due:
             self._expire_at = time.monotonic() + EXPIRE_EVERY
         try:
             if work.renewals:
                 work.poster.renew(work.renewals)
+            if self._watch.due:
+                self._moved(work.poster.review(self._watch))
             work.wake()
+            if telling:
+                self._report_at = now + REPORT_EVERY
+                work.poster.report(self._watch)
             if due:
                 self.backlog.adopt()
                 expired = work.poster.expire()
@@ -177,6 +197,11 @@ class Workers:
                 self.line.drop(work.poster)
             else:
                 log.error("holds could not be expired: %s", _kind(error))
+
+    def _moved(self, moves: list[tuple[Breaker, Breaker]]) -> None:
+        for was, breaker in moves:
+            if was.state is not breaker.state:
+                self._on_move(was, breaker)
 
     def _post_apart(self, poster: Poster, work: Work) -> None:
         """Something in the batch can't be posted: post one by one, so that only its owner suffers.

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from aikit.attempt import Attempt
 from aikit.errors import MeteringUnavailable, Refused
+from aikit.failures.health import health
 from aikit.idempotency import MOST_KEPT
 from aikit.policy.model import LEASE_SLICE
-from aikit.types import Decision, Extension
+from aikit.types import Decision, Extension, Health
 from aikit.wire.codec import StreamReader
 
 RENEW_EVERY = 300.0
@@ -74,12 +75,15 @@ class StreamAccount:
     def finish(self) -> bytes:
         """The stream is at its end. Returns what was held back."""
         rest = self._keep(self._reader.flush())
-        self.settle()
+        self._settle(Health.FAILED)
         return rest
 
-    def settle(self) -> None:
-        """End the attempt by what was seen, unless it has ended."""
-        self.attempt.outcome(self._reader.outcome(), bytes(self._kept or b""))
+    def settle(self, error: BaseException | None = None) -> None:
+        """End the attempt by what was seen, unless it has ended. `error` broke it off; None: nobody reads on."""
+        self._settle(health(None, None, error))
+
+    def _settle(self, broken: Health) -> None:
+        self.attempt.outcome(self._reader.outcome(), bytes(self._kept or b""), broken)
 
     def _keep(self, passed: bytes) -> bytes:
         """Collect the answer for the request's idempotency key, unless it is longer than what is kept."""

@@ -122,7 +122,7 @@ class Pump(Upstream):
         try:
             await self._pump()
         except Exception as error:
-            self.settle()
+            self.settle(error)
             self._error = error
             self._answer(error)
         finally:

@@ -54,8 +54,8 @@ class SyncUpstream(Upstream):
             return last
         try:
             chunk = next(self._chunks, None)
-        except BaseException:
-            self.settle()
+        except BaseException as error:
+            self.settle(error)
             raise
         if chunk is not None:
             return self.feed(chunk)

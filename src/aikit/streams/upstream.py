@@ -86,10 +86,10 @@ class Upstream:
         with self._books:
             return self._account.finish()
 
-    def settle(self) -> None:
-        """End the attempt by what was seen, unless it has ended."""
+    def settle(self, error: BaseException | None = None) -> None:
+        """End the attempt by what was seen, unless it has ended. `error` broke it off; None: nobody reads on."""
         with self._books:
-            self._account.settle()
+            self._account.settle(error)
 
     def waits(self) -> bool:
         """Whether it is worth waiting for: it is being drained and will be over by its deadline."""

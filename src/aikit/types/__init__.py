@@ -9,17 +9,20 @@ from aikit.types.attempts import (
     Ending,
     Entry,
     Extension,
+    Health,
     Hold,
     Once,
     Order,
     Refusal,
 )
+from aikit.types.event_kinds import EVENT_KINDS, EventKind
 from aikit.types.ids import new_id
 from aikit.types.limits import Action, Limit, LimitState, Metric, Window
 from aikit.types.tags import TAG_LENGTH, Environment, Tags, check_tag
 from aikit.types.usage import INPUT_CLASSES, OUTPUT_CLASSES, TOKEN_CLASSES, USAGE_CLASSES, Bound, Usage
 
 __all__ = [
+    "EVENT_KINDS",
     "INPUT_CLASSES",
     "OUTPUT_CLASSES",
     "TAG_LENGTH",
@@ -35,7 +38,9 @@ __all__ = [
     "Ending",
     "Entry",
     "Environment",
+    "EventKind",
     "Extension",
+    "Health",
     "Hold",
     "Limit",
     "LimitState",

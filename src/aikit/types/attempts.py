@@ -20,6 +20,16 @@ class Ending(StrEnum):
     PRESUMED_SPENT = "presumed_spent"
 
 
+class Health(StrEnum):
+    """What an attempt says about its provider. `NEUTRAL` says nothing: the caller's mistake, or the caller left."""
+
+    OK = "ok"
+    SLOW = "slow"
+    FAILED = "failed"
+    QUOTA = "quota"
+    NEUTRAL = "neutral"
+
+
 class Call(NamedTuple):
     """One logical operation of the application: in whose name, to which model, through which API."""
 
@@ -196,6 +206,10 @@ class Entry(NamedTuple):
     first_byte_ms: int | None = None
     answer: Answer | None = None
     """Kept for the idempotency key of its order."""
+    health: Health = Health.NEUTRAL
+    """What it says about its provider."""
+    retry_after: float | None = None
+    """Seconds for which the provider asked not to be tried again."""
 
 
 class Refusal(NamedTuple):

@@ -41,7 +41,7 @@ class AsyncAIKit(KitCore):
         for client in self._clients.pop(asyncio.get_running_loop(), {}).values():
             await client.aclose()
         self._clients.clear()
-        return await asyncio.to_thread(self.meter.close)
+        return await asyncio.to_thread(self._stop)
 
     def openai(self, *, tenant: str | None = None, user: str | None = None, feature: str | None = None,
                provider: str = "openai", **options: Any) -> openai.AsyncOpenAI:  # fmt: skip

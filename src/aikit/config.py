@@ -8,6 +8,7 @@ data_dir = "/var/lib/aikit"                # AIKIT_DATA_DIR; for the embedded se
 drain_seconds = 5                          # AIKIT_DRAIN_SECONDS; how long a stream is read on that its caller has left
 [idempotency]
 keep_answers = true                        # encrypted with AIKIT_ENCRYPTION_KEY; the default where that is set
+[signals]                                  # who hears of calls: see `aikit.signal_settings`
 [providers.ollama]
 kind = "openai"                            # openai, anthropic or gemini
 base_url = "http://127.0.0.1:11434/v1"
@@ -33,6 +34,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from aikit.errors import ConfigError
 from aikit.safe import VARIABLE, Safe
+from aikit.signal_settings import QUIET, SignalSettings, SignalsTable, read_signals
 from aikit.types import Environment
 
 FILE = "aikit.toml"
@@ -105,6 +107,7 @@ class File(BaseModel):
     database: DatabaseTable = DatabaseTable()
     streams: StreamsTable = StreamsTable()
     idempotency: IdempotencyTable = IdempotencyTable()
+    signals: SignalsTable = SignalsTable()
     providers: dict[str, dict[str, Any]] = {}
     prices: dict[str, Any] = {}
 
@@ -147,6 +150,7 @@ class Settings:
     drain_seconds: int = DRAIN_SECONDS
     safe: Safe | None = field(default=None, repr=False)
     """Encrypts the answers that are kept for idempotency keys; None: none are kept."""
+    signals: SignalSettings = QUIET
 
     def provider(self, name: str) -> Provider:
         """Raises ConfigError for a name that is not configured."""
@@ -199,6 +203,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         sources=sources,
         drain_seconds=DRAIN_SECONDS if drain is None else _drain_seconds(drain, sources["streams.drain_seconds"]),
         safe=_safe(variables.get(VARIABLE, ""), file.idempotency.keep_answers),
+        signals=read_signals(file.signals, variables, FILE),
     )
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
 from aikit.config import Provider
+from aikit.notices import Notices
 from aikit.policy.access import forbids
 from aikit.policy.model import MAX_OUTPUT_TOKENS, Rules
 from aikit.pricing.book import PriceBook
 from aikit.pricing.cheapest import Offer, candidates, cheapest
 from aikit.pricing.price import Price
 from aikit.safe import Safe
-from aikit.types import Bound, Decision, Entry, Hold, Order, Refusal, Tags
+from aikit.types import Bound, Entry, Hold, Order, Refusal, Tags
 
 MOST_REMEMBERED = 10_000
 Globs = tuple[str, ...]
@@ -38,8 +38,8 @@ class Desk:
     book: PriceBook
     prices: dict[str, Price]
     nano_per_credit: int
-    notify: Callable[[Decision], None]
-    """Takes decisions that crossed a soft cap or a cap that only warns, or were made while the ledger was away."""
+    notify: Notices
+    """Takes what becomes known of attempts, for whoever listens."""
     safe: Safe | None = None
     """Encrypts the answers that are kept for idempotency keys; None: none are kept."""
     _ceilings: dict[Tags, int] = field(default_factory=dict)

@@ -1,70 +1,245 @@
-"""What an application may want to hear of as it happens: a soft cap crossed, a call that would have been refused."""
+"""What an application can hear of as it happens. No event has a prompt, an answer, a key or a header in it."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
 
-from aikit.meter.judge import reason_code
-from aikit.types import Decision, LimitState, Tags
+from aikit.failures.codes import STATUS_OF, code_of
+from aikit.failures.said import Said
+from aikit.money import usd_string
+from aikit.types import Decision, Ending, EventKind, LimitState, Metric, Tags, Usage
 
-log = logging.getLogger("aikit.policy")
-MOST_REMEMBERED = 100_000
+TIMEOUTS = frozenset({"ConnectTimeout", "ReadTimeout", "WriteTimeout", "PoolTimeout"})
+CONNECTIONS = frozenset(
+    {
+        "CloseError",
+        "ConnectError",
+        "DecodingError",
+        "LocalProtocolError",
+        "ProxyError",
+        "ReadError",
+        "RemoteProtocolError",
+        "UnsupportedProtocol",
+        "WriteError",
+    }
+)
+"""What the HTTP client raises, by name, as it stands in the ledger."""
+OURS = re.compile(r"unfinished|[A-Z]+_(BUDGET|COST|LIMIT|TOKENS?)_EXCEEDED|METERING_UNAVAILABLE")
+"""Errors of endings that are no word of the provider: the caller left, or a stream was not allowed to go on."""
+LEFT = frozenset(
+    {"CancelledError", "GeneratorExit", "KeyboardInterrupt", "SystemExit", "StreamClosed", "StreamConsumed"}
+)
+"""What is raised when the caller has left."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The first time in a window that this process sees a limit in this state; later calls are silent.
+    """Something that happened. `kind` says what, and so which of the classes below it is; `at` is in UTC."""
 
-    `soft_cap` is a call allowed above a limit's soft cap, `would_refuse` one that a limit which only warns would have
-    refused. `ledger_failure` is each call that is sent unchecked while the ledger is away; there `state` is None.
-    `code` is the reason code.
+    kind: EventKind
+    at: datetime
+
+    def facts(self) -> dict[str, Any]:
+        """All of it for JSON and logs: times and ids as text, money as decimal strings of dollars."""
+        return {"kind": self.kind, "at": iso(self.at)}
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEvent(Event):
+    """Something that happened to one attempt. Each attempt has one decision, and both have the same id."""
+
+    call_id: UUID
+    attempt_id: UUID
+    tags: Tags
+    provider: str
+    model: str
+    api: str
+    streamed: bool
+
+    @property
+    def decision_id(self) -> UUID:
+        return self.attempt_id
+
+    def facts(self) -> dict[str, Any]:
+        tags = {field.name: getattr(self.tags, field.name) for field in fields(self.tags)}
+        return {
+            **Event.facts(self),
+            "call_id": str(self.call_id),
+            "decision_id": str(self.decision_id),
+            "attempt_id": str(self.attempt_id),
+            **tags,
+            "provider": self.provider,
+            "model": self.model,
+            "api": self.api,
+            "streamed": self.streamed,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptAdmitted(AttemptEvent):
+    """`admitted`: its hold is in the ledger, and it is sent. `overhead_ms` is how long the decision took."""
+
+    reason_code: str
+    held_nano: int
+    overhead_ms: float
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            **AttemptEvent.facts(self),
+            "code": self.reason_code,
+            "held_usd": usd_string(self.held_nano),
+            "overhead_ms": round(self.overhead_ms, 3),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded(AttemptEvent):
+    """`ended`: an attempt that was admitted has its one ending, as it goes into the ledger.
+
+    `usage` None means that nobody can say; `nano` is what is charged. `error` is the provider's code, or the name of
+    what was raised.
     """
 
-    kind: Literal["soft_cap", "would_refuse", "ledger_failure"]
+    ending: Ending
+    usage: Usage | None
+    nano: int
+    estimated: bool
+    status: int | None
+    error: str | None
+    served_model: str | None
+    duration_ms: int
+    first_byte_ms: int | None
+    overhead_ms: float
+
+    @property
+    def failure(self) -> str | None:
+        """The code for provider errors that this ending has; None if the provider did not fail."""
+        return failure(self.status, self.error)
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            **AttemptEvent.facts(self),
+            "ending": str(self.ending),
+            "tokens": None if self.usage is None else {name: n for name, n in self.usage.classes().items() if n},
+            "cost_usd": usd_string(self.nano),
+            "estimated": self.estimated,
+            "status": self.status,
+            "error": self.error,
+            "code": self.failure,
+            "served_model": self.served_model,
+            "duration_ms": self.duration_ms,
+            "first_byte_ms": self.first_byte_ms,
+            "overhead_ms": round(self.overhead_ms, 3),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRefused(AttemptEvent):
+    """`refused`: it was not sent. `limit` is the one that stands in its way, if one does; `retry_after` in seconds."""
+
     code: str
-    tags: Tags
+    status: int
+    retryable: bool
+    retry_after: float | None
+    limit: LimitState | None
+    source: str | None
+    overhead_ms: float
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            **AttemptEvent.facts(self),
+            "code": self.code,
+            "status": self.status,
+            "retryable": self.retryable,
+            "retry_after": self.retry_after,
+            "limit": None if self.limit is None else limit_facts(self.limit),
+            "limit_source": self.source,
+            "overhead_ms": round(self.overhead_ms, 3),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyEvent(AttemptEvent):
+    """`soft_cap`: allowed above a soft cap. `would_refuse`: allowed by a limit that only warns. Each is told of the
+    first time in a window that this process sees the limit so.
+
+    `ledger_failure`: sent with no limit checked, for the ledger is away; told of each time, and `state` is None.
+    """
+
+    code: str
     state: LimitState | None
     decision: Decision
 
+    def facts(self) -> dict[str, Any]:
+        return {
+            **AttemptEvent.facts(self),
+            "code": self.code,
+            "limit": None if self.state is None else limit_facts(self.state),
+        }
 
-Listener = Callable[[Event], None]
+
+@dataclass(frozen=True, slots=True)
+class BreakerEvent(Event):
+    """`breaker`: a breaker went from one state to another. `model` is empty for the provider as a whole; `who` is the
+    operator that made it.
+    """
+
+    provider: str
+    model: str
+    before: str
+    after: str
+    reason: str | None = None
+    who: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            **Event.facts(self),
+            "provider": self.provider,
+            "model": self.model or None,
+            "before": self.before,
+            "after": self.after,
+            "reason": self.reason,
+            "who": self.who,
+        }
 
 
-class Notices:
-    """Tells the log, and a listener if there is one, once for each limit and window."""
+def failure(status: int | None, error: str | None) -> str | None:
+    """The code for provider errors of an ending with this status and error; None if the provider did not fail."""
+    if error in STATUS_OF:
+        return error
+    if error in TIMEOUTS:
+        return "TIMEOUT"
+    if error in CONNECTIONS:
+        return "CONNECTION_FAILED"
+    if status is None or (status < 300 and (error is None or OURS.fullmatch(error) or error in LEFT)):
+        return None
+    return code_of(status, Said(() if error is None else (error,)))
 
-    def __init__(self, listener: Listener | None = None) -> None:
-        self._listener = listener
-        self._told: set[object] = set()
 
-    def __call__(self, decision: Decision) -> None:
-        """Take a decision that is worth telling of. What the listener raises is logged."""
-        assert decision.hold is not None
-        tags = decision.hold.order.call.tags
-        if decision.hold.opened:
-            self._hear(Event("ledger_failure", decision.reason_code, tags, None, decision))
-        for state in decision.soft:
-            self._tell(Event("soft_cap", "ALLOWED_SOFT_CAP", tags, state, decision), state)
-        for state in decision.warned:
-            self._tell(Event("would_refuse", reason_code(state), tags, state, decision), state)
+def limit_facts(state: LimitState) -> Mapping[str, Any]:
+    """A limit for JSON: amounts in dollars if it counts money, else in its own unit."""
+    money = state.metric is Metric.CREDITS
+    amounts = {
+        "cap": state.cap,
+        "soft_cap": state.limit.soft_cap,
+        "used": state.used + state.carried,
+        "held": state.held,
+    }
+    told = {f"{name}_usd": None if n is None else usd_string(n) for name, n in amounts.items()} if money else amounts
+    return {
+        "metric": str(state.metric),
+        "window": str(state.window),
+        "source": state.source,
+        **told,
+        "resets_at": None if state.resets_at is None else iso(state.resets_at),
+    }
 
-    def _tell(self, event: Event, state: LimitState) -> None:
-        key = (event.kind, event.tags.tenant, state.limit, state.resets_at)
-        if key in self._told:
-            return
-        if len(self._told) >= MOST_REMEMBERED:
-            self._told.clear()
-        self._told.add(key)
-        what = "is above its soft cap" if event.kind == "soft_cap" else f"would be refused ({event.code})"
-        log.warning("%s %s: %s/%s of %s", event.tags.tenant, what, state.metric, state.window, state.source)
-        self._hear(event)
 
-    def _hear(self, event: Event) -> None:
-        if self._listener is not None:
-            try:
-                self._listener(event)
-            except Exception:
-                log.exception("the listener for events failed")
+def iso(at: datetime) -> str:
+    """`2026-12-01T00:00:00.123Z`."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

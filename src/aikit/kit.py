@@ -38,7 +38,7 @@ class AIKit(KitCore):
         self._drains.close()
         while self._clients:
             self._clients.popitem()[1].close()
-        return self.meter.close()
+        return self._stop()
 
     def openai(self, *, tenant: str | None = None, user: str | None = None, feature: str | None = None,
                provider: str = "openai", **options: Any) -> openai.OpenAI:  # fmt: skip

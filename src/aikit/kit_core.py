@@ -17,14 +17,16 @@ from aikit.config import Provider, Settings, load
 from aikit.context import tag_source
 from aikit.database.connect import Database, open_database
 from aikit.desk import Desk
-from aikit.events import Listener, Notices
 from aikit.ledger.opening import prepare
 from aikit.meter.engine import Meter
 from aikit.meter.opening import open_meter
 from aikit.meter.prices import PriceRow
+from aikit.notices import Notices
 from aikit.pricing.book import PriceBook
 from aikit.pricing.overrides import parse_overrides
 from aikit.pricing.price import Price
+from aikit.signals.opening import open_signals
+from aikit.signals.sink import Listener
 from aikit.streams.drains import Drains
 from aikit.transport import (
     AsyncClientTransport,
@@ -36,6 +38,7 @@ from aikit.types import Tags
 
 if TYPE_CHECKING:
     from aikit.ledger.reports import UserUsage
+    from aikit.signals.prometheus import Exposition
 
 Client = TypeVar("Client")
 
@@ -54,8 +57,13 @@ class KitCore:
         self.nano_per_credit = nano_per_credit
         self.book = PriceBook(parse_overrides(settings.prices))
         self._prices: dict[str, Price] = {}
-        self.meter: Meter = open_meter(database, settings.data_dir, self._price_row)
-        self._desk = Desk(self.meter, self.book, self._prices, nano_per_credit, Notices(on_event), settings.safe)
+        self.signals = open_signals(settings, on_event, lambda: self.meter.waiting)
+        try:
+            self.meter: Meter = open_meter(database, settings.data_dir, self._price_row)
+        except BaseException:
+            self.signals.close()
+            raise
+        self._desk = Desk(self.meter, self.book, self._prices, nano_per_credit, Notices(self.signals), settings.safe)
         self._drains = Drains(settings.drain_seconds)
 
     @classmethod
@@ -64,8 +72,8 @@ class KitCore:
     ) -> Self:
         """Open the configured database, bring its schema up to date if it is ours to do so, and start the meter.
 
-        Without a configured database the embedded PostgreSQL is started. `on_event` is called when a soft cap is
-        crossed or a call would have been refused (`aikit.events`), in the thread or task of the call. Raises
+        Without a configured database the embedded PostgreSQL is started. `on_event` hears of everything that happens
+        to attempts (`aikit.events`), in a thread of the kit, with the context variables of the call. Raises
         ConfigError, DatabaseUnavailable, SchemaBehind or EmbeddedFailed; then nothing has been started.
         """
         settings = settings or load(config)
@@ -81,8 +89,14 @@ class KitCore:
         return [provider.name for provider in available(self.settings)]
 
     def flush(self) -> bool:
-        """Wait until all endings so far are in the ledger. False: some had to be spooled."""
-        return self.meter.flush()
+        """Wait until all endings so far are in the ledger, and all events told. False: some had to be spooled."""
+        posted = self.meter.flush()
+        self.signals.flush()
+        return posted
+
+    def metrics(self) -> Exposition:
+        """All Prometheus metrics of aikit, for a /metrics endpoint. Raises ConfigError unless they are configured."""
+        return self.signals.exposition()
 
     def usage(self, *, tenant: str, user: str, since: datetime | None = None) -> UserUsage:
         """What a user has used since then (default: since 00:00 UTC today), in all and by provider."""
@@ -140,6 +154,13 @@ class KitCore:
         )
         copy: Client = clients.metered_copy(client, self.channels(found, made_with))
         return copy
+
+    def _stop(self) -> bool:
+        """Post what is queued, then tell what is left to be told. False: something had to be left in the spool."""
+        try:
+            return self.meter.close()
+        finally:
+            self.signals.close()
 
     def _dispatch(self, prompt: Prompt, ask: Ask, *, stream: bool) -> Dispatch:
         return dispatch(self.settings, self._has_price, prompt, ask, stream=stream)

@@ -7,6 +7,7 @@ from typing import Any
 
 from aikit.config import Provider
 from aikit.desk import Desk
+from aikit.notices import Notices
 from aikit.policy.model import Rules
 from aikit.pricing.book import PriceBook
 from aikit.pricing.overrides import parse_overrides
@@ -25,7 +26,7 @@ OPENAI = Provider("openai", "openai", "https://api.openai.com/v1", model="usual"
 
 def a_desk() -> Desk:
     recorder: Any = None
-    return Desk(recorder, PriceBook(parse_overrides(PRICES), providers=[]), {}, 100_000, lambda decision: None)
+    return Desk(recorder, PriceBook(parse_overrides(PRICES), providers=[]), {}, 100_000, Notices())
 
 
 def named(desk: Desk, provider: Provider = OPENAI, **rules: Any) -> list[str]:

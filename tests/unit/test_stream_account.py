@@ -13,7 +13,7 @@ from aikit.attempt import Attempt
 from aikit.config import Provider
 from aikit.desk import Desk
 from aikit.errors import MeteringUnavailable
-from aikit.events import Notices
+from aikit.notices import Notices
 from aikit.policy.model import LEASE_SLICE, Rules
 from aikit.pricing.book import PriceBook
 from aikit.pricing.overrides import parse_overrides

@@ -57,7 +57,7 @@ def test_above_the_soft_cap_a_call_is_marked_and_told_of_once(settings: Settings
         first, _ = chat(kit), chat(kit)
     assert first.headers["x-aikit-soft-cap"] == "credits/month tenant:acme"
     assert "x-aikit-would-refuse" not in first.headers
-    assert [(event.kind, event.code) for event in events] == [("soft_cap", "ALLOWED_SOFT_CAP")]
+    assert [event.facts()["code"] for event in events if event.kind == "soft_cap"] == ["ALLOWED_SOFT_CAP"]
     assert {entry["reason_code"] for entry in books.entries()} == {"ALLOWED_SOFT_CAP"}
     books.assert_balanced()
 
@@ -68,7 +68,7 @@ def test_a_limit_that_warns_lets_pass_and_records_what_it_would_have_done(settin
     with AIKit.open(settings, on_event=events.append) as kit:
         response = chat(kit)
     assert response.headers["x-aikit-would-refuse"] == "DAILY_BUDGET_EXCEEDED credits/day tenant:acme"
-    assert [event.kind for event in events] == ["would_refuse"]
+    assert [event.kind for event in events] == ["admitted", "would_refuse", "ended"]
     assert (books.entry()["reason_code"], books.entry()["would_refuse"]) == ("ALLOWED", "DAILY_BUDGET_EXCEEDED")
 
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from functools import cached_property
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import httpx2
 
 from aikit import clients
-from aikit.completion import Ask, Dispatch, Prompt, Reply, TextStream, check, own_tags, read_reply
+from aikit.asking import Ask, own_tags
+from aikit.completion import Dispatch, Prompt, Reply, TextStream, check, read_reply
 from aikit.config import Provider
 from aikit.context import tags
+from aikit.errors import AIError, Refused
 from aikit.failures.errors import from_exception
 from aikit.kit_core import KitCore
-from aikit.types import Tags
+from aikit.routes import Route
+from aikit.trying import Served, Tried, Turn, Wait
+from aikit.types import Tags, new_id
 
 if TYPE_CHECKING:
     import anthropic
@@ -77,12 +83,49 @@ class AsyncAIKit(KitCore):
         return self.wrapped(client, provider, Tags(tenant, user, feature))
 
     async def complete(self, prompt: Prompt, **ask: Unpack[Ask]) -> Reply:
-        """Ask a model. `model` is `provider/model`; a bare model or none goes to the first configured provider.
+        """Ask a model (`provider/model`) or the models of a route (`routes.NAME`). A bare model or none goes to the
+        first configured provider.
 
         Raises Refused (SpendCapExceeded and its siblings) when nothing was sent, AIError when the provider failed,
-        ConfigError for an unusable prompt or model, ValueError for an unusable tag.
+        ConfigError for an unusable prompt, model or route, ValueError for an unusable tag.
         """
-        sent = self._dispatch(prompt, ask, stream=False)
+        served = await self._serve(ask, partial(self._complete, prompt, ask))
+        reply: Reply = served.answer
+        return replace(reply, tried=served.tried)
+
+    async def stream(self, prompt: Prompt, **ask: Unpack[Ask]) -> AsyncReplyStream:
+        """Like `complete`, but piece by piece: `async for text in await kit.stream(…)`; then its `.reply`.
+
+        If another model or another attempt may serve, it returns when the first piece is there: after that there is
+        no way around a failure.
+        """
+        served = await self._serve(ask, partial(self._stream, prompt, ask))
+        stream: AsyncReplyStream = served.answer
+        stream.tried = served.tried
+        return stream
+
+    async def _serve(self, ask: Ask, send: Callable[[Route, Turn, UUID], Awaitable[Any]]) -> Served[Any]:
+        route, call = self._route(ask), new_id()
+        steps = self._tries(route, ask)
+        answer: Any = None
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, Wait):
+                    await asyncio.sleep(step.seconds)
+                    answer = None
+                else:
+                    try:
+                        answer = await send(route, step, call)
+                    except (AIError, Refused) as error:
+                        answer = error
+                step = steps.send(answer)
+        except StopIteration as stop:
+            served: Served[Any] = stop.value
+            return served
+
+    async def _complete(self, prompt: Prompt, ask: Ask, route: Route, turn: Turn, call: UUID) -> Reply:
+        sent = self._dispatch(prompt, ask, route, turn, call, stream=False)
         with tags(**own_tags(ask)):
             try:
                 response = await self._client(sent.provider).send(sent.request)
@@ -90,17 +133,19 @@ class AsyncAIKit(KitCore):
                 raise from_exception(sent.provider.name, error) from error
         return read_reply(response, sent)
 
-    async def stream(self, prompt: Prompt, **ask: Unpack[Ask]) -> AsyncReplyStream:
-        """Like `complete`, but piece by piece: `async for text in await kit.stream(…)`; then its `.reply`."""
-        sent = self._dispatch(prompt, ask, stream=True)
+    async def _stream(self, prompt: Prompt, ask: Ask, route: Route, turn: Turn, call: UUID) -> AsyncReplyStream:
+        sent = self._dispatch(prompt, ask, route, turn, call, stream=True)
         with tags(**own_tags(ask)):
             try:
                 response = await self._client(sent.provider).send(sent.request, stream=True)
-                body = await response.aread() if response.status_code >= 400 else b""
+                body = await response.aread() if response.status_code >= 300 else b""
             except httpx2.HTTPError as error:
                 raise from_exception(sent.provider.name, error) from error
         check(response, body, sent.provider)
-        return AsyncReplyStream(response, sent)
+        stream = AsyncReplyStream(response, sent)
+        if route.has_more:
+            await stream.begin()
+        return stream
 
     @cached_property
     def _clients(self) -> WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, httpx2.AsyncClient]]:
@@ -122,8 +167,30 @@ class AsyncReplyStream:
         self._response = response
         self._text = TextStream(response, sent)
         self._provider = sent.provider.name
+        self._pieces = self._read()
+        self._ahead: list[str] = []
+        self.tried: tuple[Tried, ...] = ()
+
+    async def begin(self) -> None:
+        """Read up to the first piece. Raises AIError if there is none because the provider failed."""
+        try:
+            self._ahead.append(await anext(self._pieces))
+        except StopAsyncIteration:
+            pass
+        except BaseException:
+            await self.close()
+            raise
 
     async def __aiter__(self) -> AsyncIterator[str]:
+        try:
+            while self._ahead:
+                yield self._ahead.pop(0)
+            async for text in self._pieces:
+                yield text
+        finally:
+            await self.close()
+
+    async def _read(self) -> AsyncIterator[str]:
         try:
             async for chunk in self._response.aiter_bytes():
                 for text in self._text.feed(chunk):
@@ -132,8 +199,6 @@ class AsyncReplyStream:
                 yield text
         except httpx2.HTTPError as error:
             raise from_exception(self._provider, error) from error
-        finally:
-            await self.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -148,4 +213,4 @@ class AsyncReplyStream:
     @property
     def reply(self) -> Reply:
         """The whole reply, with usage and cost, once the stream is over."""
-        return self._text.reply()
+        return replace(self._text.reply(), tried=self.tried)

@@ -78,7 +78,8 @@ class Attempt:
         self._request = request
         self._provider = provider
         self.desk = desk
-        self._order = Order(new_id(), Call(new_id(), tags, provider.name, "", api or codec.name), 0, 0)
+        call = Call(request.call or new_id(), tags, provider.name, "", api or codec.name)
+        self._order = Order(request.attempt or new_id(), call, 0, 0)
         self.decision: Decision | None = None
         self.leased = False
         """Its hold covers only a part of what its request may come to, and is to be extended."""

@@ -6,27 +6,29 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypedDict
+from typing import Any
 from uuid import UUID
 
 import httpx2
 
+from aikit.asking import TIMEOUT, Ask, choose
 from aikit.attempt import Attempt
-from aikit.config import BUILT_IN, Provider, Settings
+from aikit.config import Provider, Settings
 from aikit.errors import AIError, AIKitError, ConfigError, Refused
 from aikit.failures.errors import filtered, from_event, from_response, no_answer, not_configured
 from aikit.failures.filtered import is_filtered
 from aikit.idempotency import HEADER
 from aikit.money import usd_string
-from aikit.transport import ATTEMPT, ERROR
+from aikit.transport import ATTEMPT, ERROR, IDS
+from aikit.trying import Tried
 from aikit.types import Decision, Usage
 from aikit.wire import registry
 from aikit.wire.body import serialise
 from aikit.wire.codec import ChatCodec, ChatRequest, Message
 from aikit.wire.sse import SSESplitter
 
-TIMEOUT = 600.0
-"""Seconds without a byte after which a call is given up, unless it says otherwise; the SDKs' own default."""
+CONNECT = 5.0
+"""Seconds that making a connection may take."""
 
 Prompt = str | Sequence[Mapping[str, str]]
 """A text, or messages like `{"role": "user", "content": "…"}` with the roles system, user and assistant."""
@@ -49,6 +51,8 @@ class Reply:
     decision: Decision
     call_id: UUID
     raw: Mapping[str, Any]
+    tried: tuple[Tried, ...] = ()
+    """What was asked, in this order; the one that served is the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,40 +65,20 @@ class Dispatch:
     request: httpx2.Request
 
 
-class Ask(TypedDict, total=False):
-    """What `complete` and `stream` take beside the prompt.
-
-    `max_tokens` bounds the output (default: the configured ceiling), `timeout` is in seconds, `extra` goes into the
-    provider's request body as it is. Of all requests of a tenant with the same `idempotency_key` one is sent.
-    """
-
-    model: str | None
-    tenant: str | None
-    user: str | None
-    feature: str | None
-    system: str | None
-    max_tokens: int | None
-    temperature: float | None
-    idempotency_key: str | None
-    timeout: float | None
-    extra: Mapping[str, Any] | None
-
-
-def own_tags(ask: Ask) -> dict[str, str | None]:
-    """The tags that an ask names."""
-    return {"tenant": ask.get("tenant"), "user": ask.get("user"), "feature": ask.get("feature")}
-
-
 def dispatch(
-    settings: Settings, known: Callable[[str, str], bool], prompt: Prompt, ask: Ask, *, stream: bool
+    settings: Settings,
+    known: Callable[[str, str], bool],
+    prompt: Prompt,
+    ask: Ask,
+    *,
+    stream: bool,
+    ids: tuple[UUID | None, UUID | None] = (None, None),
 ) -> Dispatch:
     """Choose the provider and write its request. `known(provider, model)` says whether a model has a price there.
 
-    Raises ConfigError for an unusable prompt or model, AIError (PROVIDER_NOT_CONFIGURED) without a key, TypeError for
-    an argument that does not exist.
+    `ids` are those of the call and the attempt, None for new ones. Raises ConfigError for an unusable prompt or model,
+    AIError (PROVIDER_NOT_CONFIGURED) without a key.
     """
-    for argument in ask.keys() - Ask.__optional_keys__:
-        raise TypeError(f"unexpected keyword argument {argument!r}")
     provider, name = choose(settings, known, ask.get("model"))
     if not provider.configured:
         raise not_configured(provider.name, provider.api_key_env)
@@ -118,51 +102,18 @@ def dispatch(
         headers |= {"anthropic-version": registry.ANTHROPIC_VERSION}
     if (key := ask.get("idempotency_key")) is not None:
         headers[HEADER] = key
-    limits = httpx2.Timeout(ask.get("timeout") or TIMEOUT, connect=5.0)
+    timeout = ask.get("timeout") or TIMEOUT
+    limits = httpx2.Timeout(timeout, connect=min(timeout, CONNECT))
     request = httpx2.Request(
         "POST",
         provider.base_url + path,
         content=to_json(body),
         headers=headers,
-        extensions={"timeout": limits.as_dict()},
+        extensions={"timeout": limits.as_dict(), IDS: ids},
     )
     if not codec.matches("POST", request.url.path):
         raise ConfigError(f"The model {name[:200]!r} can't be used: it is no name.", remedy="Give its bare name.")
     return Dispatch(provider, codec, name, request)
-
-
-def choose(settings: Settings, known: Callable[[str, str], bool], model: str | None) -> tuple[Provider, str]:
-    """The provider and its model: as named `provider/model`; else the first configured provider that knows it."""
-    ready = available(settings)
-    if model is None:
-        for provider in ready:
-            if provider.model is not None:
-                return provider, provider.model
-        raise AIError(
-            "No provider is configured.",
-            provider="",
-            code="PROVIDER_NOT_CONFIGURED",
-            status=401,
-            retryable=False,
-            remedy=f"Set one of {', '.join(table['api_key_env'] for table in BUILT_IN.values())}.",
-        )
-    name, slash, rest = model.partition("/")
-    if slash and name in settings.providers:
-        return settings.providers[name], rest
-    for provider in ready:
-        if known(provider.name, model):
-            return provider, model
-    raise ConfigError(
-        f"No configured provider is known to have the model {model!r}.",
-        facts={"model": model, "configured": [provider.name for provider in ready]},
-        remedy=f"Name the provider: model='PROVIDER/{model}'. Configured: "
-        f"{', '.join(provider.name for provider in ready) or 'none'}.",
-    )
-
-
-def available(settings: Settings) -> list[Provider]:
-    """The configured providers, in the order in which one is chosen."""
-    return [provider for provider in settings.providers.values() if provider.configured]
 
 
 def to_json(body: Mapping[str, Any]) -> bytes:

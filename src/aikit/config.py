@@ -15,6 +15,8 @@ base_url = "http://127.0.0.1:11434/v1"
 api_key_env = "OLLAMA_KEY"                 # absent: no key is needed
 api_version = "…"                          # for providers that have one
 model = "llama3.3"                         # used when a call names no model
+[routes]
+chat = ["anthropic/claude-haiku-4-5", "openai/gpt-5-mini"]   # see aikit.routes
 [prices."ollama/llama3.3"]                 # USD per million tokens, as strings
 input = "0"
 output = "0"
@@ -33,6 +35,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from aikit.errors import ConfigError
+from aikit.routes import Route, read_routes
 from aikit.safe import VARIABLE, Safe
 from aikit.signal_settings import QUIET, SignalSettings, SignalsTable, read_signals
 from aikit.types import Environment
@@ -109,6 +112,7 @@ class File(BaseModel):
     idempotency: IdempotencyTable = IdempotencyTable()
     signals: SignalsTable = SignalsTable()
     providers: dict[str, dict[str, Any]] = {}
+    routes: dict[str, Any] = {}
     prices: dict[str, Any] = {}
 
 
@@ -148,6 +152,7 @@ class Settings:
     file: Path | None
     sources: Mapping[str, str]
     drain_seconds: int = DRAIN_SECONDS
+    routes: Mapping[str, Route] = field(default_factory=dict)
     safe: Safe | None = field(default=None, repr=False)
     """Encrypts the answers that are kept for idempotency keys; None: none are kept."""
     signals: SignalSettings = QUIET
@@ -193,11 +198,13 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     data_dir = pick("database.data_dir", "AIKIT_DATA_DIR", file.database.data_dir, None)
     written = file.streams.drain_seconds
     drain = pick("streams.drain_seconds", "AIKIT_DRAIN_SECONDS", None if written is None else str(written), None)
+    providers = _providers(file.providers, variables, origin)
     return Settings(
         environment=str(environment),
         database_url=url,
         data_dir=Path(data_dir).expanduser() if data_dir else _user_data_dir(),
-        providers=_providers(file.providers, variables, origin),
+        providers=providers,
+        routes=read_routes(file.routes, providers, FILE),
         prices=file.prices,
         file=path,
         sources=sources,

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cached_property
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cached_property, partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from uuid import UUID
 
 import httpx2
 
 from aikit import clients
-from aikit.completion import Ask, Dispatch, Prompt, Reply, TextStream, check, own_tags, read_reply
+from aikit.asking import Ask, own_tags
+from aikit.completion import Dispatch, Prompt, Reply, TextStream, check, read_reply
 from aikit.config import Provider
 from aikit.context import tags
+from aikit.errors import AIError, Refused
 from aikit.failures.errors import from_exception
 from aikit.kit_core import KitCore
-from aikit.types import Tags
+from aikit.routes import Route
+from aikit.trying import Served, Tried, Turn, Wait
+from aikit.types import Tags, new_id
 
 if TYPE_CHECKING:
     import anthropic
@@ -74,12 +82,49 @@ class AIKit(KitCore):
         return self.wrapped(client, provider, Tags(tenant, user, feature))
 
     def complete(self, prompt: Prompt, **ask: Unpack[Ask]) -> Reply:
-        """Ask a model. `model` is `provider/model`; a bare model or none goes to the first configured provider.
+        """Ask a model (`provider/model`) or the models of a route (`routes.NAME`). A bare model or none goes to the
+        first configured provider.
 
         Raises Refused (SpendCapExceeded and its siblings) when nothing was sent, AIError when the provider failed,
-        ConfigError for an unusable prompt or model, ValueError for an unusable tag.
+        ConfigError for an unusable prompt, model or route, ValueError for an unusable tag.
         """
-        sent = self._dispatch(prompt, ask, stream=False)
+        served = self._serve(ask, partial(self._complete, prompt, ask))
+        reply: Reply = served.answer
+        return replace(reply, tried=served.tried)
+
+    def stream(self, prompt: Prompt, **ask: Unpack[Ask]) -> ReplyStream:
+        """Like `complete`, but the text comes piece by piece: `for text in kit.stream(…)`; then `.reply`.
+
+        If another model or another attempt may serve, it returns when the first piece is there: after that there is
+        no way around a failure.
+        """
+        served = self._serve(ask, partial(self._stream, prompt, ask))
+        stream: ReplyStream = served.answer
+        stream.tried = served.tried
+        return stream
+
+    def _serve(self, ask: Ask, send: Callable[[Route, Turn, UUID], Any]) -> Served[Any]:
+        route, call = self._route(ask), new_id()
+        steps = self._tries(route, ask)
+        answer: Any = None
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, Wait):
+                    time.sleep(step.seconds)
+                    answer = None
+                else:
+                    try:
+                        answer = send(route, step, call)
+                    except (AIError, Refused) as error:
+                        answer = error
+                step = steps.send(answer)
+        except StopIteration as stop:
+            served: Served[Any] = stop.value
+            return served
+
+    def _complete(self, prompt: Prompt, ask: Ask, route: Route, turn: Turn, call: UUID) -> Reply:
+        sent = self._dispatch(prompt, ask, route, turn, call, stream=False)
         with tags(**own_tags(ask)):
             try:
                 response = self._client(sent.provider).send(sent.request)
@@ -87,17 +132,19 @@ class AIKit(KitCore):
                 raise from_exception(sent.provider.name, error) from error
         return read_reply(response, sent)
 
-    def stream(self, prompt: Prompt, **ask: Unpack[Ask]) -> ReplyStream:
-        """Like `complete`, but the text comes piece by piece: `for text in kit.stream(…)`; then `.reply`."""
-        sent = self._dispatch(prompt, ask, stream=True)
+    def _stream(self, prompt: Prompt, ask: Ask, route: Route, turn: Turn, call: UUID) -> ReplyStream:
+        sent = self._dispatch(prompt, ask, route, turn, call, stream=True)
         with tags(**own_tags(ask)):
             try:
                 response = self._client(sent.provider).send(sent.request, stream=True)
-                body = response.read() if response.status_code >= 400 else b""
+                body = response.read() if response.status_code >= 300 else b""
             except httpx2.HTTPError as error:
                 raise from_exception(sent.provider.name, error) from error
         check(response, body, sent.provider)
-        return ReplyStream(response, sent)
+        stream = ReplyStream(response, sent)
+        if route.has_more:
+            stream.begin()
+        return stream
 
     @cached_property
     def _clients(self) -> dict[str, httpx2.Client]:
@@ -117,8 +164,23 @@ class ReplyStream:
         self._response = response
         self._text = TextStream(response, sent)
         self._provider = sent.provider.name
+        self._pieces = self._read()
+        self._ahead: list[str] = []
+        self.tried: tuple[Tried, ...] = ()
+
+    def begin(self) -> None:
+        """Read up to the first piece. Raises AIError if there is none because the provider failed."""
+        self._ahead.extend(islice(self._pieces, 1))
 
     def __iter__(self) -> Iterator[str]:
+        try:
+            while self._ahead:
+                yield self._ahead.pop(0)
+            yield from self._pieces
+        finally:
+            self.close()
+
+    def _read(self) -> Iterator[str]:
         try:
             for chunk in self._response.iter_bytes():
                 yield from self._text.feed(chunk)
@@ -141,4 +203,4 @@ class ReplyStream:
     @property
     def reply(self) -> Reply:
         """The whole reply, with usage and cost, once the stream is over."""
-        return self._text.reply()
+        return replace(self._text.reply(), tried=self.tried)

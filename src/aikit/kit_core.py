@@ -6,13 +6,16 @@ import ssl
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.request import getproxies
+from uuid import UUID
 
 import httpx2
 
 from aikit import clients
-from aikit.completion import Ask, Dispatch, Prompt, available, dispatch
+from aikit.asking import Ask, asked, available, random_of, route_of
+from aikit.completion import Dispatch, Prompt, dispatch
 from aikit.config import Provider, Settings, load
 from aikit.context import tag_source
 from aikit.database.connect import Database, open_database
@@ -25,6 +28,8 @@ from aikit.notices import Notices
 from aikit.pricing.book import PriceBook
 from aikit.pricing.overrides import parse_overrides
 from aikit.pricing.price import Price
+from aikit.retries import RetryBudget
+from aikit.routes import Route
 from aikit.signals.opening import open_signals
 from aikit.signals.sink import Listener
 from aikit.streams.drains import Drains
@@ -34,6 +39,7 @@ from aikit.transport import (
     ClientTransport,
     MeteredTransport,
 )
+from aikit.trying import Tries, Turn, trying
 from aikit.types import Tags
 
 if TYPE_CHECKING:
@@ -59,11 +65,14 @@ class KitCore:
         self._prices: dict[str, Price] = {}
         self.signals = open_signals(settings, on_event, lambda: self.meter.waiting)
         try:
-            self.meter: Meter = open_meter(database, settings.data_dir, self._price_row)
+            notices = Notices(self.signals)
+            self.meter: Meter = open_meter(database, settings.data_dir, self._price_row, on_move=notices.moved)
         except BaseException:
             self.signals.close()
             raise
-        self._desk = Desk(self.meter, self.book, self._prices, nano_per_credit, Notices(self.signals), settings.safe)
+        self._desk = Desk(self.meter, self.book, self._prices, nano_per_credit, notices, settings.safe)
+        self._budget = RetryBudget()
+        self._random = Random()
         self._drains = Drains(settings.drain_seconds)
 
     @classmethod
@@ -162,8 +171,15 @@ class KitCore:
         finally:
             self.signals.close()
 
-    def _dispatch(self, prompt: Prompt, ask: Ask, *, stream: bool) -> Dispatch:
-        return dispatch(self.settings, self._has_price, prompt, ask, stream=stream)
+    def _route(self, ask: Ask) -> Route:
+        return route_of(self.settings, self._has_price, ask)
+
+    def _tries(self, route: Route, ask: Ask) -> Tries:
+        return trying(route, self._budget, random_of(ask, self._random))
+
+    def _dispatch(self, prompt: Prompt, ask: Ask, route: Route, turn: Turn, call: UUID, *, stream: bool) -> Dispatch:
+        ids = (call, turn.attempt)
+        return dispatch(self.settings, self._has_price, prompt, asked(ask, route, turn), stream=stream, ids=ids)
 
     def _has_price(self, provider: str, model: str) -> bool:
         return self.book.find(provider, model, at=datetime.now(UTC)) is not None

@@ -25,6 +25,8 @@ ERROR = "aikit.error"
 """Response extension: the error that a synthetic response words."""
 ATTEMPT = "aikit.attempt"
 """Response extension: the attempt, with its decision and, once it has ended, its receipt."""
+IDS = "aikit.ids"
+"""Request extension: the ids of the call and of the attempt that a request is. Extensions are never sent."""
 OUR_HEADERS = (b"x-aikit-", HEADER.encode())
 """How the request headers begin that are never sent on."""
 HOP_HEADERS = {b"content-encoding", b"content-length", b"transfer-encoding"}
@@ -199,7 +201,9 @@ class AsyncClientTransport(httpx2.AsyncBaseTransport):
 def wire_request(request: httpx2.Request, body: bytes) -> WireRequest:
     """The request as codecs read it."""
     headers = {name.decode("latin-1").lower(): value.decode("utf-8", "replace") for name, value in request.headers.raw}
-    return WireRequest(request.method, request.url.path, headers, body, request.url.query.decode("ascii", "replace"))
+    call, attempt = request.extensions.get(IDS, (None, None))
+    query = request.url.query.decode("ascii", "replace")
+    return WireRequest(request.method, request.url.path, headers, body, query, call, attempt)
 
 
 def with_body(request: httpx2.Request, body: bytes) -> httpx2.Request:

@@ -110,11 +110,6 @@ def test_a_model_that_would_lead_elsewhere_is_refused(settings: Settings, model:
         sent(settings, "Hi", model=model)
 
 
-def test_an_argument_that_does_not_exist_is_a_mistake(settings: Settings) -> None:
-    with pytest.raises(TypeError, match="max_token"):
-        sent(settings, "Hi", max_token=5)
-
-
 @pytest.mark.parametrize("value", [float("nan"), object()], ids=["nan", "object"])
 def test_what_json_cannot_carry_is_refused(settings: Settings, value: Any) -> None:
     with pytest.raises(AIKitError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
+from uuid import UUID
 
 from aikit.errors import AIKitError
 from aikit.types import Bound, Usage
@@ -27,6 +28,10 @@ class WireRequest:
     headers: Mapping[str, str]
     body: bytes
     query: str = ""
+    call: UUID | None = None
+    """The call that it belongs to; None: one of its own."""
+    attempt: UUID | None = None
+    """The attempt that it is to be; None: a new one."""
 
 
 @dataclass(frozen=True, slots=True)

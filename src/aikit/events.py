@@ -24,12 +24,13 @@ CONNECTIONS = frozenset(
         "ProxyError",
         "ReadError",
         "RemoteProtocolError",
+        "SSEError",
         "UnsupportedProtocol",
         "WriteError",
     }
 )
 """What the HTTP client raises, by name, as it stands in the ledger."""
-OURS = re.compile(r"unfinished|[A-Z]+_(BUDGET|COST|LIMIT|TOKENS?)_EXCEEDED|METERING_UNAVAILABLE")
+OURS = re.compile(r"unfinished|[A-Z_]+_(BUDGET|COST|LIMIT|TOKENS)_EXCEEDED|METERING_UNAVAILABLE")
 """Errors of endings that are no word of the provider: the caller left, or a stream was not allowed to go on."""
 LEFT = frozenset(
     {"CancelledError", "GeneratorExit", "KeyboardInterrupt", "SystemExit", "StreamClosed", "StreamConsumed"}

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
+from aikit.breaker.model import Breaker
 from aikit.errors import Refused
 from aikit.events import (
     AttemptAdmitted,
@@ -101,12 +102,20 @@ class Notices:
         for state in decision.warned:
             self._once("would_refuse", reason_code(state), state, order, decision, context)
 
-    def breaker(
-        self, provider: str, model: str, before: str, after: str, *, reason: str | None = None, who: str | None = None
-    ) -> None:
-        """A breaker went from one state to another; `model` is "" for the provider as a whole."""
+    def moved(self, was: Breaker, breaker: Breaker) -> None:
+        """This process has moved a breaker from one state to another."""
         if self.listening:
-            self.tell(BreakerEvent("breaker", datetime.now(UTC), provider, model, before, after, reason, who), None)
+            event = BreakerEvent(
+                "breaker",
+                datetime.now(UTC),
+                breaker.provider,
+                breaker.model,
+                was.state,
+                breaker.state,
+                breaker.reason,
+                None,
+            )
+            self.tell(event, None)
 
     def tell(self, event: Event, context: Context | None) -> None:
         """Tell an event to whoever listens."""

@@ -23,15 +23,21 @@ SCOPE = "aikit"
 
 
 class OpenTelemetry(Sink):
-    """Spans and metrics by the global providers."""
+    """Spans and metrics, by the application's global providers unless others are given."""
 
     name = "otel"
     kinds: frozenset[EventKind] = frozenset({"ended", "refused"})
 
-    def __init__(self, providers: Mapping[str, Provider], version: str) -> None:
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        version: str,
+        tracers: trace.TracerProvider | None = None,
+        meters: metrics.MeterProvider | None = None,
+    ) -> None:
         self._servers = conventions.servers(providers)
-        self._tracer = trace.get_tracer(SCOPE, version)
-        meter = metrics.get_meter(SCOPE, version)
+        self._tracer = trace.get_tracer(SCOPE, version, tracers)
+        meter = metrics.get_meter(SCOPE, version, meters)
         self._tokens = meter.create_histogram(
             "gen_ai.client.token.usage",
             "{token}",

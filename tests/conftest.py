@@ -1,5 +1,10 @@
 """Fixtures for all tests."""
 
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell: what tests start inherits it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 pytest_plugins = [
     "support.postgres",
     "support.embedded",

@@ -227,8 +227,15 @@ class TextStream:
         return rest
 
     def reply(self) -> Reply:
-        """The whole reply. Raises AIKitError before the stream has ended or was closed."""
+        """The whole reply. Raises AIKitError before the stream is over, or while it is read on after it was left."""
         if self._response.extensions[ATTEMPT].receipt is None:
+            if self._response.is_closed:
+                raise AIKitError(
+                    "The stream was left, and is still read on to learn what it costs.",
+                    code="STREAM_OPEN",
+                    retryable=True,
+                    remedy="Ask again in a moment; [streams] drain_seconds bounds it.",
+                )
             raise AIKitError("The stream is not over yet.", code="STREAM_OPEN", remedy="Read on, or close it.")
         return _reply(self._sent, self._response, "".join(self._parts), {})
 

@@ -48,7 +48,7 @@ class Drains:
         self.seconds = seconds
         # Held here, so that a garbage collection that finds the caller's end of a stream does not close ours, too.
         self._open: set[Upstream] = set()
-        self._queue: SimpleQueue[ThreadDrain] = SimpleQueue()  # its put may be called by a garbage collection
+        self._queue: SimpleQueue[ThreadDrain | None] = SimpleQueue()  # a garbage collection may call its put
         self._at_work: set[ThreadDrain] = set()
         self._keeper: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -89,6 +89,7 @@ class Drains:
         for upstream in [one for one in list(self._open) if one.waits()]:
             upstream.over.wait(max(0.0, upstream.deadline + GRACE - time.monotonic()))
         self._closed = True
+        self._queue.put(None)
         for upstream in list(self._open):
             if upstream.left:
                 upstream.give_up()
@@ -102,7 +103,7 @@ class Drains:
             due = min((drain.deadline for drain in running), default=None)
             with suppress(Empty):
                 drain = self._queue.get(timeout=None if due is None else max(0.0, due - time.monotonic()))
-                if self._begin(drain):
+                if drain is not None and self._begin(drain):
                     running.add(drain)
                 del drain
             now = time.monotonic()
@@ -110,6 +111,8 @@ class Drains:
                 running.discard(late)
                 if not late.over.is_set():
                     late.give_up()
+            if self._closed and not running and self._queue.empty():
+                return
 
     def _begin(self, drain: ThreadDrain) -> bool:
         if len(self._at_work) < MOST_THREADS:

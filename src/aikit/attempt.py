@@ -89,6 +89,7 @@ class Attempt:
         self._asked: float | None = None
         self._waited = 0.0
         self._context = copy_context() if desk.notify.listening else None
+        """The caller's context variables; None: nobody listens."""
         self._first_byte_ms: int | None = None
         self._status: int | None = None
         self._headers: Mapping[str, str] = {}
@@ -167,7 +168,7 @@ class Attempt:
         if granted.bound is not None:
             self.price = decision.rules.unpriced
         self._order = granted
-        if self.desk.notify.listening:
+        if self._context is not None:
             self.desk.notify.admitted(self.hold, decision, self._waited, self._context)
         if decision.soft or decision.warned or self.hold.opened:
             self.desk.notify.crossed(decision, self._context)
@@ -196,7 +197,7 @@ class Attempt:
         if error.decision is None and not isinstance(error, MeteringUnavailable):
             self.desk.recorder.refuse(Refusal(self._order, error.code))
         self._answered()
-        if self.desk.notify.listening:
+        if self._context is not None:
             self.desk.notify.refused(self._order, error, self._waited, self._context)
         request_id = str(self._order.attempt)
         reply = self.codec.refusal(error, request_id=request_id, metadata=metadata(error, self._order.attempt))
@@ -369,7 +370,7 @@ class Attempt:
             retry_after=self._retry_after,
         )
         self.desk.recorder.end(entry)
-        if self.desk.notify.listening:
+        if self._context is not None:
             self.desk.notify.ended(entry, self._waited, self._context)
 
     def _elapsed_ms(self) -> int:

@@ -15,24 +15,27 @@ BREAKER_OPEN = "BREAKER_OPEN"
 class Gates:
     """Breakers by provider and model; those that are not there are closed. `version` is that of all of them."""
 
-    def __init__(self, version: int = 0, breakers: Mapping[Key, Breaker] | None = None) -> None:
+    def __init__(
+        self, version: int = 0, breakers: Mapping[Key, Breaker] | None = None, tuning: Tuning = TUNING
+    ) -> None:
         self.version = version
         self.breakers = dict(breakers or {})
+        self.tuning = tuning
         self.tried: dict[Key, Breaker] = {}
         """Those that let a probe through."""
 
     def copy(self) -> Gates:
         """To be changed by one batch."""
-        return Gates(self.version, self.breakers)
+        return Gates(self.version, self.breakers, self.tuning)
 
     def after(self) -> Gates:
         """As they stand once the batch has been posted."""
         if not self.tried:
             return self
         moved = {key: breaker._replace(revision=breaker.revision + 1) for key, breaker in self.tried.items()}
-        return Gates(self.version + 1, self.breakers | moved)
+        return Gates(self.version + 1, self.breakers | moved, self.tuning)
 
-    def admit(self, decision: Decision, now: datetime, tuning: Tuning = TUNING) -> Decision:
+    def admit(self, decision: Decision, now: datetime) -> Decision:
         """The decision on an order that nothing else stands in the way of; refused if a breaker does."""
         hold = decision.hold
         if hold is None:
@@ -43,13 +46,14 @@ class Gates:
         for breaker in found:
             if breaker is None:
                 continue
-            says = gate(breaker, now, tuning)
+            says = gate(breaker, now, self.tuning)
             if not says.passes:
                 return _refused(decision, breaker, says.until, now)
             if says.probe:
                 probes.append(breaker)
         for breaker in probes:
-            self.breakers[breaker.key] = self.tried[breaker.key] = probing(breaker, hold.order.attempt, now, tuning)
+            tried = probing(breaker, hold.order.attempt, now, self.tuning)
+            self.breakers[breaker.key] = self.tried[breaker.key] = tried
         return decision
 
 

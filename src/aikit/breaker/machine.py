@@ -26,12 +26,14 @@ FREE = Gate(True)
 
 
 def gate(breaker: Breaker | None, now: datetime, tuning: Tuning = TUNING) -> Gate:
-    """What the breaker says to a call."""
+    """What the breaker says to a call. One that is switched off for us stops only what a person has forced open."""
     if breaker is None:
         return FREE
     state, until = breaker.state, breaker.until
     over = until is not None and now >= until
     if state in (State.CLOSED, State.FORCED_CLOSED):
+        return FREE
+    if not tuning.enabled and (state is not State.FORCED_OPEN or over):
         return FREE
     if state in (State.OPEN, State.FORCED_OPEN) and not over:
         return Gate(False, until=until)
@@ -60,20 +62,30 @@ def probed(
     now: datetime,
     retry_after: datetime | None = None,
     tuning: Tuning = TUNING,
+    *,
+    admitted_at: datetime | None = None,
 ) -> Breaker:
-    """What a probe came to. One whose lease ran out, or of a breaker that is no longer probing, changes nothing."""
-    live = _live(breaker, now)
-    if breaker.state is not State.HALF_OPEN or attempt not in [probe.attempt for probe in live]:
+    """What a probe came to. What is none changes nothing; one of a breaker that is open again only makes room.
+
+    Whatever was admitted since it began to probe is a probe, though its lease ran out: else a model that takes longer
+    than a lease to answer could never close it, and one that never answers would never open it again.
+    """
+    others = tuple([probe for probe in breaker.probes if probe.attempt != attempt])
+    probing = breaker.state is State.HALF_OPEN
+    late = probing and admitted_at is not None and admitted_at >= breaker.since
+    if len(others) == len(breaker.probes) and not late:
         return breaker
-    others = tuple([probe for probe in live if probe.attempt != attempt])
-    if outcome is Health.NEUTRAL:
-        return breaker._replace(probes=others)
+    breaker = breaker._replace(probes=others)
+    if outcome is Health.NEUTRAL or not probing:
+        return breaker
     if outcome in (Health.FAILED, Health.QUOTA):
         reason = Reason.QUOTA if outcome is Health.QUOTA else Reason.PROBE_FAILED
         return opened(breaker, reason, now, retry_after, tuning)
+    if outcome is Health.SLOW and breaker.reason is Reason.SLOW_CALLS:
+        return opened(breaker, Reason.SLOW_CALLS, now, None, tuning)
     if breaker.successes + 1 >= tuning.successes:
         return closed(breaker, now)
-    return breaker._replace(probes=others, successes=breaker.successes + 1)
+    return breaker._replace(successes=breaker.successes + 1)
 
 
 def reviewed(breaker: Breaker, seen: Seen, now: datetime, tuning: Tuning = TUNING) -> Breaker:
@@ -87,7 +99,10 @@ def reviewed(breaker: Breaker, seen: Seen, now: datetime, tuning: Tuning = TUNIN
 def opened(
     breaker: Breaker, reason: Reason, now: datetime, retry_after: datetime | None = None, tuning: Tuning = TUNING
 ) -> Breaker:
-    """Open it: for as long as the provider asks, else twice as long as the last time."""
+    """Open it: for as long as the provider asks, else twice as long as the last time.
+
+    Probes that are under way still are: no others are let through until they are over.
+    """
     if reason is Reason.QUOTA:
         wait = tuning.quota_open
     else:
@@ -95,7 +110,13 @@ def opened(
         if retry_after is not None and retry_after > now:
             wait = min(retry_after - now, tuning.retry_after_longest)
     return breaker._replace(
-        state=State.OPEN, since=now, until=now + wait, reason=reason, trips=breaker.trips + 1, successes=0, probes=()
+        state=State.OPEN,
+        since=now,
+        until=now + wait,
+        reason=reason,
+        trips=breaker.trips + 1,
+        successes=0,
+        probes=_live(breaker, now),
     )
 
 
@@ -113,10 +134,10 @@ def forced(breaker: Breaker, state: State, now: datetime, lasting: timedelta | N
 
 
 def lapsed(breaker: Breaker, now: datetime) -> Breaker:
-    """A breaker that was forced closed for a time that is over is closed by its own rules again."""
-    over = breaker.until is not None and now >= breaker.until
-    if breaker.state is State.FORCED_CLOSED and over:
-        return closed(breaker, now)._replace(reason=Reason.OPERATOR)
+    """A breaker that was forced closed for a time that is over is closed by its own rules again, since then."""
+    until = breaker.until
+    if breaker.state is State.FORCED_CLOSED and until is not None and now >= until:
+        return closed(breaker, until)._replace(reason=Reason.OPERATOR)
     return breaker
 
 

@@ -45,6 +45,8 @@ class Tuning(NamedTuple):
     """Fewer calls in the window say nothing about a rate."""
     failed_percent: int = 50
     slow_percent: int = 80
+    slow: timedelta = timedelta(seconds=30)
+    """A response that has not begun by then is a slow one."""
     consecutive: int = 5
     open_first: timedelta = timedelta(seconds=15)
     open_longest: timedelta = timedelta(minutes=5)
@@ -55,6 +57,8 @@ class Tuning(NamedTuple):
     probe_lease: timedelta = timedelta(seconds=60)
     """A probe whose process died makes room for another after this."""
     successes: int = 2
+    enabled: bool = True
+    """If not, nothing is reported, nothing moved, and only what a person has forced open is refused."""
 
 
 TUNING = Tuning()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aikit.breaker.model import TUNING, Health, Seen, Tuning
 
@@ -34,37 +34,58 @@ def witness(
     if outcome is Health.NEUTRAL:
         return seen
     moment = at.timestamp()
-    step = int(moment) // STEP
     failed = outcome in (Health.FAILED, Health.QUOTA)
-    last = seen.counts[-1] if seen.counts and seen.counts[-1][0] == step else (step, 0, 0, 0)
-    count = (step, last[1] + 1, last[2] + failed, last[3] + (outcome is Health.SLOW))
-    oldest = step - int(tuning.window.total_seconds()) // STEP
-    kept = [one for one in seen.counts if oldest <= one[0] != step]
     return Sighting(
-        (*kept, count),
+        _counted(seen.counts, int(moment) // STEP, failed, outcome is Health.SLOW, tuning),
         seen.fine_at if failed else moment,
         (*seen.failed_at, moment)[-tuning.consecutive :] if failed else seen.failed_at,
         moment if outcome is Health.QUOTA else seen.quota_at,
-        max(seen.retry_at, moment + retry_after) if retry_after else seen.retry_at,
+        0.0 if not failed else max(seen.retry_at, moment + retry_after) if retry_after else seen.retry_at,
     )
 
 
 def together(sightings: Iterable[Sighting], since: datetime, now: datetime, tuning: Tuning = TUNING) -> Seen:
-    """What all processes have seen within the window and after `since`, when the breaker was closed."""
+    """What all processes have seen within the window and after `since`, when the breaker was closed.
+
+    A step is counted whole or not at all. So `calls`, `failed` and `slow` may have what is up to one step older than
+    the window, and may lack what happened within a step after `since`; what `run` and `quota` say is exact, but that
+    no process tells of more failures in a row than it takes to open a breaker.
+    """
     known = list(sightings)
-    began, window = since.timestamp(), (now - tuning.window).timestamp()
+    began, window, soon = since.timestamp(), (now - tuning.window).timestamp(), now.timestamp() + STEP
     start = max(began, window)
-    counts = [one for seen in known for one in seen.counts if one[0] * STEP >= began and one[0] * STEP + STEP > window]
-    fine_at = max([start, *[one.fine_at for one in known]])
-    retry_at = max([0.0, *[one.retry_at for one in known]])
+    counts = [
+        one for seen in known for one in seen.counts if began <= one[0] * STEP <= soon and one[0] * STEP + STEP > window
+    ]
+    fine_at = max([start, *[one.fine_at for one in known if one.fine_at <= soon]])
+    failing = [(one, at) for one in known for at in one.failed_at if fine_at < at <= soon]
+    retry_at = max([0.0, *[one.retry_at for one, _ in failing]])
     return Seen(
         calls=sum(count[1] for count in counts),
         failed=sum(count[2] for count in counts),
         slow=sum(count[3] for count in counts),
-        run=sum(at > fine_at for one in known for at in one.failed_at),
-        quota=any(one.quota_at > start for one in known),
+        run=len(failing),
+        quota=any(start < one.quota_at <= soon for one in known),
         retry_after=datetime.fromtimestamp(retry_at, UTC) if retry_at > now.timestamp() else None,
     )
+
+
+def read_sighting(body: list[Any]) -> Sighting:
+    """One that was written as JSON."""
+    counts, fine_at, failed_at, quota_at, retry_at = body
+    return Sighting(tuple(map(tuple, counts)), fine_at, tuple(failed_at), quota_at, retry_at)
+
+
+def _counted(counts: tuple[Count, ...], step: int, failed: bool, slow: bool, tuning: Tuning) -> tuple[Count, ...]:
+    """One more call in a step. Our clock may go back a little, but what is further ahead is of a clock set back."""
+    if counts and counts[-1][0] == step:
+        _, calls, failures, slows = counts[-1]
+        return (*counts[:-1], (step, calls + 1, failures + failed, slows + slow))
+    oldest = step - int(tuning.window.total_seconds()) // STEP
+    kept = {one[0]: one for one in counts if oldest <= one[0] <= step + 1}
+    _, calls, failures, slows = kept.get(step, (step, 0, 0, 0))
+    kept[step] = (step, calls + 1, failures + failed, slows + slow)
+    return tuple(sorted(kept.values()))
 
 
 def is_stale(seen: Sighting, now: datetime, tuning: Tuning = TUNING) -> bool:

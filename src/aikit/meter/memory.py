@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 
 from aikit.breaker.gates import Gates
+from aikit.breaker.model import TUNING, Tuning
 from aikit.meter.counters import Counters
 from aikit.meter.plan import Batch, Callers, Needs, refs_of
 from aikit.meter.prices import PriceRow, Prices
@@ -30,7 +31,7 @@ CACHE = 100_000
 class Memory:
     """All of it may be wrong by now, which the database says when a batch is posted. `lock` guards it."""
 
-    def __init__(self, connection: psycopg.Connection[Any], prices: Prices) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], prices: Prices, tuning: Tuning = TUNING) -> None:
         self.lock = threading.Lock()
         self.epoch = 0
         """Rises when what batches were planned on is no longer believed."""
@@ -40,7 +41,7 @@ class Memory:
         """The version of the policies that the rules are of."""
         self.outdated = False
         """The policies or the breakers have changed since they were read."""
-        self.gates = Gates()
+        self.gates = Gates(tuning=tuning)
         self._counters: dict[CounterRef, Counters] = {}
         self._find_price = prices
         self._on_record: set[str | None] = {None, *[row[0] for row in connection.execute(PRICES)]}
@@ -101,7 +102,7 @@ class Memory:
         version, breaker_version, at = row
         self.set_clock(at)
         if self.outdated or breaker_version != self.gates.version:
-            self.gates = Gates(breaker_version, read_breakers(connection))
+            self.gates = Gates(breaker_version, read_breakers(connection), self.gates.tuning)
         self.outdated = False
         if version != self.version:
             self.version = version

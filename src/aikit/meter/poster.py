@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg
 
-from aikit.breaker.model import Breaker
+from aikit.breaker.model import TUNING, Breaker, Tuning
 from aikit.database.stall import line_of
 from aikit.meter.corrections import Correction
 from aikit.meter.decide import Behind
@@ -51,11 +51,13 @@ class Poster:
     executed in the order in which they were prepared.
     """
 
-    def __init__(self, connection: psycopg.Connection[Any], prices: Prices, *, hold_seconds: int) -> None:
+    def __init__(
+        self, connection: psycopg.Connection[Any], prices: Prices, *, hold_seconds: int, tuning: Tuning = TUNING
+    ) -> None:
         self._connection = connection
         self._hold_seconds = hold_seconds
         self._statement = Statement(connection, "aikit_post", POST)
-        self._memory = Memory(connection, prices)
+        self._memory = Memory(connection, prices, tuning)
         self._locked = Locked(connection, self._memory, self._accepted, hold_seconds=hold_seconds)
         open_ahead(connection)
         self._line = line_of(connection)
@@ -134,7 +136,7 @@ class Poster:
 
     def review(self, watch: Watch) -> list[tuple[Breaker, Breaker]]:
         """Move the breakers that what was seen concerns: each as it was and as it is. Raises as `execute` does."""
-        return review(self._connection, watch, self._memory.now())
+        return review(self._connection, watch, self._memory.now(), self._memory.gates.tuning)
 
     def report(self, watch: Watch) -> None:
         """Tell the other processes what this one has seen. Raises as `execute` does."""

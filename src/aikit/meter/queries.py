@@ -113,5 +113,18 @@ SIGHTED = """
 SIGHTINGS = """
     SELECT s.provider, s.model, s.body FROM unnest(%s::text[], %s::text[]) x (provider, model)
     JOIN aikit.sightings s ON s.provider = x.provider AND s.model = x.model
-    WHERE s.at > now() - interval '2 minutes'"""
+    WHERE s.at > now() - interval '1 minute' - %s::interval"""
 FORGET_SIGHTINGS = "DELETE FROM aikit.sightings WHERE at < now() - interval '10 minutes'"
+REPEATED = """
+    INSERT INTO aikit.repeats (tenant, subject, fingerprint, process, body, until)
+    SELECT tenant, subject, fingerprint, %s, body, to_timestamp(until)
+    FROM unnest(%s::text[], %s::text[], %s::bytea[], %s::jsonb[], %s::float8[]) x (
+        tenant, subject, fingerprint, body, until)
+    ORDER BY tenant, subject, fingerprint
+    ON CONFLICT (tenant, subject, fingerprint, process) DO UPDATE SET body = excluded.body, until = excluded.until"""
+REPEATS = """
+    SELECT r.tenant, r.subject, r.fingerprint, r.body
+    FROM unnest(%s::text[], %s::text[], %s::bytea[]) x (tenant, subject, fingerprint)
+    JOIN aikit.repeats r ON r.tenant = x.tenant AND r.subject = x.subject AND r.fingerprint = x.fingerprint
+    WHERE r.process <> %s AND r.until > now()"""
+FORGET_REPEATS = "DELETE FROM aikit.repeats WHERE until < now()"

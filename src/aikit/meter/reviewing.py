@@ -10,9 +10,8 @@ from typing import Any
 
 import psycopg
 
-from aikit.breaker.machine import lapsed, probed, reviewed
-from aikit.breaker.model import Breaker, Key, Probe, Reason, State
-from aikit.breaker.outcomes import Sighting, together
+from aikit.breaker.model import TUNING, Breaker, Key, Probe, Reason, State, Tuning
+from aikit.breaker.outcomes import Sighting, read_sighting
 from aikit.meter.queries import (
     BREAKERS,
     FORGET_SIGHTINGS,
@@ -24,7 +23,7 @@ from aikit.meter.queries import (
     SIGHTINGS,
     WRITE_BREAKER,
 )
-from aikit.meter.watch import Watch
+from aikit.meter.watch import Ended, Watch, moved
 
 log = logging.getLogger("aikit.breaker")
 
@@ -51,9 +50,28 @@ def forget_sightings(connection: psycopg.Connection[Any]) -> None:
     connection.execute(FORGET_SIGHTINGS)
 
 
-def review(connection: psycopg.Connection[Any], watch: Watch, now: datetime) -> list[tuple[Breaker, Breaker]]:
-    """Move the breakers that what was seen concerns. Returns each as it was and as it is. Raises psycopg.Error."""
+def review(
+    connection: psycopg.Connection[Any], watch: Watch, now: datetime, tuning: Tuning = TUNING
+) -> list[tuple[Breaker, Breaker]]:
+    """Move the breakers that what was seen concerns. Returns each as it was and as it is.
+
+    Raises psycopg.Error; what failed for want of the database is due still.
+    """
     due, watch.due = watch.due, {}
+    try:
+        moves = _review(connection, watch, due, now, tuning)
+    except psycopg.OperationalError:
+        watch.due = due
+        raise
+    for was, after in moves:
+        if was.state is not after.state:
+            log.warning("breaker %s: %s → %s (%s)", after.name, was.state, after.state, after.reason)
+    return moves
+
+
+def _review(
+    connection: psycopg.Connection[Any], watch: Watch, due: Mapping[Key, list[Ended]], now: datetime, tuning: Tuning
+) -> list[tuple[Breaker, Breaker]]:
     keys = sorted(due)
     columns = ([key[0] for key in keys], [key[1] for key in keys])
     moves = []
@@ -61,33 +79,26 @@ def review(connection: psycopg.Connection[Any], watch: Watch, now: datetime) -> 
         report(connection, watch, keys)
         connection.execute(NEW_BREAKERS, columns)
         breakers = {found.key: found for found in map(_breaker, connection.execute(LOCK_BREAKERS, columns))}
-        sightings = _sightings(connection, columns)
+        sightings = _sightings(connection, columns, tuning)
         for key in keys:
             was = breakers[key]
-            moved = lapsed(was, now)
-            for attempt, outcome, wait in due[key]:
-                asked = None if wait is None else datetime.fromtimestamp(now.timestamp() + wait, now.tzinfo)
-                moved = probed(moved, attempt, outcome, now, asked)
-            moved = reviewed(moved, together(sightings.get(key, ()), moved.since, now), now)
-            if moved != was:
-                moves.append((was, moved))
-        for was, moved in moves:
-            _write(connection, was, moved, now)
+            after = moved(was, due[key], sightings.get(key, ()), now, tuning)
+            if after != was:
+                moves.append((was, after))
+        for was, after in moves:
+            _write(connection, was, after, now)
         if moves:
             connection.execute(MOVED)
-    for was, moved in moves:
-        if was.state is not moved.state:
-            log.warning("breaker %s: %s → %s (%s)", moved.name, was.state, moved.state, moved.reason)
     return moves
 
 
-def _write(connection: psycopg.Connection[Any], was: Breaker, moved: Breaker, now: datetime) -> None:
-    probes = [probe.attempt for probe in moved.probes]
-    leases = [probe.until for probe in moved.probes]
-    row = (moved.state, moved.since, moved.until, moved.reason, moved.trips, moved.successes, probes, leases)
-    connection.execute(WRITE_BREAKER, (*row, *moved.key))
-    if was.state is not moved.state:
-        connection.execute(MOVES, (now, *moved.key, was.state, moved.state, moved.reason, moved.until, None, None))
+def _write(connection: psycopg.Connection[Any], was: Breaker, after: Breaker, now: datetime) -> None:
+    probes = [probe.attempt for probe in after.probes]
+    leases = [probe.until for probe in after.probes]
+    row = (after.state, after.since, after.until, after.reason, after.trips, after.successes, probes, leases)
+    connection.execute(WRITE_BREAKER, (*row, *after.key))
+    if was.state is not after.state:
+        connection.execute(MOVES, (now, *after.key, was.state, after.state, after.reason, after.until, None, None))
 
 
 def _breaker(row: Row) -> Breaker:
@@ -107,11 +118,9 @@ def _breaker(row: Row) -> Breaker:
 
 
 def _sightings(
-    connection: psycopg.Connection[Any], columns: tuple[list[str], list[str]]
+    connection: psycopg.Connection[Any], columns: tuple[list[str], list[str]], tuning: Tuning
 ) -> Mapping[Key, list[Sighting]]:
     found: dict[Key, list[Sighting]] = {}
-    for provider, model, body in connection.execute(SIGHTINGS, columns):
-        counts, fine_at, failed_at, quota_at, retry_at = body
-        seen = Sighting(tuple(map(tuple, counts)), fine_at, tuple(failed_at), quota_at, retry_at)
-        found.setdefault((provider, model), []).append(seen)
+    for provider, model, body in connection.execute(SIGHTINGS, (*columns, tuning.window)):
+        found.setdefault((provider, model), []).append(read_sighting(body))
     return found

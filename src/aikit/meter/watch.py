@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from aikit.breaker.gates import Gates
-from aikit.breaker.model import WHOLE, Health, Key, State
-from aikit.breaker.outcomes import Sighting, is_stale, witness
+from aikit.breaker.machine import lapsed, probed, reviewed
+from aikit.breaker.model import TUNING, WHOLE, Breaker, Health, Key, State, Tuning
+from aikit.breaker.outcomes import Sighting, is_stale, together, witness
 from aikit.types import Entry, new_id
 
 MOST = 10_000
 """Models that are watched at once: their names come from requests."""
 NOTHING = Sighting()
+PROBED = (State.OPEN, State.HALF_OPEN)
+"""How a breaker stands that even a success may concern."""
+
+
+class Ended(NamedTuple):
+    """How an attempt ended that may have been a probe. `retry_after` is in seconds."""
+
+    attempt: UUID
+    outcome: Health
+    retry_after: float | None
+    admitted_at: datetime
 
 
 class Watch:
@@ -24,33 +37,47 @@ class Watch:
         self.sightings: dict[Key, Sighting] = {}
         self.unreported: set[Key] = set()
         """Of these something has been seen that other processes don't know."""
-        self.due: dict[Key, list[tuple[UUID, Health, float | None]]] = {}
+        self.due: dict[Key, list[Ended]] = {}
         """Breakers to review, with what those attempts came to that may have been probes."""
 
     def see(self, entries: Iterable[Entry], now: datetime, gates: Gates) -> None:
         """Take endings that happened about now."""
+        if not gates.tuning.enabled:
+            return
         for entry in entries:
             call = entry.hold.order.call
             for model, outcome in ((call.model, of_model(entry)), (WHOLE, of_provider(entry))):
                 key = (call.provider, model)
                 breaker = gates.breakers.get(key)
-                watched = breaker is not None and breaker.state is not State.CLOSED
+                watched = breaker is not None and breaker.state in PROBED
                 if outcome is not Health.NEUTRAL:
                     if len(self.sightings) >= MOST:
-                        self.forget(now)
+                        self.forget(now, gates.tuning)
                     before = self.sightings.get(key, NOTHING)
-                    self.sightings[key] = witness(before, outcome, now, entry.retry_after)
+                    self.sightings[key] = witness(before, outcome, now, entry.retry_after, gates.tuning)
                     self.unreported.add(key)
                 if watched or outcome not in (Health.OK, Health.NEUTRAL):
-                    seen = (entry.hold.order.attempt, outcome, entry.retry_after)
-                    self.due.setdefault(key, []).append(seen)
+                    hold = entry.hold
+                    ended = Ended(hold.order.attempt, outcome, entry.retry_after, hold.admitted_at)
+                    self.due.setdefault(key, []).append(ended)
 
-    def forget(self, now: datetime) -> None:
+    def forget(self, now: datetime, tuning: Tuning = TUNING) -> None:
         """Forget what counts no more; all of it if that is not enough."""
-        self.sightings = {key: seen for key, seen in self.sightings.items() if not is_stale(seen, now)}
+        self.sightings = {key: seen for key, seen in self.sightings.items() if not is_stale(seen, now, tuning)}
         if len(self.sightings) >= MOST:
             self.sightings.clear()
         self.unreported &= self.sightings.keys()
+
+
+def moved(
+    breaker: Breaker, ended: Iterable[Ended], sightings: Iterable[Sighting], now: datetime, tuning: Tuning = TUNING
+) -> Breaker:
+    """The breaker after these endings, of which some may have been probes, and all that was seen."""
+    breaker = lapsed(breaker, now)
+    for attempt, outcome, wait, admitted_at in ended:
+        asked = None if wait is None else now + timedelta(seconds=wait)
+        breaker = probed(breaker, attempt, outcome, now, asked, tuning, admitted_at=admitted_at)
+    return reviewed(breaker, together(sightings, breaker.since, now, tuning), now, tuning)
 
 
 def of_model(entry: Entry) -> Health:

@@ -151,7 +151,8 @@ def wait_for(truth: Callable[[], object], seconds: float = 20) -> None:
 def call_all_ways(kit: AIKit, **more: Any) -> None:
     """All APIs by their SDKs, plain and streamed."""
     openai, claude, google = kit.openai(**more), kit.anthropic(**more), kit.gemini(**more)
-    openai.chat.completions.create(model=CHAT, messages=HELLO)
+    answer = openai.chat.completions.create(model=CHAT, messages=HELLO, extra_headers={"x-of-the-caller": CANARY})
+    assert CANARY in str(answer), "what is looked for was never said"
     list(openai.chat.completions.create(model=CHAT, messages=HELLO, stream=True))
     openai.responses.create(model=CHAT, input=HELLO)
     list(openai.responses.create(model=CHAT, input=HELLO, stream=True))
@@ -216,6 +217,7 @@ def test_no_signal_has_a_prompt_an_answer_or_a_key_in_it(
     spans: InMemorySpanExporter,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    books.policy('[tenants.acme]\nlimits = [{ cap_usd = "9", soft_cap_usd = "0.000001", window = "month" }]')
     heard: list[Event] = []
     with caplog.at_level(logging.DEBUG, "aikit"), AIKit.open(every_sink, on_event=heard.append) as kit:
         call_all_ways(kit, tenant=TENANT)
@@ -237,6 +239,7 @@ def test_no_signal_has_a_prompt_an_answer_or_a_key_in_it(
         "webhook": "".join(f"{headers} {body.decode()}" for headers, body in receiver[0].posts),
         "sentry": sentry.text(),
     }
+    assert {event.kind for event in heard} == {"admitted", "ended", "refused", "soft_cap"}
     for where, text in said.items():
         assert "openai" in text, f"nothing is said to {where}"
         for secret in (CANARY, *KEYS.values(), SECRET.decode()):
@@ -426,7 +429,8 @@ def test_sentry_hears_of_failures_but_not_of_rate_limits_filters_and_refusals(
     with AIKit.open(hearing(settings, sentry=True)) as kit:
         for status in (500, 429, 529):
             simulator.fault(status=status, count=1)
-            with pytest.raises(AIError):
+            with pytest.raises(AIError), sentry_sdk.new_scope() as scope:
+                scope.set_tag("request", f"r{status}")
                 kit.complete(CANARY, model=f"openai/{CHAT}", tenant=TENANT)
         books.limit(usd="0")
         with pytest.raises(SpendCapExceeded):
@@ -434,6 +438,8 @@ def test_sentry_hears_of_failures_but_not_of_rate_limits_filters_and_refusals(
         kit.flush()
         told = [(event["tags"]["aikit.code"], event["exception"]["values"][0]["type"]) for event in sentry.events]
         assert told == [("PROVIDER_ERROR", "AIError"), ("OVERLOADED", "AIError")]
+        assert [event["tags"]["request"] for event in sentry.events] == ["r500", "r529"]
+        assert sentry.events[0]["fingerprint"] == ["aikit", "openai", "PROVIDER_ERROR"]
         kit.meter.close()
         with pytest.raises(MeteringUnavailable):
             kit.complete(CANARY, model=f"openai/{CHAT}", tenant=TENANT)
@@ -470,3 +476,16 @@ def test_a_second_process_on_the_same_port_goes_on_without(
 def test_metrics_that_are_not_turned_on_are_an_error_that_says_how(kit: AIKit) -> None:
     with pytest.raises(ConfigError, match=r"\[signals.prometheus\]"):
         kit.metrics()
+
+
+def test_a_lot_that_waits_to_be_tried_again_is_tried_once_more_when_the_kit_closes(
+    settings: Settings, books: Books, receiver: tuple[Receiver, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aikit.signals.webhook.PAUSES", (60.0, 60.0))
+    told, url = receiver
+    told.answers[:] = [500, 200]
+    with AIKit.open(hearing(settings, webhook=posting_to(url, "ended"))) as kit:
+        kit.complete("Hi", model=f"openai/{CHAT}", tenant=TENANT)
+        wait_for(lambda: len(told.posts) == 1)
+    assert len(told.posts) == 2
+    assert told.posts[0][1] == told.posts[1][1]

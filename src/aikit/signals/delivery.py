@@ -110,9 +110,9 @@ class Delivery:
 
     def _tell(self, event: Event, context: Context | None) -> None:
         for sink in self.sinks:
-            if event.kind not in sink.kinds or not sink.awake:
-                continue
             try:
+                if event.kind not in sink.kinds or not sink.awake:
+                    continue
                 if context is None:
                     sink.hear(event)
                 else:

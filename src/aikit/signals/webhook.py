@@ -29,8 +29,8 @@ LOT_SECONDS = 1.0
 TIMEOUT = httpx2.Timeout(10.0, connect=5.0)
 PAUSES = (0.5, 60.0)
 """First and longest pause before a lot is posted again, in seconds; each is twice the last, less up to half of it."""
-MOST_TRIES = 12
-"""After these, ten minutes or so, a lot is given up."""
+MOST_TRIES = 20
+"""After these, ten minutes or so, a lot is given up: it may be the lot that the receiver fails at."""
 AGAIN = frozenset({408, 409, 425, 429})
 """Statuses below 500 after which the same lot may be taken."""
 
@@ -101,11 +101,13 @@ class Webhook(Sink):
         for _ in range(MOST_TRIES):
             if self._deadline is not None and time.monotonic() >= self._deadline:
                 break
+            last = self._closing.is_set()
             again, why = self._try(client, message_id, body)
             if why == "":
                 return
-            if not again or self._closing.wait(pause * (1 - random.random() / 2)):
+            if last or not again:
                 break
+            self._closing.wait(pause * (1 - random.random() / 2))
             pause = min(PAUSES[1], pause * 2)
         self._drop(len(lot), why)
 

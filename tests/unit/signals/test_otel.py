@@ -157,3 +157,34 @@ def test_cost_is_counted_in_whole_nano_usd_however_much(signals: Signals) -> Non
 def test_embeddings_have_no_output_to_count(signals: Signals) -> None:
     signals.sink.hear(ended(api="openai.embeddings", usage=Usage(input=9)))
     assert [point.attributes["gen_ai.token.type"] for point in signals.points("gen_ai.client.token.usage")] == ["input"]
+
+
+def test_an_sdk_that_is_set_up_after_the_kit_gets_everything_with_the_advised_buckets() -> None:
+    import subprocess
+    import sys
+
+    script = """
+import sys
+sys.path.insert(0, "tests")
+from aikit.signals.otel import OpenTelemetry
+from support.happenings import ended
+sink = OpenTelemetry({}, "1")
+sink.hear(ended())  # nobody is there yet
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+spans, reader, tracers = InMemorySpanExporter(), InMemoryMetricReader(), TracerProvider()
+tracers.add_span_processor(SimpleSpanProcessor(spans))
+trace.set_tracer_provider(tracers)
+metrics.set_meter_provider(MeterProvider([reader]))
+sink.hear(ended())
+(span,) = spans.get_finished_spans()
+(scope,) = reader.get_metrics_data().resource_metrics[0].scope_metrics
+bounds = {metric.name: getattr(metric.data.data_points[0], "explicit_bounds", [None])[-1] for metric in scope.metrics}
+expected = {"gen_ai.client.operation.duration": 81.92, "gen_ai.client.token.usage": 67108864, "aikit.cost": None}
+assert bounds == expected, bounds
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

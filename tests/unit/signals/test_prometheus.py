@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from aikit.breaker.model import State
@@ -98,6 +99,13 @@ def test_costs_are_exact_up_to_nine_million_dollars_a_series() -> None:
 def test_a_breaker_has_a_number_for_each_of_its_states(state: State) -> None:
     event = BreakerEvent("breaker", datetime.now(UTC), "openai", "", "closed", state)
     assert samples(sink(), event)[at("aikit_breaker_state", provider="openai", model="")] == STATES[state]
+
+
+def test_an_applications_own_registry_can_take_them_in() -> None:
+    theirs, told = CollectorRegistry(), sink()
+    theirs.register(told.registry)
+    told.hear(ended())
+    assert b'aikit_calls_total{ending="settled"' in generate_latest(theirs)
 
 
 @pytest.fixture

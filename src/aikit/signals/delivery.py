@@ -28,6 +28,8 @@ log = logging.getLogger("aikit.signals")
 
 MOST_QUEUED = 20_000
 """Events that wait to be told. They are small: a few hundred bytes each, beside what their calls' contexts hold."""
+REST = 0.02
+"""Seconds that events may wait for others: a thread that wakes for each would take turns with every call."""
 CLOSE_SECONDS = 5.0
 """How long closing waits for listeners, in all."""
 
@@ -42,6 +44,7 @@ class Delivery:
         self._always = any(type(sink).awake is Sink.awake for sink in self.sinks)
         self._most = most_queued
         self._queue: SimpleQueue[tuple[Event, Context | None] | threading.Event | None] = SimpleQueue()
+        self._hurry = threading.Event()
         self._failed: set[tuple[str, str]] = set()
         self._process = os.getpid()
         self._closed = False
@@ -73,8 +76,12 @@ class Delivery:
         if not self._thread.is_alive() or threading.current_thread() is self._thread:
             return True
         told = threading.Event()
+        self._hurry.set()
         self._queue.put(told)
-        return told.wait(seconds)
+        try:
+            return told.wait(seconds)
+        finally:
+            self._hurry.clear()
 
     def exposition(self) -> Exposition:
         """All Prometheus metrics, of all that has happened so far. Raises ConfigError unless they are configured."""
@@ -92,6 +99,7 @@ class Delivery:
             return
         deadline = time.monotonic() + seconds
         self._closed = True
+        self._hurry.set()
         self._queue.put(None)
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(seconds)
@@ -105,8 +113,11 @@ class Delivery:
         while (found := self._queue.get()) is not None:
             if isinstance(found, threading.Event):
                 found.set()
-            else:
-                self._tell(*found)
+                continue
+            if self._queue.empty():
+                self._hurry.wait(REST)
+            self._tell(*found)
+            time.sleep(0)  # lets a call go on that waits for the interpreter
 
     def _tell(self, event: Event, context: Context | None) -> None:
         for sink in self.sinks:

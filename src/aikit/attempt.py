@@ -18,7 +18,7 @@ from aikit.failures.health import health
 from aikit.failures.said import plain, said
 from aikit.failures.waits import retry_after
 from aikit.headers import of_decision, rate_limits
-from aikit.idempotency import kept, once_of, replay, taken
+from aikit.idempotency import digest_of, kept, once_of, replay, taken
 from aikit.meter.judge import affordable
 from aikit.money import MAX_NANO, credits, usd_string
 from aikit.pricing.price import Price
@@ -50,6 +50,8 @@ TAG_HEADERS = {
 """Request headers that name tags. They are ours and never sent on."""
 MAX_TOKENS = 10**12
 """A provider that reports more tokens than this for one attempt reports nonsense; it is treated as no report."""
+FINGERPRINT = 8
+"""Bytes of a digest by which requests are told apart that are counted as repetitions."""
 SLOW_MS = 30_000
 """A response that has not begun after this many milliseconds is a slow one."""
 UNFINISHED = "unfinished"
@@ -115,6 +117,7 @@ class Attempt:
         demand = self.demand
         call = Call(self._order.call.id, tags, self._provider.name, demand.model, self.codec.name, demand.stream)
         bound = demand.bound
+        once = once_of(self._request)
         order = Order(
             self._order.attempt,
             call,
@@ -126,7 +129,8 @@ class Attempt:
             least=demand.least_output_tokens,
             characters=demand.characters,
             leasable=demand.stream and demand.visible_output,
-            once=once_of(self._request),
+            once=once,
+            fingerprint=(once.request_hash if once else digest_of(self._request))[:FINGERPRINT].hex(),
         )
         price = self._price(demand)
         if price is None:
@@ -170,7 +174,7 @@ class Attempt:
         self._order = granted
         if self._context is not None:
             self.desk.notify.admitted(self.hold, decision, self._waited, self._context)
-        if decision.soft or decision.warned or self.hold.opened:
+        if decision.soft or decision.warned or decision.tripped or self.hold.opened:
             self.desk.notify.crossed(decision, self._context)
 
     def _answered(self) -> None:

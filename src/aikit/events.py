@@ -12,7 +12,8 @@ from uuid import UUID
 from aikit.failures.codes import STATUS_OF, code_of
 from aikit.failures.said import Said
 from aikit.money import usd_string
-from aikit.types import Decision, Ending, EventKind, LimitState, Metric, Tags, Usage
+from aikit.policy.runaway import as_facts
+from aikit.types import Decision, Ending, EventKind, LimitState, Metric, Tags, Usage, Watched
 
 TIMEOUTS = frozenset({"ConnectTimeout", "ReadTimeout", "WriteTimeout", "PoolTimeout"})
 CONNECTIONS = frozenset(
@@ -150,6 +151,8 @@ class AttemptRefused(AttemptEvent):
     limit: LimitState | None
     source: str | None
     overhead_ms: float
+    tripped: tuple[Watched, ...] = ()
+    """The rule against runaways that refused it, if one did."""
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -161,6 +164,7 @@ class AttemptRefused(AttemptEvent):
             "limit": None if self.limit is None else limit_facts(self.limit),
             "limit_source": self.source,
             "overhead_ms": round(self.overhead_ms, 3),
+            **_runaway(self.tripped),
         }
 
 
@@ -169,6 +173,7 @@ class PolicyEvent(AttemptEvent):
     """`soft_cap`: allowed above a soft cap. `would_refuse`: allowed by a limit that only warns. Each is told of the
     first time in a window that this process sees the limit so.
 
+    A rule against runaways that only warns tells it once a minute; `state` is None then, and `decision.tripped` has it.
     `ledger_failure`: sent with no limit checked, for the ledger is away; told of each time, and `state` is None.
     """
 
@@ -181,6 +186,7 @@ class PolicyEvent(AttemptEvent):
             **AttemptEvent.facts(self),
             "code": self.code,
             "limit": None if self.state is None else limit_facts(self.state),
+            **_runaway(None if self.state else self.decision.tripped),
         }
 
 
@@ -220,6 +226,11 @@ def failure(status: int | None, error: str | None) -> str | None:
     if status is None or (status < 300 and (error is None or OURS.fullmatch(error) or error in LEFT)):
         return None
     return code_of(status, Said(() if error is None else (error,)))
+
+
+def _runaway(tripped: tuple[Watched, ...] | None) -> Mapping[str, Any]:
+    """What a rule against runaways found, if that is what the event is about."""
+    return {"runaway": as_facts(tripped[0])} if tripped else {}
 
 
 def limit_facts(state: LimitState) -> Mapping[str, Any]:

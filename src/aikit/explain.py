@@ -13,10 +13,10 @@ from aikit.ledger.call_detail import AttemptDetail, CallDetail, get_call
 from aikit.ledger.plans import plans_at
 from aikit.ledger.policies import read_policies
 from aikit.ledger.reading import reading
-from aikit.meter.judge import OPENED, judge, reason_code
+from aikit.meter.judge import OPENED, judge, would_refuse
 from aikit.policy.model import Caller, Policy, Rules
 from aikit.policy.resolve import resolve
-from aikit.types import Bound, Call, Cost, Decision, LimitState, Order, Tags
+from aikit.types import Bound, Call, Cost, Decision, LimitState, Order, Tags, Watched
 
 BEFORE_POLICIES = frozenset({"TENANT_REQUIRED", "REQUEST_INVALID", "UNMETERED_ENDPOINT", "METERING_UNAVAILABLE"})
 """Refused before any policy was asked."""
@@ -73,7 +73,9 @@ def _again(
         return Explanation(call, attempt, caller, policies, None, order, decision, tuple(_compare(attempt, decision)))
     rules = resolve(policies, caller)
     states, missing = _recorded(rules, attempt)
-    decision = judge(order, rules, states, attempt.decided_at, version)
+    watch, unwatched = _watch(rules, attempt)
+    missing += unwatched
+    decision = judge(order, rules, states, attempt.decided_at, version, watch)
     found = (*missing, *_compare(attempt, decision))
     return Explanation(call, attempt, caller, policies, rules, order, decision, found)
 
@@ -90,6 +92,21 @@ def _recorded(rules: Rules, attempt: AttemptDetail) -> tuple[tuple[LimitState, .
             states.append(state._replace(limit=limit))
     missing += [f"{s.metric}/{s.window} of {s.source} was recorded and does not apply" for s in recorded.values()]
     return tuple(states), missing
+
+
+def _watch(rules: Rules, attempt: AttemptDetail) -> tuple[tuple[Watched, ...], list[str]]:
+    """What was recorded of the rules against runaways, and a sentence for each that is only on one side.
+
+    Of a rule against loops there is nothing on record where the request had not been there before.
+    """
+    applying = [rule for rule in (rules.loops, rules.velocity) if rule is not None]
+    watch = tuple([found for found in attempt.watch if found.rule in applying])
+    there = [found.rule for found in attempt.watch]
+    missing = []
+    if rules.velocity is not None and rules.velocity not in there:
+        missing.append(f"velocity of {rules.velocity.source} applies and was not recorded")
+    missing += [f"{found.label} was recorded and does not apply" for found in attempt.watch if found not in watch]
+    return watch, missing
 
 
 def _identity(state: LimitState) -> tuple[Any, ...]:
@@ -132,7 +149,7 @@ def _compare(attempt: AttemptDetail, decision: Decision) -> list[str]:
     found = []
     if decision.reason_code != attempt.reason_code:
         found.append(f"the answer was {attempt.reason_code} and is {decision.reason_code}")
-    warned = reason_code(decision.warned[0]) if decision.warned else None
+    warned = would_refuse(decision)
     if warned != attempt.would_refuse:
         found.append(f"what would have refused it was {attempt.would_refuse} and is {warned}")
     if decision.source != attempt.source:

@@ -21,8 +21,10 @@ def of_decision(decision: Decision, order: Order, nano_per_credit: int) -> dict[
         headers["x-aikit-limit-remaining"] = str(max(0, remaining) // nano_per_credit)
     if decision.soft:
         headers["x-aikit-soft-cap"] = ", ".join([label(state) for state in decision.soft])
-    if decision.warned:
-        headers["x-aikit-would-refuse"] = ", ".join([f"{reason_code(s)} {label(s)}" for s in decision.warned])
+    if decision.warned or (decision.tripped and decision.hold is not None):
+        warned = [f"{reason_code(s)} {label(s)}" for s in decision.warned]
+        tripped = [f"{one.reason_code} {plain(one.label)}" for one in decision.tripped]
+        headers["x-aikit-would-refuse"] = ", ".join(warned + tripped)
     if decision.hold is not None and decision.hold.opened:
         headers["x-aikit-ledger-failure"] = "open"
     if decision.clamped:
@@ -55,4 +57,9 @@ def _duration(state: LimitState, now: datetime) -> str:
 
 def label(state: LimitState) -> str:
     """`credits/month plan:pro`."""
-    return f"{state.metric}/{state.window} {state.source}".encode("ascii", "replace").decode()
+    return plain(f"{state.metric}/{state.window} {state.source}")
+
+
+def plain(text: str) -> str:
+    """As a header can carry it."""
+    return text.encode("ascii", "replace").decode()

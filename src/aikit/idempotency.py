@@ -29,8 +29,15 @@ def once_of(request: WireRequest) -> Once | None:
             f"The idempotency key can't be used: it must be 1 to {LONGEST} characters that can be printed.",
             remedy="Use a UUID, or the id of what the call is for.",
         )
-    asked = "\n".join([request.method, request.path, request.query]).encode()
-    return Once(key, hashlib.sha256(asked + b"\n" + request.body).digest())
+    return Once(key, digest_of(request))
+
+
+def digest_of(request: WireRequest) -> bytes:
+    """The same for requests that ask for the same."""
+    asked = "\n".join([request.method, request.path, request.query, ""]).encode()
+    found = hashlib.sha256(asked)
+    found.update(request.body)
+    return found.digest()
 
 
 def kept(body: bytes, *, stream: bool, safe: Safe | None) -> Answer | None:

@@ -19,7 +19,7 @@ from aikit.events import (
     PolicyEvent,
 )
 from aikit.meter.judge import reason_code
-from aikit.types import Decision, Entry, EventKind, Hold, LimitState, Order, Tags
+from aikit.types import Decision, Entry, EventKind, Hold, LimitState, Order, Tags, Watched
 
 log = logging.getLogger("aikit.policy")
 MOST_REMEMBERED = 100_000
@@ -87,6 +87,7 @@ class Notices:
                 decision.deciding if decision else None,
                 decision.source if decision else None,
                 waited * 1000,
+                decision.tripped if decision else (),
             ),
             context,
         )
@@ -101,6 +102,8 @@ class Notices:
             self._once("soft_cap", "ALLOWED_SOFT_CAP", state, order, decision, context)
         for state in decision.warned:
             self._once("would_refuse", reason_code(state), state, order, decision, context)
+        for found in decision.tripped:
+            self._ran_away(found, order, decision, context)
 
     def moved(self, was: Breaker, breaker: Breaker) -> None:
         """This process has moved a breaker from one state to another."""
@@ -127,16 +130,31 @@ class Notices:
     ) -> None:
         """Tell the log and whoever listens, the first time in the limit's window."""
         tenant = order.call.tenant
-        key = (kind, tenant, state.limit, state.resets_at)
-        if key in self._told:
+        if not self._first((kind, tenant, state.limit, state.resets_at)):
             return
-        if len(self._told) >= MOST_REMEMBERED:
-            self._told.clear()
-        self._told.add(key)
         what = "is above its soft cap" if kind == "soft_cap" else f"would be refused ({code})"
         log.warning("%s %s: %s/%s of %s", tenant, what, state.metric, state.window, state.source)
         if self.listening:
             self._policy(kind, code, state, order, decision, context)
+
+    def _ran_away(self, found: Watched, order: Order, decision: Decision, context: Context | None) -> None:
+        """The same for a rule against runaways, once a minute."""
+        assert decision.hold is not None
+        tenant, minute = order.call.tenant, decision.hold.admitted_at.replace(second=0, microsecond=0)
+        if not self._first((tenant, found.rule, minute)):
+            return
+        log.warning("%s would be refused (%s): %s", tenant, found.reason_code, found.label)
+        if self.listening:
+            self._policy("would_refuse", found.reason_code, None, order, decision, context)
+
+    def _first(self, key: object) -> bool:
+        """Whether that has not been told yet."""
+        if key in self._told:
+            return False
+        if len(self._told) >= MOST_REMEMBERED:
+            self._told.clear()
+        self._told.add(key)
+        return True
 
     def _policy(
         self,

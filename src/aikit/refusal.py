@@ -20,8 +20,9 @@ from aikit.errors import (
 )
 from aikit.meter.judge import is_rate
 from aikit.money import credits, format_usd, usd_string
+from aikit.policy.runaway import as_facts, in_words, remedy
 from aikit.policy.subject import subject_of
-from aikit.types import Decision, LimitState, Metric, Order, Window
+from aikit.types import Decision, LimitState, Metric, Order, Repeats, Watched, Window
 
 SPAN = {Window.TOTAL: "in total", Window.DAY: "today"}
 DENIED = {
@@ -97,6 +98,8 @@ def refused(
     state = decision.deciding
     if decision.reason_code == BREAKER_OPEN:
         return _breaker_open(decision)
+    if decision.tripped:
+        return _run_away(decision.tripped[0], decision, order)
     if state is None:
         return denied(decision.reason_code, order, decision)
     facts = limit_facts(state, order, affordable=affordable, nano_per_credit=nano_per_credit)
@@ -139,6 +142,22 @@ def _breaker_open(decision: Decision) -> Refused:
     )
 
 
+def _run_away(found: Watched, decision: Decision, order: Order) -> Refused:
+    """The error for a request of a loop, which is not worth another try, or for one that spends too fast."""
+    tenant, wait = order.call.tenant, decision.retry_after
+    counted = subject_of(found.rule.subject).words
+    whose = f"{tenant} ({counted})" if counted else tenant
+    return RateLimited(
+        f"{whose}: {in_words(found, order.nano)}",
+        code=decision.reason_code,
+        remedy=remedy(found, wait),
+        retryable=wait is not None and not isinstance(found, Repeats),
+        retry_after=wait,
+        decision=decision,
+        facts={"tenant": tenant, "limitSource": found.rule.source, "runaway": as_facts(found)},
+    )
+
+
 def limit_facts(state: LimitState, order: Order, *, affordable: int, nano_per_credit: int) -> dict[str, Any]:
     """The facts of the deciding limit, under the names of the native endpoint's body."""
     facts: dict[str, Any] = {"tenant": order.call.tenant, "window": str(state.window)}
@@ -174,6 +193,7 @@ def metadata(error: Refused, decision_id: UUID) -> dict[str, Any]:
         "reason": error.reason or error.code,
         "limit_source": state.source if state else decision.source if decision else None,
         "limit_state": [limit_state(s) for s in decision.failing] if decision else [],
+        "runaway": as_facts(decision.tripped[0]) if decision and decision.tripped else None,
         "resets_at": iso(state.resets_at) if state else None,
         "retry_after": error.retry_after,
         "remedy": error.remedy,

@@ -68,4 +68,5 @@ def _refused(decision: Decision, breaker: Breaker, until: datetime | None, now: 
         order=decision.hold.order,
         rules=decision.rules,
         retry_after=None if until is None else max(0.001, (until - now).total_seconds()),
+        watch=decision.watch,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aikit.cli.output import UNKNOWN, facts, gap, table, when
 from aikit.money import credits, format_usd, usd_string
+from aikit.policy.runaway import as_facts, standing
 from aikit.policy.subject import subject_of
 from aikit.types import Action, Cost, LimitState, Metric, Usage, Window
 
@@ -48,6 +49,9 @@ def print_attempt(attempt: AttemptDetail) -> None:
     if attempt.limits:
         gap()
         _print_limits(attempt.limits)
+    if attempt.watch:
+        gap()
+        facts("Rules against runaways", [(found.label, standing(found)) for found in attempt.watch])
 
 
 def _print_correction(attempt: AttemptDetail, total: int) -> None:
@@ -197,6 +201,7 @@ def _attempt_data(attempt: AttemptDetail) -> dict[str, Any]:
         "clamped": is_clamped(attempt),
         "policy_version": attempt.policy_version,
         "limits": [_limit_data(limit) for limit in attempt.limits],
+        "runaway": [as_facts(found) for found in attempt.watch],
         "decided_at": attempt.decided_at,
         "settled_at": attempt.settled_at,
         "expires_at": attempt.expires_at,

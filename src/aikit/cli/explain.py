@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aikit.errors import Refused
     from aikit.explain import Explanation
     from aikit.ledger.call_detail import AttemptDetail
-    from aikit.types import LimitState
+    from aikit.types import LimitState, Watched
 
 PREFIX = "d_"
 """What some write in front of a decision's id."""
@@ -81,6 +81,9 @@ def _print(found: Explanation, error: Refused | None) -> None:
     if attempt.limits:
         gap()
         section("Limits, as it found them", [_limit_item(state, found) for state in attempt.limits])
+    if attempt.watch:
+        gap()
+        section("Rules against runaways, as it found them", [_watch_item(one, found) for one in attempt.watch])
     if error is not None and error.decision is not None and error.decision.failing:
         gap()
         section("What would have fit", _fitting_items(found))
@@ -105,7 +108,7 @@ def _why(found: Explanation, error: Refused | None) -> list[str]:
     if attempt.reason_code == "ALLOWED_SOFT_CAP":
         texts.append("It crossed a soft cap.")
     if attempt.would_refuse:
-        texts.append(f"A limit that only warns would have refused it: {attempt.would_refuse}.")
+        texts.append(f"A limit or a rule that only warns would have refused it: {attempt.would_refuse}.")
     if found.decision is not None and found.decision.clamped:
         texts.append("Its output limit was lowered to what fit.")
     return texts
@@ -196,6 +199,23 @@ def _limit_item(state: LimitState, found: Explanation) -> Item:
     return Item(limit_title(limit), "\n".join([text, *filter(None, [standing_words(state), _role(state, found)])]))
 
 
+def _watch_item(one: Watched, found: Explanation) -> Item:
+    from aikit.policy.file.runaway import in_words
+    from aikit.policy.runaway import standing
+    from aikit.policy.subject import subject_of
+
+    rule = one.rule
+    text = f"{in_words(rule)} · counts {subject_of(rule.subject).words or 'the whole tenant'} · {rule.source}"
+    return Item(one.label.split("/")[0], "\n".join([text, standing(one), *filter(None, [_watch_role(one, found)])]))
+
+
+def _watch_role(one: Watched, found: Explanation) -> str:
+    """What a rule against runaways had to do with the answer."""
+    if found.decision is None or one not in found.decision.tripped:
+        return ""
+    return "→ would have refused it, but only warns" if found.decision.allowed else "→ refused it"
+
+
 def _role(state: LimitState, found: Explanation) -> str:
     """What a limit had to do with the answer."""
     decision = found.decision
@@ -273,6 +293,7 @@ def _data(found: Explanation, error: Refused | None) -> dict[str, Any]:
         "source": attempt.source,
         "policy_version": attempt.policy_version,
         "limits": [_limit_data(state, found) for state in attempt.limits],
+        "runaway": [_watch_data(one, found) for one in attempt.watch],
         "max_affordable_output_tokens": _affordable(found) if error else None,
         **_trace_data(found),
         "again": {
@@ -288,6 +309,12 @@ def _limit_data(state: LimitState, found: Explanation) -> dict[str, Any]:
     from aikit.refusal import limit_state
 
     return {**limit_state(state), "role": _role(state, found).removeprefix("→ ") or None}
+
+
+def _watch_data(one: Watched, found: Explanation) -> dict[str, Any]:
+    from aikit.policy.runaway import as_facts
+
+    return {**as_facts(one), "role": _watch_role(one, found).removeprefix("→ ") or None}
 
 
 def _trace_data(found: Explanation) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from aikit.cli.group import group
 from aikit.cli.options import Json
 from aikit.cli.output import UNKNOWN, emit_json, facts, gap, line, note, table
 from aikit.errors import ConfigError
+from aikit.types import LoopRule, VelocityRule
 
 if TYPE_CHECKING:
     from aikit.ledger.plans import HolderRow, PlanRow
@@ -32,6 +33,8 @@ FIELDS = {
     "presume": "Charged if nobody learns the end",
     "on_ledger_failure": "While the ledger is away",
     "uncapped": "Uncapped",
+    "loops": "Loops",
+    "velocity": "Velocity",
 }
 """What a plan comes to besides entitlements and limits, and how people read it."""
 
@@ -140,7 +143,14 @@ def _rules_data(rules: Rules, limits: list[Candidate]) -> dict[str, Any]:
     from aikit.cli.policy_words import limit_data
 
     return {
-        **{name: getattr(rules, name) for name in FIELDS},
+        **{name: _field_data(getattr(rules, name)) for name in FIELDS},
         "limits": [limit_data(limit.stated) | {"source": limit.match.policy.name} for limit in limits],
         "sources": rules.sources,
     }
+
+
+def _field_data(value: Any) -> Any:
+    """As JSON has it; a rule against runaways as the file states it."""
+    from aikit.policy.file.runaway import as_stated
+
+    return as_stated(value) if isinstance(value, LoopRule | VelocityRule) else value

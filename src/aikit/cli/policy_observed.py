@@ -67,15 +67,17 @@ def _print(rows: tuple[ObservedRow, ...], title: str) -> None:
 def _limit(row: ObservedRow) -> str:
     from aikit.types import Metric
 
-    return str(row.metric) if row.metric is Metric.CONCURRENCY else f"{row.metric}/{row.window}"
+    return row.metric if row.metric == Metric.CONCURRENCY else f"{row.metric}/{row.window}"
 
 
 def _reason_code(row: ObservedRow) -> str:
     """The code with which the limit would have refused."""
     from aikit.meter.judge import reason_code
-    from aikit.types import Limit, LimitState
+    from aikit.types import LOOP_DETECTED, VELOCITY_EXCEEDED, Limit, LimitState, Metric, Window
 
-    return reason_code(LimitState(Limit(row.metric, row.window, 0, row.source), 0, 0, None))
+    if row.metric not in tuple(Metric):
+        return LOOP_DETECTED if row.metric == "loops" else VELOCITY_EXCEEDED
+    return reason_code(LimitState(Limit(Metric(row.metric), Window(row.window), 0, row.source), 0, 0, None))
 
 
 def _data(row: ObservedRow) -> dict[str, Any]:
@@ -83,8 +85,8 @@ def _data(row: ObservedRow) -> dict[str, Any]:
         "tenant": row.tenant,
         "reason_code": _reason_code(row),
         "limit_source": row.source,
-        "metric": str(row.metric),
-        "window": str(row.window),
+        "metric": row.metric,
+        "window": row.window,
         "calls": row.calls,
         "users": row.users,
         "running": row.running,

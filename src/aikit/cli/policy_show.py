@@ -32,6 +32,8 @@ FIELDS = (
     "presume",
     "on_ledger_failure",
     "uncapped",
+    "loops",
+    "velocity",
 )
 """In the order in which they are shown; the limits come after them."""
 SUMMARY = 6

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aikit.cli.output import UNKNOWN, when
 from aikit.money import usd_string
-from aikit.types import Action, Limit, LimitState, Metric, Window
+from aikit.types import Action, Limit, LimitState, LoopRule, Metric, VelocityRule, Window
 
 if TYPE_CHECKING:
     from aikit.policy.changes import Change
@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
 AMOUNTS = ("cap", "soft_cap", "used", "held", "carried", "remaining")
 """The fields of a limit that are in the metric's unit."""
-NOTHING_STATED = {"allow": "any model", "deny": "none", "unpriced": "refused", "requires": "nothing"}
+RUNAWAY = ("loops", "velocity")
+"""The fields that are rules against runaways."""
+NOTHING_STATED = {
+    "allow": "any model",
+    "deny": "none",
+    "unpriced": "refused",
+    "requires": "nothing",
+    **dict.fromkeys(RUNAWAY, "off"),
+}
 
 
 def amount(value: int | None, metric: Metric) -> str:
@@ -65,9 +73,15 @@ def standing_words(state: LimitState) -> str:
 
 def field_words(name: str, value: Any) -> str:
     """The value of a field of a policy."""
+    from aikit.policy.model import Loops, Velocity
+
     match value:
         case None:
             return NOTHING_STATED.get(name, "not stated")
+        case Loops() | Velocity() | LoopRule() | VelocityRule():
+            from aikit.policy.file.runaway import in_words
+
+            return in_words(value)
         case bool():
             return "yes" if value else "no"
         case int():
@@ -82,9 +96,11 @@ def field_words(name: str, value: Any) -> str:
 
 def policy_data(policy: Policy) -> dict[str, Any]:
     """A policy as JSON has it: what is stated, and of each limit everything."""
+    from aikit.policy.file.runaway import as_stated
     from aikit.policy.record import to_body
 
     body = to_body(policy)
+    body |= {name: as_stated(getattr(policy, name)) for name in RUNAWAY if isinstance(body.get(name), dict)}
     return {**body, "limits": [limit_data(limit) for limit in policy.limits]}
 
 

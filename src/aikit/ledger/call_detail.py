@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from aikit.database.connect import Database
 from aikit.ledger.reading import ids_around, reading, spans_of, tenants_in
-from aikit.ledger.recorded import read_request, read_states
+from aikit.ledger.recorded import read_request, read_states, read_watch
 from aikit.ledger.tables import entries, holds, prices, refusals
-from aikit.types import USAGE_CLASSES, LimitState, Usage
+from aikit.types import USAGE_CLASSES, LimitState, Usage, Watched
 
 ATTEMPTS_WITHIN = timedelta(hours=1)
 """How long after a call began its last attempt may begin, for it to be found by the call's id."""
@@ -52,6 +52,8 @@ class AttemptDetail:
     reason_code: str
     policy_version: int | None
     limits: tuple[LimitState, ...]
+    watch: tuple[Watched, ...]
+    """What the rules against runaways found."""
     would_refuse: str | None
     """The code of a limit that only warns and would have refused it."""
     source: str | None
@@ -171,6 +173,7 @@ def _attempt(row: Row, known: Mapping[str, PriceDetail]) -> AttemptDetail:
         reason_code=row["reason_code"],
         policy_version=row["policy_version"],
         limits=read_states(row["limits"], decided_at),
+        watch=read_watch(row["limits"]),
         would_refuse=row.get("would_refuse"),
         source=row.get("source"),
         request=read_request(row["request"]),

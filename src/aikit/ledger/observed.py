@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
 from aikit.database.connect import Database
 from aikit.ledger.reading import aware, check_tags, database_time, ids_since, reading
-from aikit.types import Metric, Window
 
 A_DAY = timedelta(days=1)
 
@@ -25,8 +23,9 @@ class ObservedRow:
 
     tenant: str
     source: str
-    metric: Metric
-    window: Window
+    metric: str
+    """A metric, or "loops" or "velocity" for a rule against runaways."""
+    window: str
     calls: int
     users: int
     running: int
@@ -68,6 +67,7 @@ BY_LIMIT = sa.text(f"""{OBSERVED}
       AND (l.s ->> 8)::numeric + (l.s ->> 9)::numeric + (l.s ->> 10)::numeric
           + CASE l.s ->> 0
                 WHEN 'credits' THEN o.most
+                WHEN 'velocity' THEN o.most
                 WHEN 'tokens' THEN o.tokens
                 WHEN 'input_tokens' THEN o.tokens - o.output
                 WHEN 'output_tokens' THEN o.output
@@ -89,9 +89,5 @@ def observed(database: Database, *, since: datetime | None = None, tenant: str |
         start = aware("since", since) if since is not None else database_time(connection) - A_DAY
         given = {"since": start, "first": ids_since(start), "tenant": tenant}
         calls, nano = connection.execute(IN_ALL, given).one()
-        rows = tuple([_row(*row) for row in connection.execute(BY_LIMIT, given)])
+        rows = tuple([ObservedRow(*row) for row in connection.execute(BY_LIMIT, given)])
     return Observed(rows, calls, nano, start)
-
-
-def _row(tenant: str, source: str, metric: str, window: str, *counts: Any) -> ObservedRow:
-    return ObservedRow(tenant, source, Metric(metric), Window(window), *counts)

@@ -15,11 +15,13 @@ from typing import NamedTuple
 from aikit.breaker.gates import Gates
 from aikit.meter.counters import Amounts, Counter, Counters, Standing, reserves, slot_kind
 from aikit.meter.judge import MICROSECOND, extended, judge
-from aikit.policy.model import Rules, slot_name
+from aikit.meter.repeats import Repetitions
+from aikit.policy.model import PACED, Rules, slot_name
 from aikit.policy.windows import EPOCH, bounds, carried
-from aikit.types import Decision, Extension, Limit, LimitState, Order, Window
+from aikit.types import Decision, Extension, Limit, LimitState, Order, Pace, VelocityRule, Watched, Window
 
 SECOND = 1_000_000
+MINUTE, HOUR = 60, 3600
 OPEN_GATES = Gates()
 window_at = lru_cache(maxsize=4096)(bounds)
 
@@ -42,37 +44,85 @@ class Lane(NamedTuple):
         return self.counter is None or at >= self.counter.start - self.length
 
 
+class Tempo(NamedTuple):
+    """The money of the present minute and hour of a subject, and when these end."""
+
+    minute: Counter
+    minute_ends: datetime
+    hour: Counter
+    hour_ends: datetime
+
+    def pace(self, rule: VelocityRule, now: datetime) -> Pace:
+        """How fast it goes."""
+        minute, hour = self.minute, self.hour
+        return Pace(
+            rule,
+            minute.used + minute.held,
+            _carried(minute, MINUTE, self.minute_ends, now),
+            hour.used + hour.held + _carried(hour, HOUR, self.hour_ends, now),
+        )
+
+
 class Track(NamedTuple):
-    """What the orders of one tenant under one set of rules run on, and the time in which that holds."""
+    """What the orders of one tenant under one set of rules run on, and the time in which that holds.
+
+    `tempo` has the counters that a rule on velocity compares.
+    """
 
     lanes: list[Lane]
     rows: list[Counters]
     start: datetime
     end: datetime | None
+    tempo: Tempo | None = None
 
 
 def track(tenant: str, rules: Rules, standing: Standing, now: datetime) -> Track:
     """The lanes of these rules, their counters rolled on to the windows that `now` lies in. Raises Behind."""
     lanes = []
     latest, earliest = EPOCH, None
+    minute = now.replace(second=0, microsecond=0)
+    tempo = _tempo(tenant, rules, standing, minute)
+    if tempo is not None:
+        latest, earliest = minute, tempo.minute_ends
     for limit in rules.limits:
         if limit.window is Window.CALL:
             lanes.append(Lane(limit, None, None, 0))
             continue
         name = slot_name(limit.metric, limit.window, limit.zone, limit.anchor)
-        start, end = window_at(limit.window, now.replace(second=0, microsecond=0), limit.zone, limit.anchor)
+        start, end = window_at(limit.window, minute, limit.zone, limit.anchor)
         counter = standing[tenant, limit.subject].slots[name]
         length = slot_kind(name)[1]
-        began = int(start.timestamp())
-        if counter.start < began:
-            counter.roll(began, length)
-        elif counter.start > began:
-            raise Behind
+        _roll(counter, start, length)
         latest = max(latest, start)
         if end is not None:
             earliest = min(earliest, end) if earliest else end
         lanes.append(Lane(limit, counter, end, length))
-    return Track(lanes, [standing[tenant, subject] for subject in rules.subjects], latest, earliest)
+    return Track(lanes, [standing[tenant, subject] for subject in rules.subjects], latest, earliest, tempo)
+
+
+def _tempo(tenant: str, rules: Rules, standing: Standing, minute: datetime) -> Tempo | None:
+    """What the rule on velocity compares, rolled on; so is that of every other subject whose velocity is asked for."""
+    found = None
+    for subject in rules.paced:
+        slots = standing[tenant, subject].slots
+        counters, ends = [], []
+        for name, slot in PACED.items():
+            start, end = window_at(slot.window, minute)
+            assert end is not None
+            _roll(slots[name], start, slot_kind(name)[1])
+            counters.append(slots[name])
+            ends.append(end)
+        if rules.velocity is not None and rules.velocity.subject == subject:
+            found = Tempo(counters[0], ends[0], counters[1], ends[1])
+    return found
+
+
+def _roll(counter: Counter, start: datetime, length: int) -> None:
+    began = int(start.timestamp())
+    if counter.start < began:
+        counter.roll(began, length)
+    elif counter.start > began:
+        raise Behind
 
 
 def decide(
@@ -81,19 +131,24 @@ def decide(
     now: datetime,
     policy_version: int,
     gates: Gates = OPEN_GATES,
+    repeats: Repetitions | None = None,
 ) -> list[Decision]:
     """Decide the orders one after the other; each sees the holds of those admitted before it.
 
     Each order comes with the rules of its caller, None for an unknown tenant; `tracks` has the track of each rules. The
-    counters in them, and the breakers in `gates`, are left as they will stand.
+    counters in them, the breakers in `gates` and the `repeats` are left as they will stand.
     """
     decisions = []
     for order, rules in orders:
         if rules is None:
             decisions.append(Decision(order.attempt, "TENANT_UNKNOWN", policy_version=policy_version))
             continue
-        lanes, rows, _, _ = tracks[rules]
-        decision = judge(order, rules, observe(lanes, now), now, policy_version)
+        lanes, rows, _, _, tempo = tracks[rules]
+        if rules.loops is None and tempo is None:
+            decision = judge(order, rules, observe(lanes, now), now, policy_version)
+        else:
+            watch = _watch(order, rules, tempo, repeats, now)
+            decision = judge(order, rules, observe(lanes, now), now, policy_version, watch)._replace(watch=watch)
         if gates.breakers:
             decision = gates.admit(decision, now)
         if decision.hold is not None:
@@ -102,6 +157,20 @@ def decide(
                 row.hold(amounts)
         decisions.append(decision)
     return decisions
+
+
+def _watch(
+    order: Order, rules: Rules, tempo: Tempo | None, repeats: Repetitions | None, now: datetime
+) -> tuple[Watched, ...]:
+    """What the rules against runaways find: the loops first, where the request was there before at all."""
+    watch: list[Watched] = []
+    if rules.loops is not None and repeats is not None and order.fingerprint:
+        found = repeats.see(order, rules.loops, now)
+        if found.seen:
+            watch.append(found)
+    if rules.velocity is not None and tempo is not None:
+        watch.append(tempo.pace(rules.velocity, now))
+    return tuple(watch)
 
 
 def decide_extensions(
@@ -145,9 +214,17 @@ def observe(lanes: Iterable[Lane], now: datetime) -> tuple[LimitState, ...]:
             states.append(LimitState(limit, 0, 0, None))
         elif length and counter.previous:
             assert resets_at is not None
-            left = (resets_at - now) // MICROSECOND
-            over = carried(counter.previous, length * SECOND - left, length * SECOND)
-            states.append(LimitState(limit, counter.used, counter.held, resets_at, over))
+            states.append(
+                LimitState(limit, counter.used, counter.held, resets_at, _carried(counter, length, resets_at, now))
+            )
         else:
             states.append(LimitState(limit, counter.used, counter.held, resets_at))
     return tuple(states)
+
+
+def _carried(counter: Counter, length: int, ends: datetime, now: datetime) -> int:
+    """What a sliding window of `length` seconds that ends then still counts of the one before."""
+    if not counter.previous:
+        return 0
+    left = (ends - now) // MICROSECOND
+    return carried(counter.previous, length * SECOND - left, length * SECOND)

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from aikit.meter.counters import NOTHING, PLACE, reserves
+from aikit.meter.runaway import calm_after, refusing, trips
 from aikit.policy.access import forbids
 from aikit.policy.model import LEASE_SLICE, Rules
 from aikit.policy.windows import SLIDING, wait_us
-from aikit.types import Action, Decision, Extension, Hold, LimitState, Metric, Order, Window
+from aikit.types import Action, Decision, Extension, Hold, LimitState, Metric, Order, Pace, Repeats, Watched, Window
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 AT_ONCE = datetime.min.replace(tzinfo=UTC)
@@ -30,8 +31,15 @@ ADVERB = {
 TOKENS = frozenset({Metric.TOKENS, Metric.INPUT_TOKENS, Metric.OUTPUT_TOKENS})
 
 
-def judge(order: Order, rules: Rules, states: tuple[LimitState, ...], now: datetime, version: int | None) -> Decision:
-    """Decide. `states` are those of `rules.limits`, before this order."""
+def judge(
+    order: Order,
+    rules: Rules,
+    states: tuple[LimitState, ...],
+    now: datetime,
+    version: int | None,
+    watch: tuple[Watched, ...] = (),
+) -> Decision:
+    """Decide. `states` are those of `rules.limits`, `watch` is of its rules against runaways; before this order."""
     clamped = False
     refusal = access(order, rules)
     if refusal is None:
@@ -43,6 +51,8 @@ def judge(order: Order, rules: Rules, states: tuple[LimitState, ...], now: datet
         code, field = refusal
         source = rules.sources.get(field)
         return Decision(order.attempt, code, states, policy_version=version, source=source, order=order, rules=rules)
+    if watch and (loop := refusing(Repeats, watch, order)):
+        return _run_away(loop, order, rules, states, now, version)
     if rules.lease and order.leasable and order.output_tokens > LEASE_SLICE:
         order = resized(order, LEASE_SLICE)._replace(limit=order.output_tokens)
     failing, warned, soft = against(order, states)
@@ -66,8 +76,11 @@ def judge(order: Order, rules: Rules, states: tuple[LimitState, ...], now: datet
             order=order,
             rules=rules,
         )
+    if watch and (surge := refusing(Pace, watch, order)):
+        return _run_away(surge, order, rules, states, now, version)
+    tripped = tuple([one for one in watch if trips(one, order)])
     hold = Hold(order, rules.subjects, now, 0, _presumed(order, rules))
-    if not (soft or warned or clamped):  # by position, as it is made for nearly every call
+    if not (soft or warned or clamped or tripped):  # by position, as it is made for nearly every call
         return Decision(
             order.attempt, "ALLOWED", states, (), False, version, hold, (), (), False, None, None, None, rules
         )
@@ -82,6 +95,30 @@ def judge(order: Order, rules: Rules, states: tuple[LimitState, ...], now: datet
         warned=tuple(warned),
         clamped=clamped,
         rules=rules,
+        tripped=tripped,
+    )
+
+
+def would_refuse(decision: Decision) -> str | None:
+    """The code of what only warns and would have refused an order that is allowed."""
+    if decision.warned:
+        return reason_code(decision.warned[0])
+    return decision.tripped[0].reason_code if decision.tripped and decision.hold is not None else None
+
+
+def _run_away(
+    found: Watched, order: Order, rules: Rules, states: tuple[LimitState, ...], now: datetime, version: int | None
+) -> Decision:
+    return Decision(
+        order.attempt,
+        found.reason_code,
+        states,
+        policy_version=version,
+        retry_after=calm_after(found, order, now),
+        source=found.rule.source,
+        order=order,
+        rules=rules,
+        tripped=(found,),
     )
 
 

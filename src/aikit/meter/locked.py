@@ -128,6 +128,7 @@ class Locked:
                 policy_version=memory.version,
                 hold_seconds=self._hold_seconds,
                 gates=memory.gates,
+                repeats=memory.repeats,
             )
             if batch.unheld:
                 write_unheld(connection, batch.unheld, memory.version)

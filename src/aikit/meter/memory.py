@@ -17,6 +17,7 @@ from aikit.meter.counters import Counters
 from aikit.meter.plan import Batch, Callers, Needs, refs_of
 from aikit.meter.prices import PriceRow, Prices
 from aikit.meter.queries import PRICE, PRICES, STANDING
+from aikit.meter.repeats import Repetitions
 from aikit.meter.reviewing import read_breakers
 from aikit.meter.rulebook import Rulebook
 from aikit.policy.model import CounterRef
@@ -42,6 +43,7 @@ class Memory:
         self.outdated = False
         """The policies or the breakers have changed since they were read."""
         self.gates = Gates(tuning=tuning)
+        self.repeats = Repetitions()
         self._counters: dict[CounterRef, Counters] = {}
         self._find_price = prices
         self._on_record: set[str | None] = {None, *[row[0] for row in connection.execute(PRICES)]}

@@ -10,8 +10,9 @@ from aikit.breaker.gates import Gates
 from aikit.meter.corrections import Correction, correct, count
 from aikit.meter.counters import Standing, charge
 from aikit.meter.decide import Track, decide, decide_extensions, track
-from aikit.meter.judge import reason_code
+from aikit.meter.judge import would_refuse
 from aikit.meter.once import REPLAYED, KeyRef, ended_now, repeated
+from aikit.meter.repeats import Repetitions
 from aikit.meter.rollup import rollup_rows
 from aikit.meter.rows import (
     EndingRow,
@@ -25,13 +26,13 @@ from aikit.meter.rows import (
     hold_row,
     refusal_row,
 )
-from aikit.policy.model import CounterRef, Rules, slot_name
+from aikit.policy.model import PACED, CounterRef, Rules, Slot, slot_name
 from aikit.types import Call, Decision, Earlier, Entry, Extension, Limit, Refusal, Window
 
 FOREVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 
-Needs = dict[CounterRef, dict[str, Limit]]
-"""The slots that orders need, by subject and name, with a limit that each belongs to."""
+Needs = dict[CounterRef, dict[str, Limit | Slot]]
+"""The slots that orders need, by subject and name, with what each counts."""
 Callers = Sequence[Rules | None]
 """The rules for each order of a batch, then for each extension; None for an unknown tenant."""
 
@@ -80,6 +81,8 @@ def needs(batch: Batch, callers: Callers) -> Needs:
             if limit.window is not Window.CALL:
                 name = slot_name(limit.metric, limit.window, limit.zone, limit.anchor)
                 found.setdefault((tenant, limit.subject), {})[name] = limit
+        for subject in rules.paced:
+            found.setdefault((tenant, subject), {}).update(PACED)
     return found
 
 
@@ -103,8 +106,11 @@ def plan(
     policy_version: int,
     hold_seconds: int,
     gates: Gates,
+    repeats: Repetitions,
 ) -> Plan:
     """Decide the batch; the counters are left as they will stand once it has been posted. Raises Behind.
+
+    So is what is known of repetitions; an order that is decided again is not counted again.
 
     `standing` has the counters that `refs_of` names, or fewer if some are gone, and no others.
     """
@@ -113,17 +119,17 @@ def plan(
     count([row.entry for row in batch.unheld], standing)
     correct(batch.corrections, standing)
     at_work = gates.copy() if gates.breakers else gates
-    decisions = _decide(batch, callers, tracks, now, policy_version, at_work)
+    decisions = _decide(batch, callers, tracks, now, policy_version, at_work, repeats)
     holds, claims, refusals = [], [], list(batch.refusals)
     for row, decision in zip(batch.orders, decisions, strict=True):
         if decision.hold is not None:
-            warned = reason_code(decision.warned[0]) if decision.warned else None
-            holds.append(hold_row(row, decision.hold, decision.limits, decision.reason_code, warned))
+            warned = would_refuse(decision)
+            holds.append(hold_row(row, decision.hold, decision.limits, decision.reason_code, warned, decision.watch))
             if row.order.once is not None:
                 claims.append((row.order.call.tenant, row.order.once.key, claim_row(row.order, row.order.once)))
         elif decision.reason_code != REPLAYED:
             order = decision.order or row.order
-            refusals.append(Refusal(order, decision.reason_code, decision.limits, decision.source))
+            refusals.append(Refusal(order, decision.reason_code, decision.limits, decision.source, decision.watch))
     extended = []
     if batch.extensions:
         asked = list(zip(batch.extensions, callers[len(batch.orders) :], strict=True))
@@ -169,15 +175,19 @@ def _decide(
     now: datetime,
     policy_version: int,
     gates: Gates,
+    repeats: Repetitions,
 ) -> list[Decision]:
     """One decision an order. One whose idempotency key is taken is decided by that alone."""
     orders = [(row.order, rules) for row, rules in zip(batch.orders, callers, strict=False)]
     if all(order.once is None for order, _ in orders):
-        return decide(orders, tracks, now, policy_version, gates)
+        return decide(orders, tracks, now, policy_version, gates, repeats)
     taken = {**batch.earlier, **ended_now([row.entry for row in batch.entries])}
     known = repeated([order for order, _ in orders], taken, policy_version)
     fresh = [one for one, decision in zip(orders, known, strict=True) if decision is None]
-    decided = iter(decide(fresh, tracks, now, policy_version, gates))
+    for (order, _), decision in zip(orders, known, strict=True):
+        if decision is not None:
+            repeats.unsee(order.attempt)
+    decided = iter(decide(fresh, tracks, now, policy_version, gates, repeats))
     return [next(decided) if decision is None else decision for decision in known]
 
 

@@ -28,6 +28,8 @@ from aikit.meter.months import open_ahead
 from aikit.meter.plan import Batch, Plan, needs, plan
 from aikit.meter.prices import Prices
 from aikit.meter.queries import DONE_EXPIRING, EXPIRED, FORGET_KEYS, POST, RENEW, TRY_EXPIRING
+from aikit.meter.repeating import forget as forget_repeats
+from aikit.meter.repeating import tell
 from aikit.meter.reviewing import forget_sightings, report, review
 from aikit.meter.rows import EndingRow
 from aikit.meter.statement import Rejected, Statement
@@ -86,6 +88,7 @@ class Poster:
                     policy_version=version,
                     hold_seconds=seconds,
                     gates=memory.gates,
+                    repeats=memory.repeats,
                 )
             except BaseException as error:
                 memory.new_epoch(forget=True)  # some counters have been changed, and nobody knows which
@@ -142,6 +145,20 @@ class Poster:
         """Tell the other processes what this one has seen. Raises as `execute` does."""
         report(self._connection, watch, list(watch.unreported))
 
+    @property
+    def repeating(self) -> bool:
+        """Requests are there over and over, and other processes don't know all of it."""
+        return bool(self._memory.repeats.untold)
+
+    def tell_repeats(self) -> None:
+        """Tell the other processes of them, and hear what they have seen of the same. Raises as `execute` does."""
+        memory = self._memory
+        with memory.lock:
+            told = memory.repeats.tell(memory.now())
+        heard = tell(self._connection, memory.repeats.process, told)
+        with memory.lock:
+            memory.repeats.hear(told, heard)
+
     def expire(self, *, all_holds: bool = False, held_since: datetime | None = None) -> int:
         """Presume spent what holds have stood for too long, or all that there are. Returns how many, at most 500.
 
@@ -161,6 +178,7 @@ class Poster:
                     self._locked.post(Batch(entries), entries)
             self._connection.execute(FORGET_KEYS)
             forget_sightings(self._connection)
+            forget_repeats(self._connection)
             return len(entries)
         finally:
             if not self._connection.closed:

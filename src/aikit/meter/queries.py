@@ -118,13 +118,13 @@ FORGET_SIGHTINGS = "DELETE FROM aikit.sightings WHERE at < now() - interval '10 
 REPEATED = """
     INSERT INTO aikit.repeats (tenant, subject, fingerprint, process, body, until)
     SELECT tenant, subject, fingerprint, %s, body, to_timestamp(until)
-    FROM unnest(%s::text[], %s::text[], %s::bytea[], %s::jsonb[], %s::float8[]) x (
+    FROM unnest(%s::text[], %s::text[], %s::text[], %s::jsonb[], %s::float8[]) x (
         tenant, subject, fingerprint, body, until)
     ORDER BY tenant, subject, fingerprint
     ON CONFLICT (tenant, subject, fingerprint, process) DO UPDATE SET body = excluded.body, until = excluded.until"""
 REPEATS = """
     SELECT r.tenant, r.subject, r.fingerprint, r.body
-    FROM unnest(%s::text[], %s::text[], %s::bytea[]) x (tenant, subject, fingerprint)
+    FROM unnest(%s::text[], %s::text[], %s::text[]) x (tenant, subject, fingerprint)
     JOIN aikit.repeats r ON r.tenant = x.tenant AND r.subject = x.subject AND r.fingerprint = x.fingerprint
     WHERE r.process <> %s AND r.until > now()"""
 FORGET_REPEATS = "DELETE FROM aikit.repeats WHERE until < now()"

@@ -17,7 +17,20 @@ from typing import NamedTuple
 
 from aikit.breaker.model import Breaker
 from aikit.meter.counters import Counters
-from aikit.types import USAGE_CLASSES, Answer, Bound, Entry, Hold, Limit, LimitState, Once, Order, Refusal
+from aikit.types import (
+    USAGE_CLASSES,
+    Answer,
+    Bound,
+    Entry,
+    Hold,
+    Limit,
+    LimitState,
+    Once,
+    Order,
+    Refusal,
+    Repeats,
+    Watched,
+)
 
 SEPARATOR = "\x1e"
 """Between the keys of subjects in one text field; neither can contain it."""
@@ -59,12 +72,19 @@ class EndingRow(NamedTuple):
         )
 
 
-def hold_row(row: OrderRow, hold: Hold, limits: Iterable[LimitState], code: str, would_refuse: str | None) -> str:
+def hold_row(
+    row: OrderRow,
+    hold: Hold,
+    limits: Iterable[LimitState],
+    code: str,
+    would_refuse: str | None,
+    watch: Iterable[Watched] = (),
+) -> str:
     """An `aikit.new_hold`: what was granted, which may be less than what was asked for."""
     granted = hold.order
     return (
         f'"({row.who},{_price(granted)},{granted.output_tokens},{_number(hold.presumed)},{row.request},'
-        f"{text(SEPARATOR.join(hold.subjects) if hold.subjects else None)},{_limits(limits)},{code},"
+        f"{text(SEPARATOR.join(hold.subjects) if hold.subjects else None)},{_limits(limits, watch)},{code},"
         f'{would_refuse or ""})"'
     )
 
@@ -101,9 +121,9 @@ def breaker_row(breaker: Breaker) -> str:
 
 def refusal_row(refusal: Refusal, policy_version: int, at: datetime) -> str:
     """An `aikit.refusal`."""
-    order = refusal.order
+    order, limits = refusal.order, _limits(refusal.limits, refusal.watch)
     return (
-        f'"({_who(order)},{_price(order)},{refusal.reason_code},{_limits(refusal.limits)},{policy_version},'
+        f'"({_who(order)},{_price(order)},{refusal.reason_code},{limits},{policy_version},'
         f'{text(at.isoformat())},{_request(order)},{text(refusal.source)})"'
     )
 
@@ -164,15 +184,28 @@ def _bound(bound: Bound) -> str:
     return json.dumps(extent).replace('"', NAME)
 
 
-def _limits(limits: Iterable[LimitState]) -> str:
-    """The states of a decision's limits, as `aikit.ledger.recorded.read_states` reads them."""
+def _limits(limits: Iterable[LimitState], watch: Iterable[Watched] = ()) -> str:
+    """The states of a decision's limits, and of its rules against runaways, as `aikit.ledger.recorded` reads them."""
     states = [
         f"{_limit(limit, resets_at)}{used},{held},{carried}]"
         if carried or not (head := _plain_limit(limit))
         else f"{head}{used},{held}]"
         for limit, used, held, resets_at, carried in limits
     ]
+    states += [_opening(_watched(found))[:-1] + "]" for found in watch]
     return f"{QUOTE}[{','.join(states)}]{QUOTE}"
+
+
+def _watched(found: Watched) -> Sequence[object]:
+    """In the places of a limit: what it is, its window, its source, the cap, and so on."""
+    rule = found.rule
+    if isinstance(found, Repeats):
+        cap, basis, window = found.rule.identical, None, f"{found.rule.seconds} s"
+        first = None if found.first_at is None else found.first_at.timestamp()
+        return ["loops", window, rule.source, cap, basis, rule.action, rule.subject, first, found.seen, 0, 0]
+    cap, paid = found.allowed, [found.rule.times, found.rule.floor, found.hour]
+    counted = [found.minute, 0, found.carried]
+    return ["velocity", "minute", rule.source, cap, paid, rule.action, rule.subject, None, *counted]
 
 
 @lru_cache(maxsize=4096)

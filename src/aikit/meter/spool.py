@@ -192,7 +192,7 @@ def to_line(entry: Entry, prices: Iterable[PriceRow] = ()) -> str:
     """
     order = entry.hold.order
     call = order.call._asdict() | {"tags": asdict(order.call.tags)}
-    needless = {"cost": None, "bound": None, "once": None}  # they were for the decision
+    needless = {"cost": None, "bound": None, "once": None, "fingerprint": ""}  # they were for the decision
     hold = entry.hold._asdict() | {"order": order._asdict() | needless | {"call": call}}
     usage = None if entry.usage is None else entry.usage.classes()
     body = entry._asdict() | {"hold": hold, "usage": usage, "answer": None, "prices": [*prices]}

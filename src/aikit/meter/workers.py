@@ -32,6 +32,8 @@ EXPIRE_EVERY = 30.0
 """Seconds between two looks for holds that have expired. Every process looks; one at a time does anything about it."""
 REPORT_EVERY = 5.0
 """Seconds between two reports of what this process has seen of its providers; a failure is told at once."""
+TELL_EVERY = 1.0
+"""Seconds between two reports of requests that are there over and over."""
 AWAY = "The ledger can't be reached, so nothing was sent."
 LOST = "The ledger was lost while it decided, so nothing was sent."
 REFUSES = "The ledger could not take the batch, so nothing was sent."
@@ -41,6 +43,10 @@ BACK = "The database's clock was set back to before a window in which it has cou
 
 OnMove = Callable[[Breaker, Breaker], None]
 """Hears of a breaker: as it was, and as it is."""
+
+
+def unheard(was: Breaker, breaker: Breaker) -> None:
+    """Nobody hears of it."""
 
 
 class Workers:
@@ -57,6 +63,7 @@ class Workers:
         self._preparing, self._turns = threading.Lock(), Turns()
         self._expire_at = 0.0
         self._report_at = 0.0
+        self._tell_at = 0.0
         self._watch = Watch()
         self._threads = [threading.Thread(target=self._run, name=f"aikit-meter-{n}", daemon=True) for n in (1, 2)]
         for thread in self._threads:
@@ -102,7 +109,9 @@ class Workers:
         if self._stopped:
             return []
         items: list[Item] = []
-        due = [self._expire_at, self._turns.due, self.line.retry_at if self.backlog else None]
+        poster = self.line.poster
+        telling = self._tell_at if poster is not None and poster.repeating else None
+        due = [self._expire_at, self._turns.due, telling, self.line.retry_at if self.backlog else None]
         wait = max(0.0, min(moment for moment in due if moment is not None) - time.monotonic())
         with contextlib.suppress(Empty):
             items.append(self.queue.get(timeout=wait))
@@ -173,7 +182,8 @@ class Workers:
         due, telling = now >= self._expire_at, now >= self._report_at and bool(self._watch.unreported)
         if work.poster is not self.line.poster or work.poster is None:
             return
-        if not (due or telling or work.renewals or self._watch.due):
+        repeating = now >= self._tell_at and work.poster.repeating
+        if not (due or telling or repeating or work.renewals or self._watch.due):
             return
         if due:
             self._expire_at = time.monotonic() + EXPIRE_EVERY
@@ -186,6 +196,9 @@ class Workers:
             if telling:
                 self._report_at = now + REPORT_EVERY
                 work.poster.report(self._watch)
+            if repeating:
+                self._tell_at = now + TELL_EVERY
+                work.poster.tell_repeats()
             if due:
                 self.backlog.adopt()
                 expired = work.poster.expire()
@@ -201,7 +214,10 @@ class Workers:
     def _moved(self, moves: list[tuple[Breaker, Breaker]]) -> None:
         for was, breaker in moves:
             if was.state is not breaker.state:
-                self._on_move(was, breaker)
+                try:
+                    self._on_move(was, breaker)
+                except Exception:
+                    log.exception("whoever hears of breakers failed")
 
     def _post_apart(self, poster: Poster, work: Work) -> None:
         """Something in the batch can't be posted: post one by one, so that only its owner suffers.

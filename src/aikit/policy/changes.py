@@ -7,8 +7,9 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, NamedTuple
 
 from aikit.policy.file.kinds import quoted
+from aikit.policy.file.runaway import in_words
 from aikit.policy.file.writing import dollars, heading, start_of
-from aikit.policy.model import Policy, Scope, StatedLimit
+from aikit.policy.model import Loops, Policy, Scope, StatedLimit, Velocity
 from aikit.types import Action, Metric, Window
 
 MARKS = {"added": "+", "removed": "-", "changed": "~"}
@@ -114,6 +115,8 @@ def _loosens(name: str, old: Any, new: Any) -> bool | None:
             return bool(new)
         case "unpriced":
             return bool(new) if not (old and new) else None
+        case "loops" | "velocity" if "off" in (old, new):
+            return bool(new == "off")
         case _:
             return None
 
@@ -154,12 +157,14 @@ def counted_by(limit: StatedLimit) -> Counted:
 
 
 def _all_counted(policies: Iterable[Policy]) -> set[tuple[Any, ...]]:
-    return {
+    limits: set[tuple[Any, ...]] = {
         (policy.name, policy.priority, policy.scope, counted_by(limit), limit.zone, limit.anchor)
         for policy in policies
         for limit in policy.limits
         if limit.window is not Window.CALL
     }
+    paced = {(p.name, p.scope, p.velocity.each) for p in policies if isinstance(p.velocity, Velocity)}
+    return limits | paced
 
 
 def limit_name(counted: Counted) -> str:
@@ -199,6 +204,8 @@ def _value(value: Any, field: FieldChange, nano_per_credit: int) -> str:
             return _amount(value, limit.metric if limit else None)
         case tuple():
             return ", ".join(value) or "none at all"
+        case Loops() | Velocity():
+            return in_words(value)
         case Mapping():
             return ", ".join([f"{name} {rate}" for name, rate in value.items()]) or "deny"
         case _:

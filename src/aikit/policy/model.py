@@ -12,12 +12,13 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from aikit.pricing.price import Price
-from aikit.types import Action, Limit, Metric, Window
+from aikit.types import Action, Limit, LoopRule, Metric, VelocityRule, Window
 
 AI_ACCESS = "ai_access"
 """The entitlement without which a plan allows no call at all."""
 Presume = Literal["hold", "input"]
 OnLedgerFailure = Literal["refuse", "open"]
+Each = Literal["user", "feature"]
 BUILT_IN = "built-in"
 """The source of what no policy states."""
 
@@ -54,9 +55,33 @@ class StatedLimit:
     cap: int
     soft_cap: int | None = None
     action: Action = Action.BLOCK
-    each: Literal["user", "feature"] | None = None
+    each: Each | None = None
     zone: str = "UTC"
     anchor: int = 0
+
+
+Off = Literal["off"]
+"""Switches a rule off that a less specific policy states."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loops:
+    """More than `identical` requests with the same content within `seconds` are a loop. `each` is as of a limit."""
+
+    identical: int
+    seconds: int = 60
+    action: Action = Action.BLOCK
+    each: Each | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Velocity:
+    """The spend of a minute may be `times` that of an average minute of the last hour, and `floor` nano-USD anyway."""
+
+    times: int
+    floor: int
+    action: Action = Action.BLOCK
+    each: Each | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +100,8 @@ class Policy:
     presume                 what an attempt is charged that nobody learns the end of: all that it held, or its input
     on_ledger_failure       refuse calls while the ledger is away, or send them unchecked and post them later
     uncapped                calls that no limit applies to are allowed
+    loops                   what counts as a loop: the same request over and over
+    velocity                what counts as spending that has shot up
     """
 
     name: str
@@ -94,6 +121,8 @@ class Policy:
     presume: Presume | None = None
     on_ledger_failure: OnLedgerFailure | None = None
     uncapped: bool | None = None
+    loops: Loops | Off | None = None
+    velocity: Velocity | Off | None = None
     description: str | None = None
 
 
@@ -107,6 +136,21 @@ def slot_name(metric: Metric, window: Window, zone: str = "UTC", anchor: int = 0
     where = f"@{zone}+{anchor}" if zone != "UTC" or anchor else ""
     return f"{metric}/{window}{where}"
 
+
+class Slot(NamedTuple):
+    """What a slot counts, and when its window starts."""
+
+    metric: Metric
+    window: Window
+    zone: str = "UTC"
+    anchor: int = 0
+
+
+PACED = {
+    slot_name(slot.metric, slot.window): slot
+    for slot in (Slot(Metric.CREDITS, Window.MINUTE), Slot(Metric.CREDITS, Window.HOUR))
+}
+"""What a rule on velocity compares: the money of a minute and of an hour."""
 
 MAX_OUTPUT_TOKENS = 4096
 MAX_PROMPT_CHARACTERS = 100_000
@@ -131,7 +175,7 @@ class Rules:
     """What policies come to for one caller. `sources` names for each field the policy that decided it.
 
     `lacking` are the entitlements that are required and not given. `unpriced` is the price of a model without one; None
-    denies it. `subjects` are those of the limits, in the order in which their counters are locked.
+    denies it. `subjects` are those of the limits and of `paced`, in the order in which their counters are locked.
     """
 
     limits: tuple[Limit, ...] = ()
@@ -147,6 +191,10 @@ class Rules:
     lease: bool = False
     presume: Presume = "hold"
     on_ledger_failure: OnLedgerFailure = "refuse"
+    loops: LoopRule | None = None
+    velocity: VelocityRule | None = None
+    paced: tuple[str, ...] = ()
+    """The subjects that some policy for this caller states a velocity for, whether it decides or not."""
     subjects: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     policies: tuple[str, ...] = ()

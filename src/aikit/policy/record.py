@@ -7,11 +7,12 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from aikit.errors import ConfigError
-from aikit.policy.model import Policy, Scope, StatedLimit
+from aikit.policy.model import Loops, Policy, Scope, StatedLimit, Velocity
 from aikit.types import Action, Metric, Window
 
 LIMIT_DEFAULTS = {f.name: f.default for f in fields(StatedLimit) if f.default is not MISSING}
 POLICY_DEFAULTS = {f.name: f.default for f in fields(Policy) if f.default is not MISSING}
+RUNAWAY: Mapping[str, type[Loops] | type[Velocity]] = {"loops": Loops, "velocity": Velocity}
 GLOBS_AND_NAMES = ("allow", "deny", "entitlements", "requires")
 
 
@@ -50,7 +51,16 @@ def _plain(name: str, value: Any) -> Any:
         return [_limit_body(limit) for limit in value]
     if name in GLOBS_AND_NAMES:
         return list(value)
+    if isinstance(value, Loops | Velocity):
+        return rule_body(value)
     return dict(value) if isinstance(value, Mapping) else value
+
+
+def rule_body(rule: Loops | Velocity) -> dict[str, Any]:
+    """A rule against runaways as JSON: what is stated."""
+    named = {field.name: (getattr(rule, field.name), field.default) for field in fields(rule)}
+    stated = {name: value for name, (value, default) in named.items() if value != default}
+    return stated | {"action": str(rule.action)} if "action" in stated else stated
 
 
 def _typed(name: str, value: Any) -> Any:
@@ -58,6 +68,8 @@ def _typed(name: str, value: Any) -> Any:
         return Scope(**value)
     if name == "limits":
         return tuple([_limit(limit) for limit in value])
+    if name in RUNAWAY and value != "off":
+        return RUNAWAY[name](**(value | {"action": Action(value["action"])} if "action" in value else value))
     return tuple(value) if name in GLOBS_AND_NAMES else value
 
 

@@ -18,15 +18,18 @@ from aikit.policy.model import (
     MAX_OUTPUT_TOKENS,
     MAX_PROMPT_CHARACTERS,
     Caller,
+    Each,
+    Loops,
     Policy,
     Rules,
     Scope,
     StatedLimit,
+    Velocity,
 )
 from aikit.policy.subject import Subject
 from aikit.pricing.price import Price
 from aikit.pricing.rates import Rate, complete
-from aikit.types import Limit, Window
+from aikit.types import Limit, LoopRule, VelocityRule, Window
 
 FIELDS = (
     "allow",
@@ -42,6 +45,8 @@ FIELDS = (
     "presume",
     "on_ledger_failure",
     "uncapped",
+    "loops",
+    "velocity",
 )
 """What one policy decides, in the order in which it is shown; limits come from all of them together."""
 
@@ -107,6 +112,8 @@ def resolve(policies: Iterable[Policy], caller: Caller) -> Rules:
     if lacking:
         sources["lacking"] = sources["entitlements" if lacking.isdisjoint(said.get("requires", ())) else "requires"]
     limits = applying(candidates(found, caller))
+    paced = _paced(found, caller)
+    counted = {limit.subject for limit in limits if limit.window is not Window.CALL}
     return Rules(
         limits=limits,
         uncapped=said.get("uncapped", False),
@@ -121,7 +128,10 @@ def resolve(policies: Iterable[Policy], caller: Caller) -> Rules:
         lease=said.get("lease", False),
         presume=said.get("presume", "hold"),
         on_ledger_failure=said.get("on_ledger_failure", "refuse"),
-        subjects=tuple(sorted({limit.subject for limit in limits if limit.window is not Window.CALL})),
+        loops=_loops(stating("loops", found, caller), caller),
+        velocity=_velocity(stating("velocity", found, caller), caller),
+        paced=tuple(sorted(paced)),
+        subjects=tuple(sorted(counted | paced)),
         sources=sources,
         policies=tuple(dict.fromkeys([match.policy.name for match in found])),
     )
@@ -221,15 +231,46 @@ def _specificities(scope: Scope, caller: Caller) -> list[Specificity]:
 
 def _subject(stated: StatedLimit, match: Match, caller: Caller) -> str:
     """Whose attempts a limit counts together, as a key. A call that names no user or feature counts as one of ""."""
-    if stated.window is Window.CALL:
-        return ""
+    return "" if stated.window is Window.CALL else _counted(stated.each, match, caller)
+
+
+def _counted(each: Each | None, match: Match, caller: Caller) -> str:
     scope = match.policy.scope
     feature, user = scope.feature, scope.user
-    if user is None and (stated.each == "user" or match.specificity.own_plan):
+    if user is None and (each == "user" or match.specificity.own_plan):
         user = caller.user or ""
-    if feature is None and stated.each == "feature":
+    if feature is None and each == "feature":
         feature = caller.feature or ""
     return _key(scope.environment, feature, user)
+
+
+def _loops(states: list[Match], caller: Caller) -> LoopRule | None:
+    """The rule against loops of the policy that decides it."""
+    stated = states[0].policy.loops if states else None
+    if not isinstance(stated, Loops):
+        return None
+    match = states[0]
+    subject = _counted(stated.each, match, caller)
+    return LoopRule(stated.identical, stated.seconds, match.policy.name, stated.action, subject)
+
+
+def _velocity(states: list[Match], caller: Caller) -> VelocityRule | None:
+    """The rule on velocity of the policy that decides it."""
+    stated = states[0].policy.velocity if states else None
+    if not isinstance(stated, Velocity):
+        return None
+    match = states[0]
+    subject = _counted(stated.each, match, caller)
+    return VelocityRule(stated.times, stated.floor, match.policy.name, stated.action, subject)
+
+
+def _paced(found: Iterable[Match], caller: Caller) -> set[str]:
+    """Every subject whose velocity some policy asks for: all of its attempts are counted, whichever policy decides."""
+    return {
+        _counted(match.policy.velocity.each, match, caller)
+        for match in found
+        if isinstance(match.policy.velocity, Velocity)
+    }
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aikit.policy.model import Caller, Policy, Rules, Scope
+from aikit.policy.file.runaway import as_stated
+from aikit.policy.model import Caller, Loops, Policy, Rules, Scope, Velocity
 from aikit.policy.resolve import (
     FIELDS,
     Candidate,
@@ -245,4 +246,6 @@ def _limit_json(limit: Limit) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
+    if isinstance(value, Loops | Velocity):
+        return as_stated(value)
     return list(value) if isinstance(value, tuple) else value

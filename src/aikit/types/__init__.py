@@ -18,16 +18,19 @@ from aikit.types.attempts import (
 from aikit.types.event_kinds import EVENT_KINDS, EventKind
 from aikit.types.ids import new_id
 from aikit.types.limits import Action, Limit, LimitState, Metric, Window
+from aikit.types.runaway import LOOP_DETECTED, VELOCITY_EXCEEDED, LoopRule, Pace, Repeats, VelocityRule, Watched
 from aikit.types.tags import TAG_LENGTH, Environment, Tags, check_tag
 from aikit.types.usage import INPUT_CLASSES, OUTPUT_CLASSES, TOKEN_CLASSES, USAGE_CLASSES, Bound, Usage
 
 __all__ = [
     "EVENT_KINDS",
     "INPUT_CLASSES",
+    "LOOP_DETECTED",
     "OUTPUT_CLASSES",
     "TAG_LENGTH",
     "TOKEN_CLASSES",
     "USAGE_CLASSES",
+    "VELOCITY_EXCEEDED",
     "Action",
     "Answer",
     "Bound",
@@ -44,12 +47,17 @@ __all__ = [
     "Hold",
     "Limit",
     "LimitState",
+    "LoopRule",
     "Metric",
     "Once",
     "Order",
+    "Pace",
     "Refusal",
+    "Repeats",
     "Tags",
     "Usage",
+    "VelocityRule",
+    "Watched",
     "Window",
     "check_tag",
     "new_id",

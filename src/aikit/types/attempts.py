@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from aikit.types.limits import LimitState
+from aikit.types.runaway import Watched
 from aikit.types.tags import Tags
 from aikit.types.usage import Bound, Usage
 
@@ -102,6 +103,8 @@ class Order(NamedTuple):
     leasable: bool = False
     limit: int | None = None
     once: Once | None = None
+    fingerprint: str = ""
+    """The same for requests with the same content; empty: it is not known."""
 
 
 class Hold(NamedTuple):
@@ -178,6 +181,10 @@ class Decision(NamedTuple):
     """The `aikit.policy.model.Rules` that it was made by; None for an unknown tenant."""
     earlier: Earlier | None = None
     """The attempt that its idempotency key stands for: it is not sent again."""
+    watch: tuple[Watched, ...] = ()
+    """What the rules against runaways found, before this attempt."""
+    tripped: tuple[Watched, ...] = ()
+    """Those of `watch` that refuse it; or, where it is allowed, those that would if they blocked."""
 
     @property
     def allowed(self) -> bool:
@@ -219,3 +226,4 @@ class Refusal(NamedTuple):
     reason_code: str
     limits: tuple[LimitState, ...] = ()
     source: str | None = None
+    watch: tuple[Watched, ...] = ()

@@ -28,6 +28,7 @@ entries = st.builds(
     status=st.none() | st.integers(100, 599),
     error=st.none() | st.text(max_size=20),
     answer=st.none(),
+    retry_after=st.none() | st.floats(0, 1e6),
 )
 
 
@@ -37,7 +38,7 @@ def an_entry(nano: int = 5) -> Entry:
 
 @given(entries)
 def test_a_line_says_all_of_its_entry(entry: Entry) -> None:
-    kept = entry.hold.order._replace(cost=None, bound=None, once=None)  # these were for the decision
+    kept = entry.hold.order._replace(cost=None, bound=None, once=None, fingerprint="")  # these were for the decision
     assert from_line(to_line(entry).encode())[0] == entry._replace(hold=entry.hold._replace(order=kept))
 
 

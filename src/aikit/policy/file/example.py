@@ -29,6 +29,8 @@ limits = [
 # presume = "input"                        # charge attempts whose end nobody learns their input, not all they held
 # on_ledger_failure = "open"               # send calls unchecked while the ledger is away, and post them later
 # uncapped = true                          # allow calls that no limit is for
+# loops = { identical = 20, seconds = 60, each = "user" }   # more of the same request are a loop
+# velocity = { times = 5, floor_usd = "1.00" }   # a minute may cost 5 times one of the last hour, and $1 anyway
 # unpriced = { input = "5.00", output = "25.00" }   # or charge such models this, in USD per million tokens
 
 # Plans: put a tenant, or a single user, on one. Without the entitlement "ai_access" a plan allows no calls.

@@ -27,6 +27,7 @@ from aikit.policy.file.kinds import (
     words,
 )
 from aikit.policy.file.limits import LIMIT, MOST
+from aikit.policy.file.runaway import LOOPS, VELOCITY
 from aikit.policy.model import Policy, Scope, StatedLimit
 from aikit.pricing.overrides import FINEST_PLACES, HIGHEST_RATE
 from aikit.pricing.rates import PRICED
@@ -128,6 +129,11 @@ FIELDS = {
         "While the ledger is away: refuse calls, or send them with no limit checked and post them later.",
     ),
     "uncapped": Field(FLAG, "Allow calls that no limit applies to. Without it those are refused."),
+    "loops": Field(
+        LOOPS,
+        'How many requests with the same content, in how many seconds, are still no loop; or "off".',
+    ),
+    "velocity": Field(VELOCITY, 'How many times the spending of the last hour a minute may come to; or "off".'),
     "limits": Field(
         many(Kind({"$ref": "#/$defs/limit"}, LIMIT.read), of="tables"),
         "What may be used. All limits that are for a call apply, unless a more specific policy counts the same thing.",
@@ -191,9 +197,9 @@ def sections(part: str) -> Kind:
 
 
 def _each_elsewhere(part: str | None) -> Schema:
-    """No limit counts each user of a scope that is one user, or each feature of one feature."""
+    """No limit, and no rule, counts each user of a scope that is one user, or each feature of one feature."""
     each = {"not": {"required": ["each"], "properties": {"each": {"enum": [part]}}}}
-    return {"properties": {"limits": {"items": each}}}
+    return {"properties": {"limits": {"items": each}, "loops": each, "velocity": each}}
 
 
 def _in_scope(part: str) -> Schema:
@@ -233,6 +239,7 @@ def _add_policy(stated: Mapping[str, Any], scope: Scope, name: str, place: Place
         return
     limits: tuple[StatedLimit, ...] = stated.get("limits", ())
     _check_limits(limits, scope, "max_cost_usd" in stated, place)
+    _check_rules(stated, scope, place)
     _check_ceiling(stated.get("default_output_tokens"), stated.get("max_output_tokens"))
     if name in place.policies:
         other = path_text(place.policies[name][0])
@@ -272,6 +279,15 @@ def _check_limits(limits: tuple[StatedLimit, ...], scope: Scope, max_cost: bool,
         if limit.each is not None and getattr(scope, limit.each) is not None:
             what = f"is {limit.each}, but the policy is for one {limit.each}"
             here.report(Wrong(what, "Leave it out.", "each"))
+
+
+def _check_rules(stated: Mapping[str, Any], scope: Scope, place: Place) -> None:
+    """Report a rule that looks at each of what the scope has only one of."""
+    for name in ("loops", "velocity"):
+        each = getattr(stated.get(name), "each", None)
+        if each is not None and getattr(scope, each) is not None:
+            what = f"is {each}, but the policy is for one {each}"
+            place.at(name).report(Wrong(what, "Leave it out.", "each"))
 
 
 def _counts(limit: StatedLimit) -> tuple[Metric, Window, Action, str | None]:

@@ -9,7 +9,8 @@ from aikit.money import NANO_PER_USD, usd_string
 from aikit.policy.file.kinds import key_text, quoted
 from aikit.policy.file.limits import DAYS
 from aikit.policy.file.policies import FIELDS, most_per_call
-from aikit.policy.model import Policy, StatedLimit
+from aikit.policy.file.runaway import as_stated
+from aikit.policy.model import Loops, Policy, StatedLimit, Velocity
 from aikit.types import Action, Metric, Window
 
 SECTION_OF = {
@@ -83,6 +84,8 @@ def _field_lines(name: str, policy: Policy, nano_per_credit: int) -> list[str]:
             return ["limits = [", *[_limit_line(limit, nano_per_credit) for limit in limits], "]"] if limits else []
         case _:
             value = getattr(policy, name)
+            if isinstance(value, Loops | Velocity):
+                value = as_stated(value)
     return [] if value is None else [f"{name} = {_value(value)}"]
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -37,7 +42,7 @@ from aikit.signal_settings import PrometheusSettings, SignalSettings, WebhookSet
 from aikit.signals.webhook import LOT
 from aikit.sim import Simulator
 from aikit.types import EVENT_KINDS
-from support.kits import KEYS, TENANT, Books
+from support.kits import KEYS, TENANT, Books, write_config
 
 CANARY = "canary-4711-sings"
 HELLO: Any = [{"role": "user", "content": f'{CANARY} [[sim: {{"text": "{CANARY} back"}}]]'}]
@@ -489,3 +494,58 @@ def test_a_lot_that_waits_to_be_tried_again_is_tried_once_more_when_the_kit_clos
         wait_for(lambda: len(told.posts) == 1)
     assert len(told.posts) == 2
     assert told.posts[0][1] == told.posts[1][1]
+
+
+def test_many_threads_and_streams_that_are_left_are_counted_as_the_ledger_counts_them(
+    settings: Settings, books: Books, simulator: Simulator
+) -> None:
+    def caller(kit: AIKit, number: int) -> None:
+        client = kit.openai(tenant=TENANT, max_retries=0)
+        for turn in range(10):
+            if turn % 5 == 4:
+                simulator.fault(status=500, count=1)
+            stream = turn % 2 == 1
+            with contextlib.suppress(Exception):
+                answer: Any = client.chat.completions.create(model=CHAT, messages=HELLO, stream=stream)
+                if stream and number % 2:
+                    next(iter(answer))  # and nobody reads on
+                elif stream:
+                    list(answer)
+
+    with AIKit.open(hearing(settings, prometheus=PrometheusSettings())) as kit:
+        threads = [threading.Thread(target=caller, args=(kit, number)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        gc.collect()  # streams that were left are parts of cycles
+        books.wait_until_settled(60)
+        exposed = kit.metrics().body.decode()
+    samples = [sample for family in text_string_to_metric_families(exposed) for sample in family.samples]
+    found = {(s.name, s.labels.get("ending") or s.labels.get("class")): s.value for s in samples}
+    entries = books.entries()
+    for ending in {row["ending"] for row in entries}:
+        assert found["aikit_calls_total", ending] == [row["ending"] for row in entries].count(ending)
+    assert found["aikit_tokens_total", "output"] == sum(row["output"] or 0 for row in entries)
+    assert found["aikit_cost_nano_usd_total", None] == sum(row["nano"] for row in entries)
+    assert found["aikit_holds_in_flight", None] == 0
+    assert found["aikit_events_dropped", None] == 0
+
+
+def test_a_process_that_exits_without_closing_has_told_everything(
+    tmp_path: Path, simulator: Simulator, books: Books
+) -> None:
+    script = f"""
+import logging, sys
+logging.basicConfig(stream=sys.stdout, format="%(name)s %(message)s")
+logging.getLogger("aikit.calls").setLevel(logging.INFO)
+from aikit import AIKit
+kit = AIKit.open()
+for _ in range(3):
+    kit.complete("Hi", model="openai/{CHAT}", tenant="{TENANT}")
+"""
+    environ = {**os.environ, **KEYS, "AIKIT_CONFIG": str(write_config(tmp_path, simulator.url, books.dsn))}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environ, cwd=tmp_path, check=True
+    )
+    assert done.stdout.count(f"aikit.calls settled openai/{CHAT} for {TENANT}: ok") == 3

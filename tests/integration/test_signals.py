@@ -34,14 +34,15 @@ from sentry_sdk.transport import Transport
 
 from aikit.async_kit import AsyncAIKit
 from aikit.config import Settings
-from aikit.errors import AIError, ConfigError, MeteringUnavailable, SpendCapExceeded
+from aikit.errors import AIError, BreakerOpen, ConfigError, MeteringUnavailable, SpendCapExceeded
 from aikit.events import AttemptEnded, AttemptRefused, Event
 from aikit.kit import AIKit
 from aikit.money import usd_string
 from aikit.signal_settings import PrometheusSettings, SignalSettings, WebhookSettings
-from aikit.signals.webhook import LOT
+from aikit.signals.webhook import LOT, Webhook
 from aikit.sim import Simulator
 from aikit.types import EVENT_KINDS
+from support.happenings import ended
 from support.kits import KEYS, TENANT, Books, write_config
 
 CANARY = "canary-4711-sings"
@@ -549,3 +550,37 @@ for _ in range(3):
         [sys.executable, "-c", script], capture_output=True, text=True, env=environ, cwd=tmp_path, check=True
     )
     assert done.stdout.count(f"aikit.calls settled openai/{CHAT} for {TENANT}: ok") == 3
+
+
+def test_a_breaker_that_opens_is_told_of_with_the_calls_that_it_refuses(
+    settings: Settings, books: Books, simulator: Simulator, receiver: tuple[Receiver, str]
+) -> None:
+    asked = hearing(settings, prometheus=PrometheusSettings(), webhook=posting_to(receiver[1], "breaker", "refused"))
+    simulator.fault(status=500)
+    with AIKit.open(asked) as kit:
+
+        def refused() -> bool:
+            with pytest.raises((AIError, BreakerOpen)) as caught:
+                kit.complete("Hi", model=f"openai/{CHAT}", tenant=TENANT)
+            kit.flush()
+            return isinstance(caught.value, BreakerOpen)
+
+        wait_for(refused)
+        exposed = kit.metrics().body.decode()
+    assert f'aikit_breaker_state{{model="{CHAT}",provider="openai"}} 2.0' in exposed
+    assert 'aikit_refusals_total{code="BREAKER_OPEN"} 1.0' in exposed
+    told = [(event["kind"], event.get("after"), event.get("code")) for event in receiver[0].events]
+    assert ("breaker", "open", None) in told
+    assert told[-1] == ("refused", None, "BREAKER_OPEN")
+
+
+def test_what_waits_for_a_webhook_is_bounded_and_what_is_lost_is_counted(receiver: tuple[Receiver, str]) -> None:
+    told, url = receiver
+    told.hold.clear()
+    sink = Webhook(posting_to(url), most_queued=10)
+    for _ in range(1000):
+        sink.hear(ended())
+    assert sink.dropped >= 1000 - 10 - 2 * LOT
+    told.hold.set()
+    sink.close(20)
+    assert len(told.events) + sink.dropped == 1000

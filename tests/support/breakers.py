@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from aikit.breaker.gates import Gates
 from aikit.breaker.machine import closed, forced
-from aikit.breaker.model import TUNING, WHOLE, Breaker, Key, State, Tuning
+from aikit.breaker.model import TUNING, WHOLE, Breaker, Key, Reason, State, Tuning
 from aikit.breaker.outcomes import Sighting
 from aikit.meter.watch import Watch, moved
 from aikit.types import Call, Decision, Ending, Entry, Health, Hold, Order, Tags, new_id
@@ -43,7 +43,7 @@ class Shared:
         self.put(forced(self.breaker(key), state, self.now, None if seconds is None else timedelta(seconds=seconds)))
 
     def reset(self, key: Key = MODEL) -> None:
-        self.put(closed(self.breaker(key), self.now))
+        self.put(closed(self.breaker(key), self.now, Reason.OPERATOR))
 
 
 @dataclass

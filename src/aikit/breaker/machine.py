@@ -37,10 +37,10 @@ def gate(breaker: Breaker | None, now: datetime, tuning: Tuning = TUNING) -> Gat
         return FREE
     if state in (State.OPEN, State.FORCED_OPEN) and not over:
         return Gate(False, until=until)
-    live = _live(breaker, now)
-    if len(live) < tuning.probes:
+    under_way = live(breaker, now)
+    if len(under_way) < tuning.probes:
         return Gate(True, probe=True)
-    return Gate(False, until=min(probe.until for probe in live))
+    return Gate(False, until=min(probe.until for probe in under_way))
 
 
 def probing(breaker: Breaker, attempt: UUID, now: datetime, tuning: Tuning = TUNING) -> Breaker:
@@ -51,7 +51,7 @@ def probing(breaker: Breaker, attempt: UUID, now: datetime, tuning: Tuning = TUN
         since=now if fresh else breaker.since,
         until=None,
         successes=0 if fresh else breaker.successes,
-        probes=(*_live(breaker, now), Probe(attempt, now + tuning.probe_lease)),
+        probes=(*live(breaker, now), Probe(attempt, now + tuning.probe_lease)),
     )
 
 
@@ -116,15 +116,13 @@ def opened(
         reason=reason,
         trips=breaker.trips + 1,
         successes=0,
-        probes=_live(breaker, now),
+        probes=live(breaker, now),
     )
 
 
-def closed(breaker: Breaker, now: datetime) -> Breaker:
+def closed(breaker: Breaker, now: datetime, reason: Reason = Reason.RECOVERED) -> Breaker:
     """Close it, as if it had never been open."""
-    return Breaker(
-        breaker.provider, breaker.model, State.CLOSED, now, reason=Reason.RECOVERED, revision=breaker.revision
-    )
+    return Breaker(breaker.provider, breaker.model, State.CLOSED, now, reason=reason, revision=breaker.revision)
 
 
 def forced(breaker: Breaker, state: State, now: datetime, lasting: timedelta | None = None) -> Breaker:
@@ -137,8 +135,21 @@ def lapsed(breaker: Breaker, now: datetime) -> Breaker:
     """A breaker that was forced closed for a time that is over is closed by its own rules again, since then."""
     until = breaker.until
     if breaker.state is State.FORCED_CLOSED and until is not None and now >= until:
-        return closed(breaker, until)._replace(reason=Reason.OPERATOR)
+        return closed(breaker, until, Reason.OPERATOR)
     return breaker
+
+
+def at_work(breaker: Breaker, now: datetime) -> Breaker:
+    """The breaker as it works by now: what is open past its time lets probes through, though none has come yet."""
+    breaker = lapsed(breaker, now)
+    if breaker.state in (State.OPEN, State.FORCED_OPEN) and breaker.until is not None and now >= breaker.until:
+        return breaker._replace(state=State.HALF_OPEN, since=breaker.until, until=None)
+    return breaker
+
+
+def live(breaker: Breaker, now: datetime) -> tuple[Probe, ...]:
+    """The probes that are under way, as far as anybody knows."""
+    return tuple([probe for probe in breaker.probes if probe.until > now])
 
 
 def _reason(seen: Seen, tuning: Tuning) -> Reason | None:
@@ -153,7 +164,3 @@ def _reason(seen: Seen, tuning: Tuning) -> Reason | None:
     if 100 * seen.slow >= tuning.slow_percent * seen.calls:
         return Reason.SLOW_CALLS
     return None
-
-
-def _live(breaker: Breaker, now: datetime) -> tuple[Probe, ...]:
-    return tuple([probe for probe in breaker.probes if probe.until > now])

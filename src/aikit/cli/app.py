@@ -19,6 +19,7 @@ COMMANDS = (
     Entry("plan", "Plans: what each gives, and who is on it.", "plan"),
     Entry("limit", "Caps on what a tenant may use.", "limit"),
     Entry("policy", "Who may spend what: rules in a file, with a history.", "policy"),
+    Entry("breaker", "Providers that are not asked for a while: see, force, reset.", "breaker"),
     Entry("explain", "Why a call was allowed or refused.", "explain"),
     Entry("audit", "Who changed what, when and why.", "audit"),
     Entry("spend", "What was spent, by tenant, user, model, day …", "spend"),

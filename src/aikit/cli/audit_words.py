@@ -27,6 +27,8 @@ def short(row: AuditRow, nano_per_credit: int) -> str:
 
 def _parts(row: AuditRow, nano_per_credit: int) -> list[str]:
     """A text for each field that differs."""
+    if row.action.startswith("breaker."):
+        return [_breaker(row)]
     policies = _policies(row)
     if policies is None:
         return list(_fields(row.before, row.after))
@@ -35,6 +37,13 @@ def _parts(row: AuditRow, nano_per_credit: int) -> list[str]:
     changes = compare(*[[policy] if policy else [] for policy in policies])
     lines = [line for change in changes for line in words(change, nano_per_credit)]
     return [line.partition("  ")[2] or line for line in lines]
+
+
+def _breaker(row: AuditRow) -> str:
+    """`closed → forced open until 2026-11-21T15:04:05Z`."""
+    was, after = [str((side or {}).get("state", "")).replace("_", " ") for side in (row.before, row.after)]
+    until = (row.after or {}).get("until")
+    return f"{was} → {after} until {until}" if until else f"{was} → {after}"
 
 
 def in_full(row: AuditRow, nano_per_credit: int) -> list[str]:

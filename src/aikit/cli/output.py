@@ -34,8 +34,12 @@ def table(
     columns: Sequence[str | Column],
     rows: Sequence[Sequence[str]],
     total: Sequence[str] | None = None,
+    colours: Mapping[str, str] | None = None,
 ) -> None:
-    """A table that fits the terminal; columns of numbers are right-aligned, and never shortened."""
+    """A table that fits the terminal; columns of numbers are right-aligned, and never shortened.
+
+    `colours` are those of words, wherever they are.
+    """
     from aikit.cli.layout import lay_out
 
     out = console()
@@ -46,7 +50,7 @@ def table(
     _print(out, head, "dim")
     last = [body.pop()] if total is not None else []
     if body:
-        _print(out, "\n".join(body))
+        _print(out, "\n".join(body), colours=colours)
     for line in last:
         _print(out, line, "bold")
 
@@ -109,10 +113,13 @@ def when(at: datetime | None) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if at else UNKNOWN
 
 
-def _print(out: Console, text: str, style: str = "") -> None:
+def _print(out: Console, text: str, style: str = "", colours: Mapping[str, str] | None = None) -> None:
     from rich.text import Text
 
-    out.print(Text(text, style), soft_wrap=True)
+    shown = Text(text, style)
+    for word, colour in (colours or {}).items():
+        shown.highlight_words([word], colour)
+    out.print(shown, soft_wrap=True)
 
 
 def _width(out: Console) -> int | None:

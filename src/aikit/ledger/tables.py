@@ -78,6 +78,7 @@ state = sa.Table(
     _bigint("policy_version"),
     _bigint("audit_seq"),
     _text("audit_hash"),
+    _bigint("breaker_version"),
 )
 
 tenants = sa.Table("tenants", metadata, _text("tenant", key=True), _time("created_at"), _bigint("since"))
@@ -232,6 +233,43 @@ idempotency_keys = sa.Table(
     sa.Column("body", pg.BYTEA),
     _time("expires_at"),
     sa.Index("idempotency_keys_by_expiry", "expires_at"),
+)
+
+breakers = sa.Table(
+    "breakers",
+    metadata,
+    _text("provider", key=True),
+    _text("model", key=True),
+    _text("state"),
+    _time("since"),
+    _time("until", null=True),
+    _text("reason", null=True),
+    *[sa.Column(name, sa.Integer, nullable=False) for name in ("trips", "successes")],
+    sa.Column("probes", pg.ARRAY(sa.Uuid), nullable=False),
+    sa.Column("leases", pg.ARRAY(sa.TIMESTAMP(timezone=True)), nullable=False),
+    _bigint("revision"),
+)
+
+breaker_moves = sa.Table(
+    "breaker_moves",
+    metadata,
+    sa.Column("seq", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _time("at"),
+    *[_text(name) for name in ("provider", "model", "was", "state")],
+    _text("reason", null=True),
+    _time("until", null=True),
+    *[_text(name, null=True) for name in ("who", "why")],
+)
+sa.Index("breaker_moves_by_breaker", *[breaker_moves.c[name] for name in ("provider", "model", "seq")])
+
+sightings = sa.Table(
+    "sightings",
+    metadata,
+    _text("provider", key=True),
+    _text("model", key=True),
+    sa.Column("process", sa.Uuid, primary_key=True),
+    _jsonb("body"),
+    _time("at"),
 )
 
 

@@ -49,6 +49,7 @@ class Interleavings(RuleBasedStateMachine):
         self.flights: list[Flight] = []
         self.past: list[Happened] = []
         self.trips = 0
+        self.for_ever = False
 
     @rule(choice=st.integers(0, 99))
     def ask(self, choice: int) -> None:
@@ -78,8 +79,8 @@ class Interleavings(RuleBasedStateMachine):
             self.past.append(Happened(self.shared.now, health))
         self._check_the_move(before, self._breaker(), health, asked)
 
-    @rule(choice=st.integers(0, 99), times=st.integers(1, 12), bad=st.booleans())
-    def several(self, choice: int, times: int, bad: bool) -> None:
+    @rule(choice=st.integers(0, 99), times=st.sampled_from([1, 5, 12]), bad=st.booleans())
+    def call_several_times(self, choice: int, times: int, bad: bool) -> None:
         """A number of calls one after the other, as they come in numbers."""
         for _ in range(times):
             self.shared.pass_time(0.01)
@@ -87,6 +88,35 @@ class Interleavings(RuleBasedStateMachine):
             self.ask(choice)
             if len(self.flights) > before:
                 self.end(before, Health.FAILED if bad else Health.OK, None)
+
+    @rule(choices=st.lists(st.integers(0, 99), min_size=1, max_size=5))
+    def ask_at_once(self, choices: list[int]) -> None:
+        for choice in choices:
+            self.ask(choice)
+
+    @rule()
+    def wait_until_it_is_over(self) -> None:
+        """Until an opening or a lease is."""
+        breaker, now = self._breaker(), self.shared.now
+        ends = [breaker.until, *[probe.until for probe in breaker.probes]]
+        left = [(end - now).total_seconds() for end in ends if end is not None and end > now]
+        self.shared.pass_time(min(left, default=0))
+
+    @precondition(lambda self: self._breaker().state in (State.OPEN, State.HALF_OPEN))
+    @rule(choice=st.integers(0, 99), health=st.sampled_from(Health))
+    def end_a_probe(self, choice: int, health: Health) -> None:
+        probes = [n for n, flight in enumerate(self.flights) if flight.probe]
+        if probes:
+            self.end(probes[choice % len(probes)], health, None)
+
+    @rule(choice=st.integers(0, 99), outcomes=st.lists(st.sampled_from(Health), min_size=1, max_size=4))
+    def probe_again_and_again(self, choice: int, outcomes: list[Health]) -> None:
+        for outcome in outcomes:
+            self.wait_until_it_is_over()
+            before = len(self.flights)
+            self.ask(choice)
+            if len(self.flights) > before:
+                self.end(before, outcome, None)
 
     @rule(choice=st.integers(0, 99))
     def report(self, choice: int) -> None:
@@ -105,6 +135,7 @@ class Interleavings(RuleBasedStateMachine):
     @rule(state=st.sampled_from([State.FORCED_OPEN, State.FORCED_CLOSED]), seconds=st.none() | st.integers(1, 600))
     def force(self, state: State, seconds: int | None) -> None:
         self.shared.force(state, seconds, self.key)
+        self.for_ever = seconds is None
         self._forget()
 
     @rule()
@@ -132,7 +163,7 @@ class Interleavings(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "shared"):
             return
-        if self._breaker().state is State.FORCED_OPEN and self._breaker().until is None:
+        if self._breaker().state is State.FORCED_OPEN and self.for_ever:
             self.shared.reset(self.key)
         self.shared.pass_time(7_200)
         process = Process(self.shared, self.tuning)
@@ -161,7 +192,7 @@ class Interleavings(RuleBasedStateMachine):
 
     def _check_the_move(self, before: Breaker, after: Breaker, health: Health, wait: float | None) -> None:
         if health is Health.NEUTRAL and before.state is not State.FORCED_CLOSED:
-            assert after.state is before.state
+            assert after._replace(probes=before.probes, revision=before.revision) == before
         if after.state is State.OPEN and before.state is not State.OPEN:
             assert health in (*BAD, Health.SLOW)
             if health is Health.QUOTA:
@@ -205,5 +236,5 @@ class Interleavings(RuleBasedStateMachine):
         self.flights = [flight._replace(probe=False) for flight in self.flights]
 
 
-Interleavings.TestCase.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
+Interleavings.TestCase.settings = settings(max_examples=250, stateful_step_count=60, deadline=None)
 TestInterleavings = Interleavings.TestCase

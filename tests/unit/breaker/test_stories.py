@@ -71,7 +71,7 @@ STORIES = {
         "force closed:60 50×fails +60s 4×fails",
         "closed operator",
     ),
-    "reset, it is as if it had never been open": ("5×fails reset 4×fails", "closed recovered"),
+    "reset, it is as if it had never been open": ("5×fails reset 4×fails", "closed operator"),
 }
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from hypothesis import strategies as st
 
 from aikit.policy.changes import counted_by
-from aikit.policy.model import Policy, Scope, StatedLimit
+from aikit.policy.model import Loops, Policy, Scope, StatedLimit, Velocity
 from aikit.types import Action, Environment, Metric, Window
 
 NANO_PER_CREDIT = 100_000
@@ -52,6 +53,16 @@ def scopes(draw: st.DrawFn) -> Scope:
     return Scope(**values)
 
 
+def _rules(scope: Scope) -> dict[str, st.SearchStrategy[Any]]:
+    """Rules against runaways, and none that looks at each of what the scope has one of."""
+    each = st.sampled_from([None, *[name for name in ("user", "feature") if getattr(scope, name) is None]])
+    action = st.sampled_from(Action)
+    loops = st.builds(Loops, st.integers(1, 1000), st.integers(1, 3600), action, each)
+    velocity = st.builds(Velocity, st.integers(2, 1000), st.integers(1, 10**15), action, each)
+    off = st.none() | st.just("off")
+    return {"loops": off | loops, "velocity": off | velocity}
+
+
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
     """A policy that a file can state."""
@@ -77,6 +88,7 @@ def policies(draw: st.DrawFn) -> Policy:
         ),
         clamp=draw(st.none() | st.booleans()),
         uncapped=draw(st.none() | st.booleans()),
+        **{name: draw(rule) for name, rule in _rules(scope).items()},
         description=draw(st.none() | st.text(PRINTABLE | st.sampled_from("\n\t \"\\'"), min_size=1).filter(str.strip)),
     )
 

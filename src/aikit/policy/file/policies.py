@@ -198,7 +198,7 @@ def sections(part: str) -> Kind:
 
 def _each_elsewhere(part: str | None) -> Schema:
     """No limit, and no rule, counts each user of a scope that is one user, or each feature of one feature."""
-    each = {"not": {"required": ["each"], "properties": {"each": {"enum": [part]}}}}
+    each = {"not": {"type": "object", "required": ["each"], "properties": {"each": {"enum": [part]}}}}
     return {"properties": {"limits": {"items": each}, "loops": each, "velocity": each}}
 
 

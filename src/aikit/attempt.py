@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from aikit.config import Provider
@@ -52,8 +52,6 @@ MAX_TOKENS = 10**12
 """A provider that reports more tokens than this for one attempt reports nonsense; it is treated as no report."""
 FINGERPRINT = 8
 """Bytes of a digest by which requests are told apart that are counted as repetitions."""
-SLOW_MS = 30_000
-"""A response that has not begun after this many milliseconds is a slow one."""
 UNFINISHED = "unfinished"
 """The error of a response that did not end the way its API ends: it was cut, or its reader left."""
 
@@ -268,7 +266,7 @@ class Attempt:
 
     def _healthy(self, outcome: Outcome) -> Health:
         found = health(self._status, outcome.error, None)
-        slow = self._first_byte_ms is not None and self._first_byte_ms > SLOW_MS
+        slow = self._first_byte_ms is not None and timedelta(milliseconds=self._first_byte_ms) > self.desk.slow_after
         return Health.SLOW if slow and found is Health.OK else found
 
     def extended(self, decision: Decision) -> Refused | None:

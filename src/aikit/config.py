@@ -9,6 +9,7 @@ drain_seconds = 5                          # AIKIT_DRAIN_SECONDS; how long a str
 [idempotency]
 keep_answers = true                        # encrypted with AIKIT_ENCRYPTION_KEY; the default where that is set
 [signals]                                  # who hears of calls: see `aikit.signal_settings`
+[breaker]                                  # when a failing provider is left alone: see `aikit.breaker_settings`
 [providers.ollama]
 kind = "openai"                            # openai, anthropic or gemini
 base_url = "http://127.0.0.1:11434/v1"
@@ -34,6 +35,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from aikit.breaker_settings import DEFAULTS, BreakerTable
 from aikit.errors import ConfigError
 from aikit.routes import Route, read_routes
 from aikit.safe import VARIABLE, Safe
@@ -111,6 +113,7 @@ class File(BaseModel):
     streams: StreamsTable = StreamsTable()
     idempotency: IdempotencyTable = IdempotencyTable()
     signals: SignalsTable = SignalsTable()
+    breaker: BreakerTable = DEFAULTS
     providers: dict[str, dict[str, Any]] = {}
     routes: dict[str, Any] = {}
     prices: dict[str, Any] = {}
@@ -156,6 +159,7 @@ class Settings:
     safe: Safe | None = field(default=None, repr=False)
     """Encrypts the answers that are kept for idempotency keys; None: none are kept."""
     signals: SignalSettings = QUIET
+    breaker: BreakerTable = DEFAULTS
 
     def provider(self, name: str) -> Provider:
         """Raises ConfigError for a name that is not configured."""
@@ -211,6 +215,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         drain_seconds=DRAIN_SECONDS if drain is None else _drain_seconds(drain, sources["streams.drain_seconds"]),
         safe=_safe(variables.get(VARIABLE, ""), file.idempotency.keep_answers),
         signals=read_signals(file.signals, variables, FILE),
+        breaker=file.breaker,
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from aikit.breaker.model import TUNING
 from aikit.config import Provider
 from aikit.notices import Notices
 from aikit.policy.access import forbids
@@ -42,6 +43,8 @@ class Desk:
     """Takes what becomes known of attempts, for whoever listens."""
     safe: Safe | None = None
     """Encrypts the answers that are kept for idempotency keys; None: none are kept."""
+    slow_after: timedelta = TUNING.slow
+    """A response that has not begun by then is a slow one."""
     _ceilings: dict[Tags, int] = field(default_factory=dict)
     _used: dict[tuple[str, str], Price] = field(default_factory=dict)
     _offers: dict[tuple[str, Globs | None, Globs], list[Price]] = field(default_factory=dict)

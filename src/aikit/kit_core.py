@@ -15,6 +15,7 @@ import httpx2
 
 from aikit import clients
 from aikit.asking import Ask, asked, available, random_of, route_of
+from aikit.breaker.tuning import tuned
 from aikit.completion import Dispatch, Prompt, dispatch
 from aikit.config import Provider, Settings, load
 from aikit.context import tag_source
@@ -65,12 +66,16 @@ class KitCore:
         self._prices: dict[str, Price] = {}
         self.signals = open_signals(settings, on_event, lambda: self.meter.waiting)
         try:
-            notices = Notices(self.signals)
-            self.meter: Meter = open_meter(database, settings.data_dir, self._price_row, on_move=notices.moved)
+            notices, tuning = Notices(self.signals), tuned(settings.breaker)
+            self.meter: Meter = open_meter(
+                database, settings.data_dir, self._price_row, on_move=notices.moved, tuning=tuning
+            )
         except BaseException:
             self.signals.close()
             raise
-        self._desk = Desk(self.meter, self.book, self._prices, nano_per_credit, notices, settings.safe)
+        self._desk = Desk(
+            self.meter, self.book, self._prices, nano_per_credit, notices, settings.safe, slow_after=tuning.slow
+        )
         self._budget = RetryBudget()
         self._random = Random()
         self._drains = Drains(settings.drain_seconds)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from aikit.breaker.model import TUNING, Tuning
 from aikit.database.connect import Database
 from aikit.meter.engine import Meter
 from aikit.meter.opening import open_meter
@@ -43,8 +44,8 @@ def a_price(price_id: str) -> PriceRow:
     return PriceRow(price_id, "openai", "gpt-4o-mini", "test", "1", "{}")
 
 
-def meter_on(database: Database, folder: Path) -> Meter:
-    return open_meter(database, folder, a_price)
+def meter_on(database: Database, folder: Path, tuning: Tuning = TUNING) -> Meter:
+    return open_meter(database, folder, a_price, tuning=tuning)
 
 
 def set_policy(database: Database, tenant: str, **body: Any) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from aikit.breaker.model import TUNING
+from aikit.breaker.tuning import tuned
 from aikit.config import BUILT_IN, Settings, load
 from aikit.errors import ConfigError
 
@@ -167,3 +170,32 @@ def test_the_nearest_file_above_is_found(tmp_path: Path, monkeypatch: pytest.Mon
     other = tmp_path / "other.toml"
     other.write_text('environment = "prod"')
     assert load(environ={"AIKIT_CONFIG": str(other)}).environment == "prod"
+
+
+def test_a_breaker_works_by_the_figures_that_are_written(tmp_path: Path) -> None:
+    assert tuned(written(tmp_path).breaker) == TUNING
+    table = "[breaker]\nwindow_seconds = 30\nslow_seconds = 5\nopen_seconds = 2\nlongest_seconds = 60\nenabled = false"
+    assert tuned(written(tmp_path, table).breaker) == TUNING._replace(
+        window=timedelta(seconds=30),
+        slow=timedelta(seconds=5),
+        open_first=timedelta(seconds=2),
+        open_longest=timedelta(seconds=60),
+        enabled=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("failed_percent = 0", "breaker.failed_percent: Input should be greater than or equal to 1"),
+        ("failed_percent = 50.5", "breaker.failed_percent: Input should be a valid integer"),
+        ("window_seconds = 3600", "breaker.window_seconds: Input should be less than or equal to 300"),
+        ('enabled = "no"', "breaker.enabled: Input should be a valid boolean"),
+        ("probe = 2", "breaker.probe: Extra inputs are not permitted"),
+        ("longest_seconds = 10", "longest_seconds (10) must not be less than open_seconds (15)"),
+    ],
+)
+def test_a_figure_that_a_breaker_can_not_work_by_is_named(tmp_path: Path, line: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=r"aikit\.toml") as raised:
+        written(tmp_path, f"[breaker]\n{line}")
+    assert words in str(raised.value)

@@ -21,7 +21,7 @@ from aikit.meter.poster import Poster
 from aikit.meter.rows import EndingRow
 from aikit.meter.spool import Spool
 from aikit.meter.work import STOP, Marker, Renewal, Ticket
-from aikit.meter.workers import OnMove, Workers
+from aikit.meter.workers import OnMove, Workers, unheard
 from aikit.types import Decision, Ending, Entry, Extension, Hold, Order, Refusal
 
 ADMIT_TIMEOUT = 10.0
@@ -31,9 +31,7 @@ ADMIT_TIMEOUT = 10.0
 class Meter:
     """Decides on orders and posts endings. Start it once a process; `close` it, or use it as a context manager."""
 
-    def __init__(
-        self, connect: Callable[[], Poster], spool: Spool, on_move: OnMove = lambda was, breaker: None
-    ) -> None:
+    def __init__(self, connect: Callable[[], Poster], spool: Spool, on_move: OnMove = unheard) -> None:
         """`connect` makes a poster on a new connection. Raises what it raises when the database can't be reached.
 
         `on_move` hears, in a thread of the meter's, of breakers that this process has moved.

@@ -7,12 +7,14 @@ from typing import Any
 
 import psycopg
 
+from aikit.breaker.model import TUNING, Tuning
 from aikit.database.connect import Database
 from aikit.database.stall import severed_after
 from aikit.meter.engine import Meter
 from aikit.meter.poster import Poster
 from aikit.meter.prices import PriceRow, Prices
 from aikit.meter.spool import Spool
+from aikit.meter.workers import OnMove, unheard
 
 HOLD_SECONDS = 900
 """How long a hold stands without an ending before it is presumed spent; longer than any provider lets a request run."""
@@ -33,8 +35,13 @@ def open_meter(
     prices: Prices,
     *,
     hold_seconds: int = HOLD_SECONDS,
+    on_move: OnMove = unheard,
+    tuning: Tuning = TUNING,
 ) -> Meter:
-    """Start metering. Raises DatabaseUnavailable when the database can't be reached now."""
+    """Start metering. `on_move` hears of breakers that this process moves, in a thread of the meter's.
+
+    Raises DatabaseUnavailable when the database can't be reached now.
+    """
     spool = Spool(spool_folder(database, data_dir), prices)
 
     def price_row(price_id: str) -> PriceRow:
@@ -43,22 +50,24 @@ def open_meter(
     def connect() -> Poster:
         connection = database.connect(role="meter")
         try:
-            return poster_on(connection, price_row, hold_seconds=hold_seconds)
+            return poster_on(connection, price_row, hold_seconds=hold_seconds, tuning=tuning)
         except BaseException:
             connection.close()
             raise
 
-    return Meter(connect, spool)
+    return Meter(connect, spool, on_move)
 
 
-def poster_on(connection: psycopg.Connection[Any], prices: Prices, *, hold_seconds: int = HOLD_SECONDS) -> Poster:
+def poster_on(
+    connection: psycopg.Connection[Any], prices: Prices, *, hold_seconds: int = HOLD_SECONDS, tuning: Tuning = TUNING
+) -> Poster:
     """A poster on a connection in autocommit mode, with the settings that its statements are made for.
 
     Raises psycopg.OperationalError when the database does not answer in time.
     """
     with severed_after(connection, SETUP):
         connection.execute(SESSION)
-        return Poster(connection, prices, hold_seconds=hold_seconds)
+        return Poster(connection, prices, hold_seconds=hold_seconds, tuning=tuning)
 
 
 def spool_folder(database: Database, data_dir: Path) -> Path:

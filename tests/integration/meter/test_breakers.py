@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 
 from aikit.breaker.model import TUNING
 from aikit.database.connect import Database
+from aikit.errors import MeteringUnavailable
+from aikit.ledger.breakers import force_breaker
 from aikit.meter.engine import Meter
 from aikit.types import Decision, Ending, Entry, Health
 from support.attempts import balance, held, meter_on, order, rows, set_limits
@@ -161,6 +164,48 @@ def test_an_empty_account_opens_the_provider_as_a_whole_for_long(ledger: Databas
     assert (refused.reason_code, refused.source) == ("BREAKER_OPEN", "breaker:openai")
     assert refused.retry_after is not None and refused.retry_after > 1_000
     assert rows(ledger, "SELECT model, reason FROM aikit.breakers") == [("", "quota_exhausted")]
+
+
+def test_each_process_decides_by_its_own_figures_on_what_all_share(
+    ledger: Database, meters: list[Meter], tmp_path: Path
+) -> None:
+    strict = meter_on(ledger, tmp_path / "strict", TUNING._replace(consecutive=2, open_first=timedelta(seconds=40)))
+    off = meter_on(ledger, tmp_path / "off", TUNING._replace(enabled=False))
+    with strict, off:
+        for _ in range(TUNING.consecutive + 1):
+            assert call(off, Health.FAILED).allowed
+        assert rows(ledger, STATE) == []
+        for _ in range(2):
+            assert call(strict, Health.FAILED).allowed
+        refused = meters[0].admit(order())
+        assert refused.retry_after is not None and 30 < refused.retry_after <= 40
+        assert off.admit(order()).allowed
+        force_breaker(ledger, ("openai", "gpt-4o-mini"), open=True)
+        assert off.admit(order()).reason_code == "BREAKER_OPEN"
+
+
+def test_what_a_probe_came_to_is_not_forgotten_when_the_ledger_is_lost_meanwhile(
+    ledger: Database, meters: list[Meter], tmp_path: Path
+) -> None:
+    trip(meters)
+    meters[:] = later(ledger, meters, tmp_path, 16)
+    probe = meters[0].admit(order())
+    with ledger.connect(role="test") as connection, connection.transaction():
+        connection.execute("SELECT FROM aikit.breakers FOR UPDATE")
+        meters[0].end(ended(probe, Health.OK, status=200))
+        waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s"
+        while not (found := rows(ledger, waiting, "%FROM aikit.breakers%FOR UPDATE%")):
+            time.sleep(0.01)
+        rows(ledger, "SELECT pg_terminate_backend(%s)", found[0][0])
+    other = order()._replace(call=order().call._replace(model="gpt-5"))
+    while True:  # until the line to the ledger is made anew
+        try:
+            assert meters[0].admit(other).allowed
+            break
+        except MeteringUnavailable:
+            time.sleep(0.05)
+    meters[0].flush()
+    assert rows(ledger, "SELECT successes, probes FROM aikit.breakers WHERE model <> ''") == [(1, [])]
 
 
 def test_whatever_happens_no_more_probes_are_in_flight_than_allowed(

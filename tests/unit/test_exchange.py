@@ -242,7 +242,7 @@ STREAM = CHAT | {"stream": True}
 
 def streaming(journal: Journal, body: dict[str, Any] = STREAM, **more: Any) -> tuple[Streamed, Order]:
     steps, order = sent(journal, body, **more)
-    got = result(steps, 200)
+    got = result(steps, Head(200, {}))
     assert isinstance(got, Streamed)
     return got, order
 

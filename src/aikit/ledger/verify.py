@@ -21,6 +21,10 @@
     plan_span         the same of a plan that somebody is on
     pruned            a pruned month did not come to what is on record of it by the hour
     policy_body       a policy is stored under another name or tenant than its own
+    breaker_move      a breaker is not where its last move left it
+    breaker_moves     a move does not begin where the one before it ended
+    breaker_end       a breaker is open and has no end
+    breaker_probes    a breaker has probes under way that it can't have
 
 The sums are the database's work. Only the prices are computed here, once for each distinct usage.
 """
@@ -42,7 +46,7 @@ from aikit.errors import PriceUnknown
 from aikit.pricing.price import Price
 from aikit.types import USAGE_CLASSES, Usage
 
-COMPARISONS = ("counters", "rollups", "attempts", "policies", "pruned")
+COMPARISONS = ("counters", "rollups", "attempts", "policies", "pruned", "breakers")
 AT_ONCE = 2000
 """Rows of distinct charges that are fetched at a time."""
 

@@ -11,6 +11,7 @@ from aikit.cli.output import UNKNOWN, emit_json, gap, note, when
 from aikit.cli.policy_page import Item, heading, paragraph, section
 from aikit.errors import Exit
 from aikit.money import format_usd, usd_string
+from aikit.types import LOOP_DETECTED, VELOCITY_EXCEEDED
 
 if TYPE_CHECKING:
     from aikit.errors import Refused
@@ -108,7 +109,8 @@ def _why(found: Explanation, error: Refused | None) -> list[str]:
     if attempt.reason_code == "ALLOWED_SOFT_CAP":
         texts.append("It crossed a soft cap.")
     if attempt.would_refuse:
-        texts.append(f"A limit or a rule that only warns would have refused it: {attempt.would_refuse}.")
+        what = "limit" if attempt.would_refuse not in (LOOP_DETECTED, VELOCITY_EXCEEDED) else "rule against runaways"
+        texts.append(f"A {what} that only warns would have refused it: {attempt.would_refuse}.")
     if found.decision is not None and found.decision.clamped:
         texts.append("Its output limit was lowered to what fit.")
     return texts

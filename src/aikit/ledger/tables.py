@@ -273,6 +273,18 @@ sightings = sa.Table(
 )
 
 
+repeats = sa.Table(
+    "repeats",
+    metadata,
+    _text("tenant", key=True, collation="C"),
+    _text("subject", key=True, collation="C"),
+    _text("fingerprint", key=True, collation="C"),
+    sa.Column("process", sa.Uuid, primary_key=True),
+    _jsonb("body"),
+    _time("until"),
+)
+
+
 def _rollup() -> list[Column]:
     return [
         _text("tenant", key=True),

@@ -69,7 +69,7 @@ def test_what_they_would_have_refused_is_observed(cli: Cli, till: Till) -> None:
     }
     assert "loops/30 s" in cli.ok("policy", "observed").out
     page = cli.ok("explain", str(found[2].id)).out
-    assert "A limit or a rule that only warns would have refused it: LOOP_DETECTED." in page
+    assert "A rule against runaways that only warns would have refused it: LOOP_DETECTED." in page
     assert "→ would have refused it, but only warns" in page
 
 

@@ -21,8 +21,8 @@ from aikit.errors import FOR_CLIENTS, AIError, PolicyDenied
 from aikit.failures.codes import RETRYABLE, STATUS_OF
 from aikit.failures.errors import from_event, from_exception, from_response, not_configured
 from aikit.failures.filtered import is_filtered
-from aikit.failures.health import health, of_code
-from aikit.failures.said import MAX_NAME, plain, word_of
+from aikit.failures.health import health, of_answer, of_code
+from aikit.failures.said import MAX_NAME, plain, said, word_of
 from aikit.failures.waits import LONGEST, retry_after
 
 
@@ -493,6 +493,9 @@ HEALTH: list[tuple[int | None, str | None, BaseException | None, Health]] = [
     (200, "overloaded_error", None, FAILED),
     (200, "server_error", None, FAILED),
     (200, "a word that nobody knows", None, FAILED),
+    (200, "502", None, FAILED),
+    (200, "402", None, QUOTA),
+    (200, "400", None, NEUTRAL),
     (200, "insufficient_quota", None, QUOTA),
     (200, "context_length_exceeded", None, NEUTRAL),
     (None, None, httpx2.ConnectError("x"), FAILED),
@@ -518,6 +521,11 @@ def test_what_a_breaker_is_told(
     status: int | None, word: str | None, error: BaseException | None, outcome: Health
 ) -> None:
     assert health(status, word, error) is outcome
+
+
+@pytest.mark.parametrize(("status", "answer", "code"), ANSWERS.values(), ids=ANSWERS)
+def test_what_a_breaker_is_told_of_an_answer_that_was_read(status: int, answer: object, code: str) -> None:
+    assert of_answer(status, said(json.dumps(answer).encode())) is of_code(code)
 
 
 @pytest.mark.parametrize("code", STATUS_OF)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,11 +11,8 @@ from uuid import UUID
 
 from aikit.config import Provider
 from aikit.desk import Desk
-from aikit.errors import MeteringUnavailable, PriceUnknown, Refused, RequestInvalid
-from aikit.failures.errors import NEVER_SENT
-from aikit.failures.health import health
-from aikit.failures.said import plain, said
-from aikit.failures.waits import retry_after
+from aikit.errors import MeteringUnavailable, Refused, RequestInvalid
+from aikit.failures.said import plain
 from aikit.headers import of_decision, rate_limits
 from aikit.idempotency import digest_of, kept, once_of, replay, taken
 from aikit.meter.judge import affordable
@@ -28,7 +24,6 @@ from aikit.types import (
     Call,
     Decision,
     Earlier,
-    Ending,
     Entry,
     Health,
     Hold,
@@ -39,6 +34,7 @@ from aikit.types import (
     Usage,
     new_id,
 )
+from aikit.verdict import Verdict, answered, lost, rejected
 from aikit.wire.codec import Codec, Demand, Outcome, WireReply, WireRequest
 
 TAG_HEADERS = {
@@ -48,12 +44,8 @@ TAG_HEADERS = {
     "x-aikit-environment": "environment",
 }
 """Request headers that name tags. They are ours and never sent on."""
-MAX_TOKENS = 10**12
-"""A provider that reports more tokens than this for one attempt reports nonsense; it is treated as no report."""
 FINGERPRINT = 8
 """Bytes of a digest by which requests are told apart that are counted as repetitions."""
-UNFINISHED = "unfinished"
-"""The error of a response that did not end the way its API ends: it was cut, or its reader left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +85,6 @@ class Attempt:
         self._first_byte_ms: int | None = None
         self._status: int | None = None
         self._headers: Mapping[str, str] = {}
-        self._retry_after: float | None = None
 
     def tag(self, headers: Mapping[str, str]) -> None:
         """Take the tags that the request's own headers name. Raises RequestInvalid for an unusable one."""
@@ -218,10 +209,8 @@ class Attempt:
 
     def whole(self, body: bytes) -> None:
         """End by a response that was read whole."""
-        if self.failed:
-            found = said(body)
-            self._retry_after = retry_after(self._headers, found.wait)
-            self._end(Ending.VOIDED, 0, None, error=found.word, health=health(self._status, found.word, None))
+        if self._status is not None and self.failed:
+            self._end(rejected(self._status, self._headers, body))
         else:
             self.outcome(self.codec.read_response(body), body)
 
@@ -233,41 +222,18 @@ class Attempt:
     def outcome(self, outcome: Outcome, body: bytes = b"", broken: Health | None = None) -> None:
         """End by what the response says was used; without that, at the upper bound and marked as estimated.
 
-        What a response says that has not finished is not all that was used: it is a lower bound. `body` is there to be
-        kept for an idempotency key. `broken` is what it says about its provider that it has not finished.
+        `body` is there to be kept for an idempotency key. `broken` is what it says about its provider that the response
+        has not finished.
         """
         if self.receipt is not None:  # a stream is finished again when nobody holds it any more
             return
-        usage = outcome.usage if outcome.usage and outcome.usage.total_tokens < MAX_TOKENS else None
-        most = self._most(outcome)
         price = self.price if self._order.bound is not None else self._price(self.demand, outcome.service_tier)
-        if usage is not None and price is not None:
-            with suppress(PriceUnknown):
-                cost = price.cost(usage)
-                if outcome.finished:
-                    self.desk.served(self._order, price)
-                    answer = kept(body, stream=self.demand.stream, safe=self.desk.safe) if self.is_kept else None
-                    self._end(
-                        Ending.SETTLED,
-                        cost,
-                        usage,
-                        price=price,
-                        outcome=outcome,
-                        error=outcome.error,
-                        answer=answer,
-                        health=self._healthy(outcome),
-                    )
-                    return
-                most = max(most, cost)
-        known = usage if outcome.finished else None
-        error = outcome.error or (None if outcome.finished else UNFINISHED)
-        state = self._healthy(outcome) if outcome.finished or outcome.error else broken or Health.NEUTRAL
-        self._end(Ending.SETTLED, most, known, estimated=True, outcome=outcome, error=error, health=state)
-
-    def _healthy(self, outcome: Outcome) -> Health:
-        found = health(self._status, outcome.error, None)
         slow = self._first_byte_ms is not None and timedelta(milliseconds=self._first_byte_ms) > self.desk.slow_after
-        return Health.SLOW if slow and found is Health.OK else found
+        found = answered(outcome, price, self._most(outcome), status=self._status, slow=slow, broken=broken)
+        if found.exact and found.price is not None:
+            self.desk.served(self._order, found.price)
+        keeps = found.exact and self.is_kept
+        self._end(found, kept(body, stream=self.demand.stream, safe=self.desk.safe) if keeps else None)
 
     def extended(self, decision: Decision) -> Refused | None:
         """Take the meter's decision on a stream that asked to hold more. Returns why it may not, None if it may."""
@@ -286,18 +252,7 @@ class Attempt:
 
     def lost(self, error: BaseException) -> None:
         """End by an exception: void what was never sent or not billed, presume the rest spent."""
-        name = type(error).__name__
-        if isinstance(error, NEVER_SENT) or self.failed:
-            self._end(Ending.VOIDED, 0, None, error=name, health=health(None, None, error))
-        else:
-            self._end(
-                Ending.PRESUMED_SPENT,
-                self.hold.presumed_nano,
-                None,
-                estimated=True,
-                error=name,
-                health=health(None, None, error),
-            )
+        self._end(lost(error, self.hold, billed=not self.failed))
 
     @property
     def call_id(self) -> UUID:
@@ -336,40 +291,29 @@ class Attempt:
         found = self.desk.cheapest(self._provider, decision.rules, self.demand.bound)
         return next((offer.name for offer in found if offer.nano <= most), None)
 
-    def _end(
-        self,
-        ending: Ending,
-        nano: int,
-        usage: Usage | None,
-        *,
-        estimated: bool = False,
-        price: Price | None = None,
-        outcome: Outcome | None = None,
-        error: str | None = None,
-        answer: Answer | None = None,
-        health: Health = Health.NEUTRAL,
-    ) -> None:
+    def _end(self, found: Verdict, answer: Answer | None = None) -> None:
         if self.receipt is not None:
             return
         assert self.decision is not None
-        self.receipt = Receipt(self.decision, usage, nano, estimated)
+        self.receipt = Receipt(self.decision, found.usage, found.nano, found.estimated)
+        price = found.price
         if price is not None and price.id != self._order.price_id:
             self.desk.prices[price.id] = price
         entry = Entry(
             self.hold,
-            ending,
-            nano,
-            usage,
-            estimated,
+            found.ending,
+            found.nano,
+            found.usage,
+            found.estimated,
             status=self._status,
-            error=plain(error),
-            served_model=plain(outcome.model) if outcome and outcome.model != self.demand.model else None,
+            error=plain(found.error),
+            served_model=plain(found.model) if found.model != self.demand.model else None,
             price_id=price.id if price else None,
             duration_ms=self._elapsed_ms(),
             first_byte_ms=self._first_byte_ms,
             answer=answer,
-            health=health,
-            retry_after=self._retry_after,
+            health=found.health,
+            retry_after=found.retry_after,
         )
         self.desk.recorder.end(entry)
         if self._context is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from aikit.types import Usage
 from aikit.wire.body import read_object
 from aikit.wire.codec import Outcome
 from aikit.wire.sse import SSESplitter
+
+_CODE = re.compile(r"[A-Za-z0-9_.]{1,100}")
 
 
 class EventReader:
@@ -105,10 +108,13 @@ def text(value: object) -> str | None:
 
 
 def error_code(error: object) -> str | None:
-    """The code of an error as providers put it into a 200 response, None if there is no error."""
+    """The code of an error as providers put it into a 200 response, None if there is no error.
+
+    A text that has not the form of a code is not kept: it may repeat the prompt.
+    """
     if not error:
         return None
-    if not isinstance(error, Mapping):
-        return str(error)[:200]
-    found = error.get("code") or error.get("status") or error.get("type") or "error"
-    return str(found)[:200]
+    found = error
+    if isinstance(error, Mapping):
+        found = error.get("code") or error.get("status") or error.get("type")
+    return str(found) if isinstance(found, str | int) and _CODE.fullmatch(str(found)) else "error"

@@ -193,7 +193,12 @@ def _be_caller(job: dict[str, Any]) -> None:
     try:
         parent = os.getppid()
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-        {"on": call_on, "once": call_once}[job["task"]](job)
+        if job["task"] == "route":
+            from support.routed import call_by_route
+
+            call_by_route(job)
+        else:
+            {"on": call_on, "once": call_once}[job["task"]](job)
         code = 0
     except BaseException:
         sys.excepthook(*sys.exc_info())

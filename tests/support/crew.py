@@ -94,6 +94,10 @@ class Crew:
             go=str(go),
         )
 
+    def route(self, config: Path, model: str, *, threads: int, pause: float) -> int:
+        """A caller that goes on calling this model, or route, until `stop` or `kill`; its pid."""
+        return self._start(task="route", config=str(config), model=model, threads=threads, pause=pause)
+
     def kill(self, pid: int) -> bool:
         """`kill -9`; returns when the process is gone. False: it had ended by itself."""
         return bool(self._ask(pid=pid, signal=signal.SIGKILL, wait=True) == -signal.SIGKILL)

@@ -10,9 +10,9 @@ from typing import Any, TypedDict
 from aikit.config import BUILT_IN, Provider, Settings
 from aikit.errors import AIError, ConfigError
 from aikit.idempotency import LONGEST
-from aikit.routes import LONGEST as LONGEST_DEADLINE
-from aikit.routes import MOST_ATTEMPTS, Route, route_named
-from aikit.trying import Turn
+from aikit.routing.routes import LONGEST as LONGEST_DEADLINE
+from aikit.routing.routes import MOST_ATTEMPTS, Route, route_named
+from aikit.routing.trying import Turn
 
 TIMEOUT = 600.0
 """Seconds without a byte after which a call is given up, unless it says otherwise; the SDKs' own default."""

@@ -20,8 +20,8 @@ from aikit.context import tags
 from aikit.errors import AIError, Refused
 from aikit.failures.errors import from_exception
 from aikit.kit_core import KitCore
-from aikit.routes import Route
-from aikit.trying import Served, Tried, Turn, Wait
+from aikit.routing.routes import Route
+from aikit.routing.trying import Served, Tried, Turn, Wait
 from aikit.types import Tags, new_id
 
 if TYPE_CHECKING:

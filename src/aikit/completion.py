@@ -19,8 +19,8 @@ from aikit.failures.errors import filtered, from_event, from_response, no_answer
 from aikit.failures.filtered import is_filtered
 from aikit.idempotency import HEADER
 from aikit.money import usd_string
+from aikit.routing.trying import Tried
 from aikit.transport import ATTEMPT, ERROR, IDS
-from aikit.trying import Tried
 from aikit.types import Decision, Usage
 from aikit.wire import registry
 from aikit.wire.body import serialise

@@ -29,8 +29,9 @@ from aikit.notices import Notices
 from aikit.pricing.book import PriceBook
 from aikit.pricing.overrides import parse_overrides
 from aikit.pricing.price import Price
-from aikit.retries import RetryBudget
-from aikit.routes import Route
+from aikit.routing.retries import RetryBudget
+from aikit.routing.routes import Route
+from aikit.routing.trying import Tries, Turn, trying
 from aikit.signals.opening import open_signals
 from aikit.signals.sink import Listener
 from aikit.streams.drains import Drains
@@ -40,7 +41,6 @@ from aikit.transport import (
     ClientTransport,
     MeteredTransport,
 )
-from aikit.trying import Tries, Turn, trying
 from aikit.types import Tags
 
 if TYPE_CHECKING:

@@ -28,9 +28,9 @@ from aikit.errors import (
     SpendCapExceeded,
 )
 from aikit.failures.codes import RETRYABLE, STATUS_OF
-from aikit.retries import FIRST_WAIT, FLOOR, LONGEST_WAIT, WINDOW, RetryBudget, wait_before
-from aikit.routes import Route
-from aikit.trying import SERVED, Served, Tried, Turn, Wait, trying
+from aikit.routing.retries import FIRST_WAIT, FLOOR, LONGEST_WAIT, WINDOW, RetryBudget, wait_before
+from aikit.routing.routes import Route
+from aikit.routing.trying import SERVED, Served, Tried, Turn, Wait, trying
 from aikit.types import new_id
 
 A, B, C = "anthropic/claude-haiku-4-5", "openai/gpt-5-mini", "gemini/gemini-2.5-flash"

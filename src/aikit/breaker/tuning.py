@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from aikit.breaker.model import Tuning
-from aikit.breaker_settings import BreakerTable
+from aikit.config.breaker import BreakerTable
 
 
 def tuned(table: BreakerTable) -> Tuning:

@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from aikit.config.signals import PrometheusSettings
 from aikit.events import AttemptAdmitted, AttemptEnded, AttemptEvent, AttemptRefused, BreakerEvent, Event
-from aikit.signal_settings import PrometheusSettings
 from aikit.signals.sink import Sink
 from aikit.types import EventKind
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx2
 
+from aikit.config.signals import WebhookSettings
 from aikit.events import Event
-from aikit.signal_settings import WebhookSettings
 from aikit.signals.signature import signed
 from aikit.signals.sink import Sink
 from aikit.types import EventKind, new_id

@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from aikit.breaker.model import State
+from aikit.config.signals import PrometheusSettings
 from aikit.events import BreakerEvent, Event
-from aikit.signal_settings import PrometheusSettings
 from aikit.signals.prometheus import MOST_MODELS, MOST_TAGS, STATES, Prometheus
 from aikit.types import TOKEN_CLASSES, Ending, Tags, Usage
 from support.happenings import admitted, ended, refused
@@ -121,7 +121,7 @@ def test_workers_that_share_a_directory_are_exposed_together(shared: Path) -> No
     script = """
 import sys
 sys.path.insert(0, "tests")
-from aikit.signal_settings import PrometheusSettings
+from aikit.config.signals import PrometheusSettings
 from aikit.signals.prometheus import Prometheus
 from support.happenings import admitted, ended
 told = Prometheus(PrometheusSettings(), lambda: 1, lambda: 0)

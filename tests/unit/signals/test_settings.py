@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from aikit.config import Settings, load
+from aikit.config.signals import WORTH_TELLING, PrometheusSettings, SignalSettings
 from aikit.errors import ConfigError
-from aikit.signal_settings import WORTH_TELLING, PrometheusSettings, SignalSettings
 from aikit.signals.opening import open_signals
 
 SECRET = "whsec_" + "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0"

@@ -8,8 +8,8 @@ data_dir = "/var/lib/aikit"                # AIKIT_DATA_DIR; for the embedded se
 drain_seconds = 5                          # AIKIT_DRAIN_SECONDS; how long a stream is read on that its caller has left
 [idempotency]
 keep_answers = true                        # encrypted with AIKIT_ENCRYPTION_KEY; the default where that is set
-[signals]                                  # who hears of calls: see `aikit.signal_settings`
-[breaker]                                  # when a failing provider is left alone: see `aikit.breaker_settings`
+[signals]                                  # who hears of calls: see `aikit.config.signals`
+[breaker]                                  # when a failing provider is left alone: see `aikit.config.breaker`
 [providers.ollama]
 kind = "openai"                            # openai, anthropic or gemini
 base_url = "http://127.0.0.1:11434/v1"
@@ -17,7 +17,7 @@ api_key_env = "OLLAMA_KEY"                 # absent: no key is needed
 api_version = "…"                          # for providers that have one
 model = "llama3.3"                         # used when a call names no model
 [routes]
-chat = ["anthropic/claude-haiku-4-5", "openai/gpt-5-mini"]   # see aikit.routes
+chat = ["anthropic/claude-haiku-4-5", "openai/gpt-5-mini"]   # see aikit.routing.routes
 [prices."ollama/llama3.3"]                 # USD per million tokens, as strings
 input = "0"
 output = "0"
@@ -31,55 +31,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from aikit.breaker_settings import DEFAULTS, BreakerTable
+from aikit.config.breaker import DEFAULTS, BreakerTable
+from aikit.config.invalid import invalid
+from aikit.config.providers import FILE, Provider, read_providers
+from aikit.config.signals import QUIET, SignalSettings, SignalsTable, read_signals
 from aikit.errors import ConfigError
-from aikit.routes import Route, read_routes
+from aikit.routing.routes import Route, read_routes
 from aikit.safe import VARIABLE, Safe
-from aikit.signal_settings import QUIET, SignalSettings, SignalsTable, read_signals
 from aikit.types import Environment
 
-FILE = "aikit.toml"
 DRAIN_SECONDS = 5
 MOST_DRAIN_SECONDS = 300
-
-Kind = Literal["openai", "anthropic", "gemini"]
-BUILT_IN: dict[str, dict[str, str]] = {
-    "openai": {
-        "kind": "openai",
-        "base_url": "https://api.openai.com/v1",
-        "api_key_env": "OPENAI_API_KEY",
-        "model": "gpt-5-mini",
-    },
-    "anthropic": {
-        "kind": "anthropic",
-        "base_url": "https://api.anthropic.com",
-        "api_key_env": "ANTHROPIC_API_KEY",
-        "model": "claude-haiku-4-5",
-    },
-    "gemini": {
-        "kind": "gemini",
-        "base_url": "https://generativelanguage.googleapis.com",
-        "api_key_env": "GEMINI_API_KEY",
-        "api_version": "v1beta",
-        "model": "gemini-2.5-flash",
-    },
-}
-"""The providers that need no configuration, in the order in which one is chosen when a call names none."""
-
-
-class ProviderTable(BaseModel):
-    """`[providers.NAME]` as it is written."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    kind: Kind
-    base_url: str
-    api_key_env: str | None = None
-    api_version: str | None = None
-    model: str | None = None
 
 
 class DatabaseTable(BaseModel):
@@ -117,30 +82,6 @@ class File(BaseModel):
     providers: dict[str, dict[str, Any]] = {}
     routes: dict[str, Any] = {}
     prices: dict[str, Any] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """Where a provider's API is and how to sign in. The key is never shown."""
-
-    name: str
-    kind: str
-    base_url: str
-    api_key: str | None = field(default=None, repr=False)
-    api_key_env: str | None = None
-    api_version: str | None = None
-    model: str | None = None
-    source: str = "default"
-
-    @property
-    def configured(self) -> bool:
-        """A key is there, or none is needed."""
-        return self.api_key is not None or self.api_key_env is None
-
-    @property
-    def native(self) -> bool:
-        """The provider's own service, as opposed to a server that is compatible with it."""
-        return urlsplit(self.base_url).hostname == urlsplit(BUILT_IN[self.kind]["base_url"]).hostname
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +143,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     data_dir = pick("database.data_dir", "AIKIT_DATA_DIR", file.database.data_dir, None)
     written = file.streams.drain_seconds
     drain = pick("streams.drain_seconds", "AIKIT_DRAIN_SECONDS", None if written is None else str(written), None)
-    providers = _providers(file.providers, variables, origin)
+    providers = read_providers(file.providers, variables, origin)
     return Settings(
         environment=str(environment),
         database_url=url,
@@ -260,41 +201,7 @@ def _read(path: Path) -> File:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}.", remedy="Correct that line.") from error
     except ValidationError as error:
-        raise _invalid(path.name, error) from error
-
-
-def _invalid(where: str, error: ValidationError) -> ConfigError:
-    problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
-    return ConfigError(f"{where}: {'; '.join(problems)}.", facts={"problems": problems}, remedy="Correct these fields.")
-
-
-def _providers(
-    tables: Mapping[str, dict[str, Any]], variables: Mapping[str, str], origin: Mapping[str, str]
-) -> dict[str, Provider]:
-    found = {}
-    for name in [*BUILT_IN, *(name for name in tables if name not in BUILT_IN)]:
-        try:
-            table = ProviderTable.model_validate(BUILT_IN.get(name, {}) | tables.get(name, {}))
-        except ValidationError as error:
-            raise _invalid(f"{FILE} [providers.{name}]", error) from error
-        if urlsplit(table.base_url).scheme not in ("http", "https"):
-            raise ConfigError(
-                f"{FILE} [providers.{name}]: base_url is {table.base_url!r}.",
-                remedy="It must start with http:// or https://.",
-            )
-        variable = table.api_key_env
-        key = variables.get(variable) if variable else None
-        found[name] = Provider(
-            name=name,
-            kind=table.kind,
-            base_url=table.base_url.rstrip("/"),
-            api_key=key or None,
-            api_key_env=variable,
-            api_version=table.api_version,
-            model=table.model,
-            source=f"{variable} ({origin[variable]})" if key and variable else FILE if name in tables else "default",
-        )
-    return found
+        raise invalid(path.name, error) from error
 
 
 def _dotenv(path: Path) -> dict[str, str]:

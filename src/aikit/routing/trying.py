@@ -14,8 +14,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from aikit.errors import AIError, Refused
-from aikit.retries import RetryBudget, wait_before
-from aikit.routes import Route, is_same_request, moves_on
+from aikit.routing.retries import RetryBudget, wait_before
+from aikit.routing.routes import Route, is_same_request, moves_on
 from aikit.types import new_id
 
 Answer = TypeVar("Answer")

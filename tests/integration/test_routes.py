@@ -18,7 +18,7 @@ from aikit.async_kit import AsyncAIKit
 from aikit.config import Settings, load
 from aikit.errors import AIError, BreakerOpen, ConfigError, PolicyDenied, SpendCapExceeded
 from aikit.kit import AIKit
-from aikit.retries import FLOOR
+from aikit.routing.retries import FLOOR
 from aikit.safe import Safe
 from aikit.sim import Simulator
 from support.kits import KEYS, TENANT, Books, settings_for, write_config

@@ -34,11 +34,11 @@ from sentry_sdk.transport import Transport
 
 from aikit.async_kit import AsyncAIKit
 from aikit.config import Settings
+from aikit.config.signals import PrometheusSettings, SignalSettings, WebhookSettings
 from aikit.errors import AIError, BreakerOpen, ConfigError, MeteringUnavailable, SpendCapExceeded
 from aikit.events import AttemptEnded, AttemptRefused, Event
 from aikit.kit import AIKit
 from aikit.money import usd_string
-from aikit.signal_settings import PrometheusSettings, SignalSettings, WebhookSettings
 from aikit.signals.webhook import LOT, Webhook
 from aikit.sim import Simulator
 from aikit.types import EVENT_KINDS

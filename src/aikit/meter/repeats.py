@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -42,9 +43,9 @@ class Repetitions:
         self.process = new_id()
         self.untold: dict[Key, int] = {}
         """Requests of which the others don't know all, with the seconds of their window."""
-        self._times: dict[Key, list[float]] = {}
+        self._times: OrderedDict[Key, list[float]] = OrderedDict()
         self._elsewhere: dict[Key, Buckets] = {}
-        self._decided: dict[UUID, tuple[Key, float, Repeats]] = {}
+        self._decided: OrderedDict[UUID, tuple[Key, float, Repeats]] = OrderedDict()
 
     def see(self, order: Order, rule: LoopRule, now: datetime) -> Repeats:
         """Count an order that is there at `now`; how often its like was there before. Again the same for the same."""
@@ -63,7 +64,7 @@ class Repetitions:
             self.untold[key] = rule.seconds
         self._decided[order.attempt] = (key, at, found)
         if len(self._decided) > MOST_DECIDED:
-            del self._decided[next(iter(self._decided))]
+            self._decided.popitem(last=False)
         return found
 
     def unsee(self, attempt: UUID) -> None:
@@ -99,21 +100,22 @@ class Repetitions:
 
     def _recent(self, key: Key, seconds: int, at: float) -> list[float]:
         """The times of a request that still count, in order."""
-        times = self._times.pop(key, None)
-        if times is None:
-            times = []
-            if len(self._times) >= MOST_REQUESTS:
-                del self._times[next(iter(self._times))]
-        else:
+        times = self._times.get(key)
+        if times is not None:
+            self._times.move_to_end(key)
             del times[bisect_right(times, at + AHEAD) :]
             del times[: bisect_right(times, at - seconds)]
-        self._times[key] = times
+            return times
+        if len(self._times) >= MOST_REQUESTS:
+            self._times.popitem(last=False)
+        times = self._times[key] = []
         return times
 
     def _found(self, key: Key, rule: LoopRule, times: Sequence[float], at: float) -> Repeats:
-        others = [
-            (second, count) for second, count in self._elsewhere.get(key, ()) if at - rule.seconds <= second <= at
-        ]
+        elsewhere = self._elsewhere.get(key)
+        if not (times or elsewhere):
+            return Repeats(rule, 0)
+        others = [(second, count) for second, count in elsewhere or () if at - rule.seconds <= second <= at]
         seen = len(times) + sum(count for _, count in others)
         if not seen:
             return Repeats(rule, 0)

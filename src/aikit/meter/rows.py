@@ -25,10 +25,12 @@ from aikit.types import (
     Hold,
     Limit,
     LimitState,
+    LoopRule,
     Once,
     Order,
     Refusal,
     Repeats,
+    VelocityRule,
     Watched,
 )
 
@@ -192,20 +194,26 @@ def _limits(limits: Iterable[LimitState], watch: Iterable[Watched] = ()) -> str:
         else f"{head}{used},{held}]"
         for limit, used, held, resets_at, carried in limits
     ]
-    states += [_opening(_watched(found))[:-1] + "]" for found in watch]
+    if watch:
+        states += [_watched(found) for found in watch]
     return f"{QUOTE}[{','.join(states)}]{QUOTE}"
 
 
-def _watched(found: Watched) -> Sequence[object]:
+def _watched(found: Watched) -> str:
     """In the places of a limit: what it is, its window, its source, the cap, and so on."""
-    rule = found.rule
+    opening, whose = _rule(found.rule)
     if isinstance(found, Repeats):
-        cap, basis, window = found.rule.identical, None, f"{found.rule.seconds} s"
-        first = None if found.first_at is None else found.first_at.timestamp()
-        return ["loops", window, rule.source, cap, basis, rule.action, rule.subject, first, found.seen, 0, 0]
-    cap, paid = found.allowed, [found.rule.times, found.rule.floor, found.hour]
-    counted = [found.minute, 0, found.carried]
-    return ["velocity", "minute", rule.source, cap, paid, rule.action, rule.subject, None, *counted]
+        first = "null" if found.first_at is None else found.first_at.timestamp()
+        return f"{opening}{found.rule.identical},null,{whose}{first},{found.seen},0,0]"
+    basis = f"[{found.rule.times},{found.rule.floor},{found.hour}]"
+    return f"{opening}{found.allowed},{basis},{whose}null,{found.minute},0,{found.carried}]"
+
+
+@lru_cache(maxsize=4096)
+def _rule(rule: LoopRule | VelocityRule) -> tuple[str, str]:
+    """What is the same each time: the beginning, and a part of the middle."""
+    kind = ["loops", f"{rule.seconds} s"] if isinstance(rule, LoopRule) else ["velocity", "minute"]
+    return _opening([*kind, rule.source]), _opening([rule.action, rule.subject])[1:]
 
 
 @lru_cache(maxsize=4096)

@@ -9,7 +9,7 @@ FORMS = "2026-11-01, 2026-11-01T12:30, 24h, 7d, today, yesterday, week or month"
 
 _AGO = re.compile(r"(\d{1,5})\s*(m|h|d|w)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_LASTING = re.compile(r"(\d{1,8})\s*(s|m|h|d|w)")
+_LASTING = re.compile(r"([0-9]{1,8})\s*(s|m|h|d|w)")
 
 
 def duration(text: str) -> timedelta:

@@ -148,7 +148,9 @@ def decide(
             decision = judge(order, rules, observe(lanes, now), now, policy_version)
         else:
             watch = _watch(order, rules, tempo, repeats, now)
-            decision = judge(order, rules, observe(lanes, now), now, policy_version, watch)._replace(watch=watch)
+            decision = judge(order, rules, observe(lanes, now), now, policy_version, watch)
+            if watch:
+                decision = decision._replace(watch=watch)
         if gates.breakers:
             decision = gates.admit(decision, now)
         if decision.hold is not None:

@@ -78,7 +78,7 @@ def judge(
         )
     if watch and (surge := refusing(Pace, watch, order)):
         return _run_away(surge, order, rules, states, now, version)
-    tripped = tuple([one for one in watch if trips(one, order)])
+    tripped = tuple([one for one in watch if trips(one, order)]) if watch else ()
     hold = Hold(order, rules.subjects, now, 0, _presumed(order, rules))
     if not (soft or warned or clamped or tripped):  # by position, as it is made for nearly every call
         return Decision(

@@ -32,7 +32,13 @@ CACHE = 100_000
 class Memory:
     """All of it may be wrong by now, which the database says when a batch is posted. `lock` guards it."""
 
-    def __init__(self, connection: psycopg.Connection[Any], prices: Prices, tuning: Tuning = TUNING) -> None:
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        prices: Prices,
+        tuning: Tuning = TUNING,
+        repeats: Repetitions | None = None,
+    ) -> None:
         self.lock = threading.Lock()
         self.epoch = 0
         """Rises when what batches were planned on is no longer believed."""
@@ -43,7 +49,7 @@ class Memory:
         self.outdated = False
         """The policies or the breakers have changed since they were read."""
         self.gates = Gates(tuning=tuning)
-        self.repeats = Repetitions()
+        self.repeats = repeats or Repetitions()
         self._counters: dict[CounterRef, Counters] = {}
         self._find_price = prices
         self._on_record: set[str | None] = {None, *[row[0] for row in connection.execute(PRICES)]}

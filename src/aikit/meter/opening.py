@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from aikit.database.stall import severed_after
 from aikit.meter.engine import Meter
 from aikit.meter.poster import Poster
 from aikit.meter.prices import PriceRow, Prices
+from aikit.meter.repeats import Repetitions
 from aikit.meter.spool import Spool
 from aikit.meter.workers import OnMove, unheard
 
@@ -43,6 +45,7 @@ def open_meter(
     Raises DatabaseUnavailable when the database can't be reached now.
     """
     spool = Spool(spool_folder(database, data_dir), prices)
+    repeats = Repetitions(threading.Lock())
 
     def price_row(price_id: str) -> PriceRow:
         return spool.prices.get(price_id) or prices(price_id)
@@ -50,7 +53,7 @@ def open_meter(
     def connect() -> Poster:
         connection = database.connect(role="meter")
         try:
-            return poster_on(connection, price_row, hold_seconds=hold_seconds, tuning=tuning)
+            return poster_on(connection, price_row, hold_seconds=hold_seconds, tuning=tuning, repeats=repeats)
         except BaseException:
             connection.close()
             raise
@@ -59,15 +62,21 @@ def open_meter(
 
 
 def poster_on(
-    connection: psycopg.Connection[Any], prices: Prices, *, hold_seconds: int = HOLD_SECONDS, tuning: Tuning = TUNING
+    connection: psycopg.Connection[Any],
+    prices: Prices,
+    *,
+    hold_seconds: int = HOLD_SECONDS,
+    tuning: Tuning = TUNING,
+    repeats: Repetitions | None = None,
 ) -> Poster:
     """A poster on a connection in autocommit mode, with the settings that its statements are made for.
 
+    `repeats` is what the process has counted so far, if it had another poster before.
     Raises psycopg.OperationalError when the database does not answer in time.
     """
     with severed_after(connection, SETUP):
         connection.execute(SESSION)
-        return Poster(connection, prices, hold_seconds=hold_seconds, tuning=tuning)
+        return Poster(connection, prices, hold_seconds=hold_seconds, tuning=tuning, repeats=repeats)
 
 
 def spool_folder(database: Database, data_dir: Path) -> Path:

@@ -30,6 +30,7 @@ from aikit.meter.prices import Prices
 from aikit.meter.queries import DONE_EXPIRING, EXPIRED, FORGET_KEYS, POST, RENEW, TRY_EXPIRING
 from aikit.meter.repeating import forget as forget_repeats
 from aikit.meter.repeating import tell
+from aikit.meter.repeats import Repetitions
 from aikit.meter.reviewing import forget_sightings, report, review
 from aikit.meter.rows import EndingRow
 from aikit.meter.statement import Rejected, Statement
@@ -54,12 +55,18 @@ class Poster:
     """
 
     def __init__(
-        self, connection: psycopg.Connection[Any], prices: Prices, *, hold_seconds: int, tuning: Tuning = TUNING
+        self,
+        connection: psycopg.Connection[Any],
+        prices: Prices,
+        *,
+        hold_seconds: int,
+        tuning: Tuning = TUNING,
+        repeats: Repetitions | None = None,
     ) -> None:
         self._connection = connection
         self._hold_seconds = hold_seconds
         self._statement = Statement(connection, "aikit_post", POST)
-        self._memory = Memory(connection, prices, tuning)
+        self._memory = Memory(connection, prices, tuning, repeats)
         self._locked = Locked(connection, self._memory, self._accepted, hold_seconds=hold_seconds)
         open_ahead(connection)
         self._line = line_of(connection)
@@ -152,12 +159,9 @@ class Poster:
 
     def tell_repeats(self) -> None:
         """Tell the other processes of them, and hear what they have seen of the same. Raises as `execute` does."""
-        memory = self._memory
-        with memory.lock:
-            told = memory.repeats.tell(memory.now())
-        heard = tell(self._connection, memory.repeats.process, told)
-        with memory.lock:
-            memory.repeats.hear(told, heard)
+        repeats = self._memory.repeats
+        told = repeats.tell(self._memory.now())
+        repeats.hear(told, tell(self._connection, repeats.process, told))
 
     def expire(self, *, all_holds: bool = False, held_since: datetime | None = None) -> int:
         """Presume spent what holds have stood for too long, or all that there are. Returns how many, at most 500.

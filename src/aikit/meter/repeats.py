@@ -5,8 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from aikit.types import LoopRule, Order, Repeats, new_id
@@ -37,9 +38,10 @@ class Told(NamedTuple):
 
 
 class Repetitions:
-    """Not for several threads at once."""
+    """What a process has seen, for as long as it lives. With a `lock`, for several threads at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, lock: AbstractContextManager[Any] | None = None) -> None:
+        self._lock = nullcontext() if lock is None else lock
         self.process = new_id()
         self.untold: dict[Key, int] = {}
         """Requests of which the others don't know all, with the seconds of their window."""
@@ -49,26 +51,56 @@ class Repetitions:
 
     def see(self, order: Order, rule: LoopRule, now: datetime) -> Repeats:
         """Count an order that is there at `now`; how often its like was there before. Again the same for the same."""
-        known = self._decided.get(order.attempt)
-        if known is not None and known[2].rule == rule:
-            return known[2]
-        key = (order.call.tenant, rule.subject, order.fingerprint)
-        if known is not None:
-            self.unsee(order.attempt)
-        at = now.timestamp() if known is None else known[1]
+        with self._lock:
+            known = self._decided.get(order.attempt)
+            if known is not None and known[2].rule == rule:
+                return known[2]
+            key = (order.call.tenant, rule.subject, order.fingerprint)
+            if known is not None:
+                self._forget(order.attempt)
+            return self._count(order.attempt, key, rule, now.timestamp() if known is None else known[1])
+
+    def unsee(self, attempt: UUID) -> None:
+        """Take a count back: nothing was asked that had not been asked before."""
+        with self._lock:
+            self._forget(attempt)
+
+    def tell(self, now: datetime) -> list[Told]:
+        """What the other processes don't know yet: from here on they do."""
+        at = now.timestamp()
+        told = []
+        with self._lock:
+            untold, self.untold = self.untold, {}
+            for key, seconds in untold.items():
+                counts: dict[int, int] = {}
+                for time in self._times.get(key, ()):
+                    counts[int(time)] = counts.get(int(time), 0) + 1
+                told.append(Told(key, sorted(counts.items()), at + seconds))
+        return told
+
+    def hear(self, about: Iterable[Told], heard: Iterable[tuple[Key, Buckets]]) -> None:
+        """Take all that the others have said about these requests."""
+        with self._lock:
+            for one in about:
+                self._elsewhere.pop(one.key, None)
+            for key, buckets in heard:
+                if len(self._elsewhere) >= MOST_REQUESTS:
+                    self._elsewhere.clear()
+                self._elsewhere[key] = [*self._elsewhere.get(key, ()), *buckets]
+
+    def _count(self, attempt: UUID, key: Key, rule: LoopRule, at: float) -> Repeats:
         times = self._recent(key, rule.seconds, at)
         found = self._found(key, rule, times, at)
         times.insert(bisect_right(times, at), at)
         del times[:-MOST_TIMES]
         if len(times) >= TOLD_FROM:
             self.untold[key] = rule.seconds
-        self._decided[order.attempt] = (key, at, found)
+        self._decided[attempt] = (key, at, found)
         if len(self._decided) > MOST_DECIDED:
             self._decided.popitem(last=False)
         return found
 
-    def unsee(self, attempt: UUID) -> None:
-        """Take a count back: nothing was asked that had not been asked before."""
+    def _forget(self, attempt: UUID) -> None:
         if (known := self._decided.pop(attempt, None)) is None:
             return
         key, at, _ = known
@@ -76,27 +108,6 @@ class Repetitions:
         place = bisect_left(times, at)
         if place < len(times) and times[place] == at:
             del times[place]
-
-    def tell(self, now: datetime) -> list[Told]:
-        """What the other processes don't know yet: from here on they do."""
-        at = now.timestamp()
-        told = []
-        untold, self.untold = self.untold, {}
-        for key, seconds in untold.items():
-            counts: dict[int, int] = {}
-            for time in self._times.get(key, ()):
-                counts[int(time)] = counts.get(int(time), 0) + 1
-            told.append(Told(key, sorted(counts.items()), at + seconds))
-        return told
-
-    def hear(self, about: Iterable[Told], heard: Iterable[tuple[Key, Buckets]]) -> None:
-        """Take all that the others have said about these requests."""
-        for one in about:
-            self._elsewhere.pop(one.key, None)
-        for key, buckets in heard:
-            if len(self._elsewhere) >= MOST_REQUESTS:
-                self._elsewhere.clear()
-            self._elsewhere[key] = [*self._elsewhere.get(key, ()), *buckets]
 
     def _recent(self, key: Key, seconds: int, at: float) -> list[float]:
         """The times of a request that still count, in order."""

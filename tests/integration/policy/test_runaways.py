@@ -236,3 +236,21 @@ def test_a_loop_that_is_spread_over_processes_is_caught_within_about_a_second(se
     (counted,) = books.rows("SELECT count(*) AS n FROM aikit.repeats")
     assert counted["n"] == 2
     books.assert_balanced()
+
+
+def test_a_loop_goes_on_though_the_connection_to_the_ledger_is_lost(kit: AIKit, books: Books) -> None:
+    books.policy(acme(loops="{ identical = 4 }"))
+    assert outcomes(kit, by_openai, 3) == [None] * 3
+    assert kit.flush()
+    ours = "application_name = 'aikit meter' AND datname = current_database()"
+    books.tell(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}")
+    found: list[bool] = []
+    deadline = time.monotonic() + 30
+    while len(found) < 3:
+        assert time.monotonic() < deadline
+        try:
+            found += [error is None for error in outcomes(kit, by_openai, 1)]
+        except openai.InternalServerError:  # 503 while it is away: asked, so counted, if it was decided at all
+            time.sleep(0.1)
+    assert found.count(True) <= 1
+    assert found[-1] is False

@@ -414,7 +414,7 @@ def test_a_code_that_nobody_knows_has_a_sentence_too() -> None:
     assert AIError("x", provider="p", code="STREAM_OPEN").to_client_message() == FOR_CLIENTS["PROVIDER_ERROR"]
 
 
-secrets = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 :/@.-", min_size=12, max_size=60).map(
+secrets = st.text("QZXJKVWqzxjkvw0123456789 :/@.-", min_size=12, max_size=60).map(  # no piece of it is in our words
     lambda text: f"sk-{text} 10.0.0.7"
 )
 

@@ -28,17 +28,23 @@ class Sighting(NamedTuple):
 
 
 def witness(
-    seen: Sighting, outcome: Health, at: datetime, retry_after: float | None = None, tuning: Tuning = TUNING
+    seen: Sighting,
+    outcome: Health,
+    at: datetime,
+    retry_after: float | None = None,
+    tuning: Tuning = TUNING,
+    *,
+    times: int = 1,
 ) -> Sighting:
-    """Add an outcome. `retry_after` is in seconds."""
+    """Add an outcome, or so many of them at once. `retry_after` is in seconds."""
     if outcome is Health.NEUTRAL:
         return seen
     moment = at.timestamp()
     failed = outcome in (Health.FAILED, Health.QUOTA)
     return Sighting(
-        _counted(seen.counts, int(moment) // STEP, failed, outcome is Health.SLOW, tuning),
+        _counted(seen.counts, int(moment) // STEP, (times, times * failed, times * (outcome is Health.SLOW)), tuning),
         seen.fine_at if failed else moment,
-        (*seen.failed_at, moment)[-tuning.consecutive :] if failed else seen.failed_at,
+        (*seen.failed_at, *[moment] * times)[-tuning.consecutive :] if failed else seen.failed_at,
         moment if outcome is Health.QUOTA else seen.quota_at,
         0.0 if not failed else max(seen.retry_at, moment + retry_after) if retry_after else seen.retry_at,
     )
@@ -76,16 +82,18 @@ def read_sighting(body: list[Any]) -> Sighting:
     return Sighting(tuple(map(tuple, counts)), fine_at, tuple(failed_at), quota_at, retry_at)
 
 
-def _counted(counts: tuple[Count, ...], step: int, failed: bool, slow: bool, tuning: Tuning) -> tuple[Count, ...]:
-    """One more call in a step. Our clock may go back a little, but what is further ahead is of a clock set back."""
+def _counted(counts: tuple[Count, ...], step: int, more: tuple[int, int, int], tuning: Tuning) -> tuple[Count, ...]:
+    """More calls in a step. Our clock may go back a little, but what is further ahead is of a clock set back."""
     if counts and counts[-1][0] == step:
-        _, calls, failures, slows = counts[-1]
-        return (*counts[:-1], (step, calls + 1, failures + failed, slows + slow))
+        return (*counts[:-1], _sum(counts[-1], more))
     oldest = step - int(tuning.window.total_seconds()) // STEP
     kept = {one[0]: one for one in counts if oldest <= one[0] <= step + 1}
-    _, calls, failures, slows = kept.get(step, (step, 0, 0, 0))
-    kept[step] = (step, calls + 1, failures + failed, slows + slow)
+    kept[step] = _sum(kept.get(step, (step, 0, 0, 0)), more)
     return tuple(sorted(kept.values()))
+
+
+def _sum(count: Count, more: tuple[int, int, int]) -> Count:
+    return count[0], count[1] + more[0], count[2] + more[1], count[3] + more[2]
 
 
 def is_stale(seen: Sighting, now: datetime, tuning: Tuning = TUNING) -> bool:

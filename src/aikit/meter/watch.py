@@ -16,6 +16,8 @@ from aikit.types import Entry, new_id
 MOST = 10_000
 """Models that are watched at once: their names come from requests."""
 NOTHING = Sighting()
+WELL = (Health.OK,)
+"""Outcomes that concern no breaker but one that may be probing."""
 PROBED = (State.OPEN, State.HALF_OPEN)
 """How a breaker stands that even a success may concern."""
 
@@ -44,22 +46,46 @@ class Watch:
         """Take endings that happened about now."""
         if not gates.tuning.enabled:
             return
+        probed = any(breaker.state in PROBED for breaker in gates.breakers.values())
+        well: dict[tuple[str, str, Health], int] = {}
         for entry in entries:
-            call = entry.hold.order.call
-            for model, outcome in ((call.model, of_model(entry)), (WHOLE, of_provider(entry))):
-                key = (call.provider, model)
-                breaker = gates.breakers.get(key)
-                watched = breaker is not None and breaker.state in PROBED
-                if outcome is not Health.NEUTRAL:
-                    if len(self.sightings) >= MOST:
-                        self.forget(now, gates.tuning)
-                    before = self.sightings.get(key, NOTHING)
-                    self.sightings[key] = witness(before, outcome, now, entry.retry_after, gates.tuning)
-                    self.unreported.add(key)
-                if watched or outcome not in (Health.OK, Health.NEUTRAL):
-                    hold = entry.hold
-                    ended = Ended(hold.order.attempt, outcome, entry.retry_after, hold.admitted_at)
-                    self.due.setdefault(key, []).append(ended)
+            if probed or entry.health not in WELL:
+                self._see(entry, now, gates)
+            else:  # nearly all of them, so they are counted together
+                call = entry.hold.order.call
+                what = (call.provider, call.model, entry.health)
+                well[what] = well.get(what, 0) + 1
+        for (provider, model, outcome), times in well.items():
+            self._witness((provider, model), outcome, now, gates.tuning, times=times)
+            self._witness((provider, WHOLE), Health.OK, now, gates.tuning, times=times)
+
+    def _see(self, entry: Entry, now: datetime, gates: Gates) -> None:
+        hold = entry.hold
+        call = hold.order.call
+        for model, outcome in ((call.model, of_model(entry)), (WHOLE, of_provider(entry))):
+            key = (call.provider, model)
+            breaker = gates.breakers.get(key)
+            watched = breaker is not None and breaker.state in PROBED
+            if outcome is not Health.NEUTRAL:
+                self._witness(key, outcome, now, gates.tuning, entry.retry_after)
+            if watched or outcome not in (Health.OK, Health.NEUTRAL):
+                ended = Ended(hold.order.attempt, outcome, entry.retry_after, hold.admitted_at)
+                self.due.setdefault(key, []).append(ended)
+
+    def _witness(
+        self,
+        key: Key,
+        outcome: Health,
+        now: datetime,
+        tuning: Tuning,
+        retry_after: float | None = None,
+        times: int = 1,
+    ) -> None:
+        if len(self.sightings) >= MOST:
+            self.forget(now, tuning)
+        before = self.sightings.get(key, NOTHING)
+        self.sightings[key] = witness(before, outcome, now, retry_after, tuning, times=times)
+        self.unreported.add(key)
 
     def forget(self, now: datetime, tuning: Tuning = TUNING) -> None:
         """Forget what counts no more; all of it if that is not enough."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -80,11 +81,27 @@ class Timeline:
         """Attempts at a provider that began then."""
         return [one for one in self.attempts if one["provider"] == provider and since <= one["began"] < until]
 
+    def charged_otherwise(self) -> dict[str, int]:
+        """How often the calls were charged that were not charged once, or charged though they had no answer."""
+        charged = Counter(one["call"] for one in self.attempts if one["nano"])
+        answered = {call["call"] for call in self.calls if "call" in call}
+        return {
+            call: charged[call] for call in charged.keys() | answered if (charged[call], call in answered) != (1, True)
+        }
+
 
 def drill(
-    crew: Crew, folder: Path, books: Books, times: Times, more: str = "", processes: int = 4, callers: int = 20
+    crew: Crew,
+    folder: Path,
+    books: Books,
+    times: Times,
+    *,
+    more: str = "",
+    processes: int = 4,
+    callers: int = 20,
+    settle: float = 0.5,
 ) -> Timeline:
-    """Run it. `more` is what else the configuration says."""
+    """Run it, some seconds after all have made their first calls. `more` is what else the configuration says."""
     with Simulator() as a, Simulator() as b:
         config = folder / "aikit.toml"
         config.write_text(CONFIG.format(dsn=books.dsn, data=folder / "data", a=a.url, b=b.url) + more)
@@ -92,6 +109,7 @@ def drill(
         pids = [crew.route(config, ROUTE, threads=callers, pause=0.5) for _ in range(processes)]
         while sum("call" in line for line in crew.said()) < 2 * processes * callers:  # the first are slow
             time.sleep(0.02)
+        time.sleep(settle)
         timeline = Timeline(time.time(), times)
         _wait_until(timeline.start + times.fails)
         before = _billed(a)
@@ -128,11 +146,13 @@ def main(picture: Path) -> None:
             migrate(Database(books.dsn, False, "drill"))
             books.limit()
             with Crew(folder) as crew:
-                timeline = drill(crew, folder, books, Times(fails=10, recovers=40, ends=75))
+                timeline = drill(crew, folder, books, Times(fails=10, recovers=40, ends=75), settle=8)
             books.assert_balanced()
         finally:
             embedded.stop(folder / "server")
     picture.write_text(draw(timeline))
+    failed = sum("error" in call for call in timeline.calls)
+    print(f"{len(timeline.calls):,} calls: {failed} not answered, {len(timeline.charged_otherwise())} not charged once")
     for move in timeline.moves:
         print(f"{move['at'] - timeline.start:6.2f} s  {move['was']} → {move['state']} ({move['reason']})")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import floor
 from typing import TYPE_CHECKING
 
 Place = Callable[[float], float]
@@ -33,7 +34,7 @@ def draw(timeline: Timeline) -> str:
     def x(seconds: float) -> float:
         return round(LEFT + seconds * scale, 1)
 
-    size = f'viewBox="0 0 {WIDTH} {HEIGHT}"'
+    size = f'viewBox="0 0 {WIDTH + 8} {HEIGHT}"'
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{_told(timeline)}">',
         f"<style>{STYLE}</style>",
@@ -52,7 +53,7 @@ def counts(timeline: Timeline) -> list[tuple[int, int, int]]:
     """For each second: attempts that A served, that B served, and that failed at A."""
     found = [[0, 0, 0] for _ in range(int(timeline.times.ends))]
     for one in timeline.attempts:
-        second = int(one["began"] - timeline.start)
+        second = floor(one["began"] - timeline.start)
         if 0 <= second < len(found):
             served = one["ending"] == "settled"
             found[second][2 if not served else 0 if one["provider"] == "anthropic" else 1] += 1
@@ -66,8 +67,8 @@ def _bars(timeline: Timeline, x: Place, scale: float) -> list[str]:
     for second, (a, b, failed) in enumerate(per_second):
         bottom = float(TOP + TALL)
         for count, name in ((a, "a"), (b, "b"), (failed, "fails")):
-            tall = round(count * (TALL - 14) / most, 1)
-            if tall:
+            tall = max(3.0, round(count * (TALL - 14) / most, 1))
+            if count:
                 bottom -= tall
                 left = LEFT + second * scale
                 lines.append(
@@ -80,14 +81,23 @@ def _strip(timeline: Timeline, x: Place) -> list[str]:
     spans = [(0.0, "closed")] + [(move["at"] - timeline.start, move["state"]) for move in timeline.moves]
     ends = [start for start, _ in spans[1:]] + [timeline.times.ends]
     lines = [f'<text class="dim" x="{LEFT}" y="{STRIP - 5}">A’s breaker</text>']
-    for (start, state), end in zip(spans, ends, strict=True):
-        wide = max(2.0, x(end) - x(start))
+    in_order = sorted(zip(spans, ends, strict=True), key=lambda span: span[0][1] == "half_open")  # short ones on top
+    for (start, state), end in in_order:
+        wide = max(4.0, x(end) - x(start))
         lines.append(f'<rect class="{state}" x="{x(start)}" y="{STRIP}" width="{wide:.1f}" height="22"/>')
+        if state == "half_open":
+            lines.append(f'<text class="dim" x="{x(start) + 4}" y="{STRIP - 5}">{_probes(timeline, start, end)}</text>')
         if wide > 60:
             middle = x(start) + wide / 2
             place = f'x="{middle:.1f}" y="{STRIP + 15}" text-anchor="middle"'
             lines.append(f'<text class="on {state}" {place}>{LABELS[state]}</text>')
     return lines
+
+
+def _probes(timeline: Timeline, start: float, end: float) -> str:
+    """`1 probe`."""
+    found = timeline.of("anthropic", timeline.start + start - 0.05, timeline.start + end)
+    return f"{len(found)} probe{'s' * (len(found) != 1)}"
 
 
 def _axis(ends: float, x: Place) -> list[str]:

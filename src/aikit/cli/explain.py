@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aikit.cli.explain_runaway import watch_data, watch_item
 from aikit.cli.options import Json
 from aikit.cli.output import UNKNOWN, emit_json, gap, note, when
 from aikit.cli.policy_page import Item, heading, paragraph, section
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from aikit.errors import Refused
     from aikit.explain import Explanation
     from aikit.ledger.call_detail import AttemptDetail
-    from aikit.types import LimitState, Watched
+    from aikit.types import LimitState
 
 PREFIX = "d_"
 """What some write in front of a decision's id."""
@@ -84,7 +85,7 @@ def _print(found: Explanation, error: Refused | None) -> None:
         section("Limits, as it found them", [_limit_item(state, found) for state in attempt.limits])
     if attempt.watch:
         gap()
-        section("Rules against runaways, as it found them", [_watch_item(one, found) for one in attempt.watch])
+        section("Rules against runaways, as it found them", [watch_item(one, found) for one in attempt.watch])
     if error is not None and error.decision is not None and error.decision.failing:
         gap()
         section("What would have fit", _fitting_items(found))
@@ -201,23 +202,6 @@ def _limit_item(state: LimitState, found: Explanation) -> Item:
     return Item(limit_title(limit), "\n".join([text, *filter(None, [standing_words(state), _role(state, found)])]))
 
 
-def _watch_item(one: Watched, found: Explanation) -> Item:
-    from aikit.policy.file.runaway import in_words
-    from aikit.policy.runaway import standing
-    from aikit.policy.subject import subject_of
-
-    rule = one.rule
-    text = f"{in_words(rule)} · counts {subject_of(rule.subject).words or 'the whole tenant'} · {rule.source}"
-    return Item(one.label.split("/")[0], "\n".join([text, standing(one), *filter(None, [_watch_role(one, found)])]))
-
-
-def _watch_role(one: Watched, found: Explanation) -> str:
-    """What a rule against runaways had to do with the answer."""
-    if found.decision is None or one not in found.decision.tripped:
-        return ""
-    return "→ would have refused it, but only warns" if found.decision.allowed else "→ refused it"
-
-
 def _role(state: LimitState, found: Explanation) -> str:
     """What a limit had to do with the answer."""
     decision = found.decision
@@ -295,7 +279,7 @@ def _data(found: Explanation, error: Refused | None) -> dict[str, Any]:
         "source": attempt.source,
         "policy_version": attempt.policy_version,
         "limits": [_limit_data(state, found) for state in attempt.limits],
-        "runaway": [_watch_data(one, found) for one in attempt.watch],
+        "runaway": [watch_data(one, found) for one in attempt.watch],
         "max_affordable_output_tokens": _affordable(found) if error else None,
         **_trace_data(found),
         "again": {
@@ -311,12 +295,6 @@ def _limit_data(state: LimitState, found: Explanation) -> dict[str, Any]:
     from aikit.refusal import limit_state
 
     return {**limit_state(state), "role": _role(state, found).removeprefix("→ ") or None}
-
-
-def _watch_data(one: Watched, found: Explanation) -> dict[str, Any]:
-    from aikit.policy.runaway import as_facts
-
-    return {**as_facts(one), "role": _watch_role(one, found).removeprefix("→ ") or None}
 
 
 def _trace_data(found: Explanation) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from aikit.meter.counters import NOTHING, PLACE, reserves
-from aikit.meter.runaway import calm_after, refusing, trips
+from aikit.meter.runaway import refusing, run_away, trips
 from aikit.policy.access import forbids
 from aikit.policy.model import LEASE_SLICE, Rules
 from aikit.policy.windows import SLIDING, wait_us
@@ -52,7 +52,7 @@ def judge(
         source = rules.sources.get(field)
         return Decision(order.attempt, code, states, policy_version=version, source=source, order=order, rules=rules)
     if watch and (loop := refusing(Repeats, watch, order)):
-        return _run_away(loop, order, rules, states, now, version)
+        return run_away(loop, order, rules, states, now, version)
     if rules.lease and order.leasable and order.output_tokens > LEASE_SLICE:
         order = resized(order, LEASE_SLICE)._replace(limit=order.output_tokens)
     failing, warned, soft = against(order, states)
@@ -77,7 +77,7 @@ def judge(
             rules=rules,
         )
     if watch and (surge := refusing(Pace, watch, order)):
-        return _run_away(surge, order, rules, states, now, version)
+        return run_away(surge, order, rules, states, now, version)
     tripped = tuple([one for one in watch if trips(one, order)]) if watch else ()
     hold = Hold(order, rules.subjects, now, 0, _presumed(order, rules))
     if not (soft or warned or clamped or tripped):  # by position, as it is made for nearly every call
@@ -104,22 +104,6 @@ def would_refuse(decision: Decision) -> str | None:
     if decision.warned:
         return reason_code(decision.warned[0])
     return decision.tripped[0].reason_code if decision.tripped and decision.hold is not None else None
-
-
-def _run_away(
-    found: Watched, order: Order, rules: Rules, states: tuple[LimitState, ...], now: datetime, version: int | None
-) -> Decision:
-    return Decision(
-        order.attempt,
-        found.reason_code,
-        states,
-        policy_version=version,
-        retry_after=calm_after(found, order, now),
-        source=found.rule.source,
-        order=order,
-        rules=rules,
-        tripped=(found,),
-    )
 
 
 def _presumed(order: Order, rules: Rules) -> int | None:

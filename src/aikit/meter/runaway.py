@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from aikit.policy.model import Rules
 from aikit.policy.windows import SLIDING, bounds, wait_us
-from aikit.types import Action, Order, Pace, Repeats, Watched, Window
+from aikit.types import Action, Decision, LimitState, Order, Pace, Repeats, Watched, Window
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -37,3 +38,20 @@ def calm_after(found: Watched, order: Order, now: datetime) -> float | None:
     previous = found.carried * length // left  # at least what it was: `carried` is rounded up
     wait = wait_us(found.allowed, order.nano, found.minute, previous, left, length)
     return None if wait is None else max(0.001, wait / 1e6)
+
+
+def run_away(
+    found: Watched, order: Order, rules: Rules, states: tuple[LimitState, ...], now: datetime, version: int | None
+) -> Decision:
+    """The decision against an order that trips a rule."""
+    return Decision(
+        order.attempt,
+        found.reason_code,
+        states,
+        policy_version=version,
+        retry_after=calm_after(found, order, now),
+        source=found.rule.source,
+        order=order,
+        rules=rules,
+        tripped=(found,),
+    )

@@ -27,7 +27,7 @@ A, B = "anthropic/claude-haiku-4-5", "openai/gpt-4o-mini"
 MODEL_OF_A = "claude-haiku-4-5"
 ROUTE = "routes.drill"
 THINKING = 0.1
-"""Seconds that A takes to answer, so that probes that overlapped would be seen."""
+"""Seconds that A takes to answer when it is well again, so that probes that overlapped would be seen."""
 CONFIG = f"""
 [database]
 url = "{{dsn}}"
@@ -105,17 +105,15 @@ def drill(
     with Simulator() as a, Simulator() as b:
         config = folder / "aikit.toml"
         config.write_text(CONFIG.format(dsn=books.dsn, data=folder / "data", a=a.url, b=b.url) + more)
-        a.fault(delay=THINKING)
         pids = [crew.route(config, ROUTE, threads=callers, pause=0.5) for _ in range(processes)]
         while sum("call" in line for line in crew.said()) < 2 * processes * callers:  # the first are slow
             time.sleep(0.02)
         time.sleep(settle)
         timeline = Timeline(time.time(), times)
         _wait_until(timeline.start + times.fails)
-        before = _billed(a)
-        a.reset()
         a.fault(status=500)
         _wait_until(timeline.start + times.recovers)
+        before = _billed(a)  # while its breaker is open, so nothing is under way
         a.reset()
         a.fault(delay=THINKING)
         _wait_until(timeline.start + times.ends)

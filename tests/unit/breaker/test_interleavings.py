@@ -236,5 +236,5 @@ class Interleavings(RuleBasedStateMachine):
         self.flights = [flight._replace(probe=False) for flight in self.flights]
 
 
-Interleavings.TestCase.settings = settings(max_examples=250, stateful_step_count=60, deadline=None)
+Interleavings.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
 TestInterleavings = Interleavings.TestCase

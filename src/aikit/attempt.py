@@ -228,7 +228,7 @@ class Attempt:
         if self.receipt is not None:  # a stream is finished again when nobody holds it any more
             return
         price = self.price if self._order.bound is not None else self._price(self.demand, outcome.service_tier)
-        slow = self._first_byte_ms is not None and timedelta(milliseconds=self._first_byte_ms) > self.desk.slow_after
+        slow = self.demand.stream and timedelta(milliseconds=self._first_byte_ms or 0) > self.desk.slow_after
         found = answered(outcome, price, self._most(outcome), status=self._status, slow=slow, broken=broken)
         if found.exact and found.price is not None:
             self.desk.served(self._order, found.price)

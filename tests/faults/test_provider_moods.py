@@ -48,16 +48,27 @@ def call(kit: AIKit, model: str = MODEL) -> str:
     return "OK"
 
 
+def stream(kit: AIKit) -> str:
+    """The same, streamed."""
+    try:
+        assert "".join(kit.stream("Say it.", model=MODEL, tenant=TENANT, max_tokens=20))
+    except BreakerOpen as error:
+        return error.code
+    finally:
+        kit.flush()
+    return "OK"
+
+
 def refused(kit: AIKit, model: str = MODEL) -> BreakerOpen:
     with pytest.raises(BreakerOpen) as raised:
         kit.complete("Say it.", model=model, tenant=TENANT, max_tokens=20)
     return raised.value
 
 
-def seconds_until_asked_again(kit: AIKit) -> float:
+def seconds_until_asked_again(kit: AIKit, ask: Callable[[AIKit], str] = call) -> float:
     """Until a call is let through, from now on."""
     began = time.monotonic()
-    while call(kit) == "BREAKER_OPEN":
+    while ask(kit) == "BREAKER_OPEN":
         assert time.monotonic() - began < 60
         time.sleep(0.02)
     return time.monotonic() - began
@@ -131,14 +142,22 @@ def test_a_slow_provider_is_left_alone_until_its_probes_are_quick(
     kit = open_kit("slow_seconds = 1\nopen_seconds = 1")
     simulator.fault(delay=1.2)
     with ThreadPoolExecutor(10) as callers:
-        assert list(callers.map(lambda _: call(kit), range(10))) == ["OK"] * 10
+        assert list(callers.map(lambda _: stream(kit), range(10))) == ["OK"] * 10
     assert moves(books) == [("open", "slow_calls")]
-    seconds_until_asked_again(kit)  # and that was slow, too
+    seconds_until_asked_again(kit, stream)  # and that was slow, too
     assert moves(books)[1:] == [("half_open", "probe"), ("open", "slow_calls")]
     simulator.reset()
-    assert 1.5 < seconds_until_asked_again(kit) < 2.9
-    assert call(kit) == "OK"
+    assert 1.5 < seconds_until_asked_again(kit, stream) < 2.9
+    assert stream(kit) == "OK"
     assert moves(books)[3:] == [("half_open", "probe"), ("closed", "recovered")]
+
+
+def test_an_answer_that_is_not_streamed_may_take_its_time(open_kit: Opened, simulator: Simulator, books: Books) -> None:
+    kit = open_kit("slow_seconds = 1")
+    simulator.fault(delay=1.2)
+    with ThreadPoolExecutor(10) as callers:
+        assert list(callers.map(lambda _: call(kit), range(10))) == ["OK"] * 10
+    assert moves(books) == []
 
 
 def test_an_empty_account_opens_the_provider_and_not_only_the_model(open_kit: Opened, simulator: Simulator) -> None:

@@ -242,11 +242,12 @@ def migrate_to(ledger: Database, revision: str) -> None:
         command.upgrade(config, revision)
 
 
+USED = ("tenants", "policies", "prices", "counters", "holds", "entries", "refusals", "rollups")
+
+
 @pytest.fixture
-def before(database: str, tmp_path: Path) -> Database:
-    """A ledger in use before there were months, with ids of clocks that were wrong."""
-    ledger = Database(database, False, "test")
-    migrate_to(ledger, "0003")
+def before(database: str, ledger: Database, tmp_path: Path) -> Database:
+    """A ledger in use before there were months, with ids of clocks that were wrong. What it has was metered today."""
     add_tenant(ledger, "acme", uncapped=True)
     with open_meter(ledger, tmp_path, price_row) as meter:
         till = Till(meter)
@@ -257,8 +258,28 @@ def before(database: str, tmp_path: Path) -> Database:
             meter.refuse(Refusal(order(None, 0, price=None)._replace(attempt=id_of(moment)), "TENANT_REQUIRED"))
         till.admit("acme")
         till.flush()
-    assert rows(ledger, "SELECT count(*), sum(nano) FROM aikit.entries") == [(26, 26 * MINI.cost(SOME))]
-    return ledger
+    old = Database(database, False, "test")
+    migrate_to(old, "0003")
+    for table in USED:
+        copy_rows(ledger, old, table)
+    ((version,),) = rows(ledger, "SELECT policy_version FROM aikit.state")
+    tell(old, f"UPDATE aikit.state SET policy_version = {version}")
+    assert rows(old, "SELECT count(*), sum(nano) FROM aikit.entries") == [(26, 26 * MINI.cost(SOME))]
+    return old
+
+
+def copy_rows(source: Database, target: Database, table: str) -> None:
+    """All rows, in the columns that the target has."""
+    query = "SELECT column_name FROM information_schema.columns WHERE table_schema = 'aikit' AND table_name = %s"
+    columns = ", ".join([f'"{name}"' for (name,) in rows(target, query, table)])
+    with (
+        source.connect(role="test") as reading,
+        target.connect(role="test") as writing,
+        reading.cursor().copy(f"COPY (SELECT {columns} FROM aikit.{table}) TO STDOUT") as out,
+        writing.cursor().copy(f"COPY aikit.{table} ({columns}) FROM STDIN") as into,
+    ):
+        for block in out:
+            into.write(block)
 
 
 def test_a_ledger_that_was_in_use_becomes_the_first_part_as_it_is(before: Database) -> None:

@@ -189,7 +189,7 @@ def test_what_was_counted_is_on_record_and_the_decision_can_be_made_again(
     assert sorted(seen) == [1, 2, 3]
 
 
-def test_a_burst_of_spending_is_refused_and_passes_when_the_minute_has_slid(settings: Settings, books: Books) -> None:
+def test_a_burst_of_spending_is_refused_and_told_when_the_minute_has_slid(settings: Settings, books: Books) -> None:
     books.policy(acme(velocity='{ times = 5, floor_usd = "0.0001" }'))
     with AIKit.open(settings) as kit:
         found: list[Exception | None] = []

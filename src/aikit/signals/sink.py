@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from aikit.errors import ConfigError
@@ -11,7 +12,7 @@ from aikit.types import EVENT_KINDS, EventKind
 Listener = Callable[[Event], None]
 
 
-class Sink:
+class Sink(ABC):
     """Hears events of its `kinds`. What it raises is logged once and reaches nobody."""
 
     name = "on_event"
@@ -22,11 +23,11 @@ class Sink:
         """Whether it would do anything with an event now."""
         return True
 
+    @abstractmethod
     def hear(self, event: Event) -> None:
         """Take one event, in the context of the call that it is about."""
-        raise NotImplementedError
 
-    def close(self, seconds: float) -> None:
+    def close(self, seconds: float) -> None:  # noqa: B027 - most have nothing left
         """No event will come any more: pass on what is left, within this time."""
 
 

@@ -85,7 +85,9 @@ def test_an_attempt_of_a_window_that_is_over_changes_no_counter_of_this_one() ->
 
 
 def test_a_counter_that_is_gone_is_passed_over() -> None:
-    correct([Correction(an_entry(600), 500)], {})
+    standing: dict[tuple[str, str], Counters] = {}
+    correct([Correction(an_entry(600), 500)], standing)
+    assert standing == {}
 
 
 def test_an_attempt_that_no_hold_stood_for_counts_as_a_request() -> None:

@@ -56,10 +56,12 @@ def test_whoever_waits_behind_a_stalled_batch_hangs_up_on_its_connection() -> No
 
 
 def test_a_batch_that_goes_nowhere_is_waited_for_and_never_severed() -> None:
-    turns = Turns(0.01)
+    turns, mine, began = Turns(0.01), Line(), time.monotonic()
     turns.take(None)
     threading.Timer(0.05, turns.give).start()
-    turns.take(Line())
+    turns.take(mine)
+    assert time.monotonic() - began >= 0.05
+    assert not mine.severed.is_set()
     turns.give()
 
 

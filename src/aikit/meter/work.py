@@ -129,7 +129,13 @@ class Work:
             ticket.fail(message)
 
     def wake(self) -> None:
-        """Wake threads one by one and each event loop once. Idempotent."""
+        """Wake whoever waits for a decision, or for all that was queued before. Idempotent."""
+        self.wake_callers()
+        for marker in self.markers:
+            marker.done.set()
+
+    def wake_callers(self) -> None:
+        """Wake those who wait for a decision: threads one by one, each event loop once. Idempotent."""
         tickets, self.tickets = self.tickets, []
         loops: dict[asyncio.AbstractEventLoop, list[Ticket]] = {}
         for ticket in tickets:
@@ -140,8 +146,6 @@ class Work:
         for loop, waiting in loops.items():
             with contextlib.suppress(RuntimeError):  # the loop was closed while it waited
                 loop.call_soon_threadsafe(_release_all, waiting)
-        for marker in self.markers:
-            marker.done.set()
 
 
 def _release_all(tickets: list[Ticket]) -> None:

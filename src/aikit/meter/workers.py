@@ -188,6 +188,7 @@ class Workers:
         if due:
             self._expire_at = time.monotonic() + EXPIRE_EVERY
         try:
+            work.wake_callers()
             if work.renewals:
                 work.poster.renew(work.renewals)
             if self._watch.due:

@@ -13,7 +13,7 @@ from support.attempts import set_policy
 from support.crew import Crew
 from support.embedded import wait_for
 from support.kill_points import POINTS
-from support.kits import Books, write_config
+from support.kits import QUIET, Books, write_config
 from support.postgres import create_database, drop_database
 from support.proxy import Proxy
 from support.reckoning import assert_books_right, expire_all, reckon, usage_of
@@ -44,10 +44,6 @@ def books(postgres_server: str, ledger_template: str) -> Iterator[Books]:
 def simulator() -> Iterator[Simulator]:
     with Simulator() as running:
         yield running
-
-
-QUIET = "[breaker]\nenabled = false"
-"""Nothing but calls goes over the line to the ledger, so that the proxy knows whose answer is the next."""
 
 
 @pytest.mark.parametrize("point", POINTS)

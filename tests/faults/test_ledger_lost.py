@@ -29,7 +29,7 @@ from aikit.meter.spool import Spool
 from aikit.sim import Simulator
 from aikit.types import Entry
 from support.embedded import postmaster, wait_for
-from support.kits import KEYS, TENANT, Books, settings_for
+from support.kits import KEYS, QUIET, TENANT, Books, settings_for
 from support.proxy import Proxy
 
 MODEL = "openai/gpt-4o-mini"
@@ -43,7 +43,7 @@ def proxy(books: Books) -> Iterator[Proxy]:
 
 @pytest.fixture
 def settings(tmp_path: Path, simulator: Simulator, proxy: Proxy) -> Settings:
-    return settings_for(tmp_path, simulator, proxy.dsn)
+    return settings_for(tmp_path, simulator, proxy.dsn, QUIET)
 
 
 class Call:

@@ -17,12 +17,13 @@ from typing import Any
 
 import httpx2
 import openai
+import psycopg
 import pytest
 
 from aikit.config import Settings
 from aikit.database import embedded
 from aikit.database.connect import Database
-from aikit.errors import MeteringUnavailable
+from aikit.errors import DatabaseUnavailable, MeteringUnavailable
 from aikit.kit import AIKit
 from aikit.ledger.opening import migrate
 from aikit.meter.spool import Spool
@@ -311,7 +312,7 @@ import os, signal, sys, time
 from pathlib import Path
 import aikit.meter.engine
 from aikit.config import load
-from aikit.errors import MeteringUnavailable
+from aikit.errors import DatabaseUnavailable, MeteringUnavailable
 from aikit.kit import AIKit
 
 def pause():
@@ -378,3 +379,14 @@ def test_a_fork_of_an_open_kit_fails_closed_and_harms_nobody(
     assert simulator.served()["totals"]["requests"] == 2
     assert [e["ending"] for e in books.entries()] == ["settled", "settled"]
     books.assert_balanced()
+
+
+def test_a_ledger_that_is_lost_while_a_kit_is_opened_is_told_in_our_words(
+    settings: Settings, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object, **__: object) -> None:
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr("aikit.meter.opening.poster_on", lost)
+    with pytest.raises(DatabaseUnavailable, match="can't be reached"):
+        AIKit.open(settings)

@@ -16,6 +16,13 @@ def prepare(database: Database) -> int:
 
     Raises SchemaBehind for another database that needs a migration, DatabaseError for one that is ahead of us.
     """
+    try:
+        return _prepare(database)
+    except psycopg.OperationalError as error:
+        raise database.unavailable(error) from error
+
+
+def _prepare(database: Database) -> int:
     with database.connect(role="open") as connection:
         found = current(connection)
         if found != HEAD and database.embedded:

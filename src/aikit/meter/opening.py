@@ -54,6 +54,9 @@ def open_meter(
         connection = database.connect(role="meter")
         try:
             return poster_on(connection, price_row, hold_seconds=hold_seconds, tuning=tuning, repeats=repeats)
+        except psycopg.OperationalError as error:
+            connection.close()
+            raise database.unavailable(error) from error
         except BaseException:
             connection.close()
             raise

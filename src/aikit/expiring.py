@@ -13,6 +13,7 @@ from datetime import datetime
 from uuid import UUID
 
 import psycopg
+from psycopg.rows import args_row
 
 from aikit.database.connect import Database
 from aikit.ledger import audit
@@ -103,8 +104,8 @@ def expire(
 
 
 def _pending(connection: psycopg.Connection[tuple[object, ...]], held_since: datetime | None) -> list[PendingHold]:
-    rows = connection.execute(PENDING, (held_since,))
-    return sorted((PendingHold(*row) for row in rows), key=lambda hold: hold.admitted_at)  # type: ignore[arg-type]
+    with connection.cursor(row_factory=args_row(PendingHold)) as cursor:
+        return sorted(cursor.execute(PENDING, (held_since,)), key=lambda hold: hold.admitted_at)
 
 
 def _presumed(connection: psycopg.Connection[tuple[object, ...]], keys: Iterable[Key]) -> dict[str, list[int]]:

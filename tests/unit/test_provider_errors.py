@@ -22,7 +22,7 @@ from aikit.failures.codes import RETRYABLE, STATUS_OF
 from aikit.failures.errors import from_event, from_exception, from_response, not_configured
 from aikit.failures.filtered import is_filtered
 from aikit.failures.health import health, of_answer, of_code
-from aikit.failures.said import MAX_NAME, plain, said, word_of
+from aikit.failures.said import MAX_NAME, plain, said
 from aikit.failures.waits import LONGEST, retry_after
 
 
@@ -535,22 +535,22 @@ def test_what_can_be_tried_again_is_what_a_breaker_counts(code: str) -> None:
 
 @pytest.mark.parametrize("answer", [b"", b"[]", b"{}", b'{"error": 7}', b'{"error": {"code": 400}}', b"[" * 100_000])
 def test_an_answer_without_a_word_has_none(answer: bytes) -> None:
-    assert word_of(answer) is None
+    assert said(answer).word is None
 
 
 def test_a_word_is_taken_from_a_list_as_gemini_streams_it() -> None:
-    assert word_of(b'[{"error": {"code": 503, "status": "UNAVAILABLE"}}]') == "UNAVAILABLE"
+    assert said(b'[{"error": {"code": 503, "status": "UNAVAILABLE"}}]').word == "UNAVAILABLE"
 
 
 def test_a_sentence_is_no_word() -> None:
-    assert word_of(b'{"error": {"code": "Incorrect key sk-1", "type": "auth_error"}}') == "auth_error"
+    assert said(b'{"error": {"code": "Incorrect key sk-1", "type": "auth_error"}}').word == "auth_error"
 
 
 @pytest.mark.parametrize(
     "key", ["sk-proj-abc123", "AIzaSyA1234567890abcdefghijklmnopqrstuv", "gsk_" + "a1" * 26, "x" * 31]
 )
 def test_a_key_is_no_word(key: str) -> None:
-    assert word_of(json.dumps(openai(key, key, key)).encode()) is None
+    assert said(json.dumps(openai(key, key, key)).encode()).word is None
 
 
 def test_what_is_kept_of_a_name_is_short_and_printable() -> None:

@@ -67,11 +67,6 @@ def said_in(found: object) -> Said:
     )
 
 
-def word_of(body: bytes) -> str | None:
-    """The code or type in a provider's error body, if it has the form of one."""
-    return said(body).word
-
-
 def plain(name: str | None) -> str | None:
     """A provider's word as any database can keep it: short, and free of what can't be printed or encoded."""
     if name is None or (len(name) <= MAX_NAME and name.isprintable()):

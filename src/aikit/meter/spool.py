@@ -55,11 +55,6 @@ class Spool:
             except OSError as error:
                 raise SpoolFull(f"The spool in {self._folder} can't be written: {error.strerror}.") from error
 
-    @property
-    def in_use(self) -> bool:
-        """There is a file of our own."""
-        return self._own is not None
-
     def _write(self, file: IO[bytes], text: bytes) -> None:
         start = file.seek(0, os.SEEK_END)
         if start + len(text) > self._max_bytes:

@@ -6,6 +6,11 @@
     │   ├── DatabaseUnavailable         no connection
     │   ├── SchemaBehind                a migration is missing
     │   └── EmbeddedFailed              the embedded PostgreSQL did not start
+    ├── PromptError                     a prompt can't be used
+    │   ├── PromptInvalid               its file, its template or its lock is wrong
+    │   ├── PromptNotFound              there is no such prompt, version or label
+    │   ├── PromptChanged               its content is not what was locked or published
+    │   └── PromptInputInvalid          the inputs are not what it declares
     ├── Refused                         an attempt that was not sent; carries its decision
     │   ├── RequestInvalid              400  the body can't be read
     │   ├── RequestTooLarge             413/400
@@ -15,6 +20,7 @@
     │   ├── PolicyDenied                403
     │   ├── PriceUnknown                403
     │   ├── UnmeteredEndpoint           403
+    │   ├── GuardBlocked                422
     │   ├── BreakerOpen                 503
     │   ├── IdempotencyInProgress       409
     │   ├── IdempotencyConflict         422
@@ -134,6 +140,40 @@ class EmbeddedFailed(DatabaseError):
     code = "EMBEDDED_FAILED"
 
 
+class PromptError(AIKitError):
+    """The prompt can't be used."""
+
+    code = "PROMPT_ERROR"
+    exit = Exit.USAGE
+
+
+class PromptInvalid(PromptError):
+    """The prompt is not well made."""
+
+    code = "PROMPT_INVALID"
+
+
+class PromptNotFound(PromptError):
+    """There is no such prompt, version or label."""
+
+    code = "PROMPT_NOT_FOUND"
+    status = 404
+
+
+class PromptChanged(PromptError):
+    """The content is not what was locked or published under this version."""
+
+    code = "PROMPT_CHANGED"
+    exit = Exit.NO
+
+
+class PromptInputInvalid(PromptError):
+    """The inputs are not what the prompt declares."""
+
+    code = "PROMPT_INPUT_INVALID"
+    status = 400
+
+
 class Refused(AIKitError):
     """The attempt was refused; nothing was sent to the provider."""
 
@@ -223,6 +263,15 @@ class UnmeteredEndpoint(Refused):
     code = "UNMETERED_ENDPOINT"
     status = 403
     kind = "unmetered_endpoint"
+
+
+class GuardBlocked(Refused):
+    """A guard has blocked it. What it found is in `facts`, by kind and place."""
+
+    code = "GUARD_BLOCKED"
+    status = 422
+    kind = "guard_blocked"
+    exit = Exit.STOPPED
 
 
 class BreakerOpen(Refused):

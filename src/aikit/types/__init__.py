@@ -16,14 +16,17 @@ from aikit.types.attempts import (
     Refusal,
 )
 from aikit.types.event_kinds import EVENT_KINDS, EventKind
+from aikit.types.guards import GUARD_BLOCKED, Finding, GuardAction, GuardRule, Place
 from aikit.types.ids import new_id
 from aikit.types.limits import Action, Limit, LimitState, Metric, Window
+from aikit.types.prompts import PromptId
 from aikit.types.runaway import LOOP_DETECTED, VELOCITY_EXCEEDED, LoopRule, Pace, Repeats, VelocityRule, Watched
 from aikit.types.tags import TAG_LENGTH, Environment, Tags, check_tag
 from aikit.types.usage import INPUT_CLASSES, OUTPUT_CLASSES, TOKEN_CLASSES, USAGE_CLASSES, Bound, Usage
 
 __all__ = [
     "EVENT_KINDS",
+    "GUARD_BLOCKED",
     "INPUT_CLASSES",
     "LOOP_DETECTED",
     "OUTPUT_CLASSES",
@@ -43,6 +46,9 @@ __all__ = [
     "Environment",
     "EventKind",
     "Extension",
+    "Finding",
+    "GuardAction",
+    "GuardRule",
     "Health",
     "Hold",
     "Limit",
@@ -52,6 +58,8 @@ __all__ = [
     "Once",
     "Order",
     "Pace",
+    "Place",
+    "PromptId",
     "Refusal",
     "Repeats",
     "Tags",

@@ -1,0 +1,1 @@
+"""Prompts as versioned artefacts: files that are locked, published and pointed to by labels."""

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from aikit.pricing.price import Price
 from aikit.types import Action, Limit, LoopRule, Metric, VelocityRule, Window
+from aikit.types.guards import GuardRule
 
 AI_ACCESS = "ai_access"
 """The entitlement without which a plan allows no call at all."""
@@ -195,6 +196,8 @@ class Rules:
     velocity: VelocityRule | None = None
     paced: tuple[str, ...] = ()
     """The subjects that some policy for this caller states a velocity for, whether it decides or not."""
+    guards: tuple[GuardRule, ...] = ()
+    """By name; each as the most specific policy states it, and none that it switches off."""
     subjects: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     policies: tuple[str, ...] = ()

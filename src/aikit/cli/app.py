@@ -20,6 +20,7 @@ COMMANDS = (
     Entry("limit", "Caps on what a tenant may use.", "limit"),
     Entry("policy", "Who may spend what: rules in a file, with a history.", "policy"),
     Entry("breaker", "Providers that are not asked for a while: see, force, reset.", "breaker"),
+    Entry("prompt", "Prompts: versions that never change, and labels on them.", "prompt"),
     Entry("explain", "Why a call was allowed or refused.", "explain"),
     Entry("audit", "Who changed what, when and why.", "audit"),
     Entry("spend", "What was spent, by tenant, user, model, day …", "spend"),

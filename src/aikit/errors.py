@@ -10,6 +10,7 @@
     │   ├── PromptInvalid               its file, its template or its lock is wrong
     │   ├── PromptNotFound              there is no such prompt, version or label
     │   ├── PromptChanged               its content is not what was locked or published
+    │   ├── GateNotPassed               a label may not point to it: no eval gate has passed for this content
     │   └── PromptInputInvalid          the inputs are not what it declares
     ├── Refused                         an attempt that was not sent; carries its decision
     │   ├── RequestInvalid              400  the body can't be read
@@ -167,6 +168,14 @@ class PromptChanged(PromptError):
     exit = Exit.NO
 
 
+class GateNotPassed(PromptError):
+    """No eval gate has passed for this content."""
+
+    code = "GATE_NOT_PASSED"
+    status = 409
+    exit = Exit.NO
+
+
 class PromptInputInvalid(PromptError):
     """The inputs are not what the prompt declares."""
 
@@ -266,12 +275,16 @@ class UnmeteredEndpoint(Refused):
 
 
 class GuardBlocked(Refused):
-    """A guard has blocked it. What it found is in `facts`, by kind and place."""
+    """A guard has blocked it. What it found is in `facts`, by kind and place.
+
+    `released` is what of a stream may still be handed on before the error.
+    """
 
     code = "GUARD_BLOCKED"
     status = 422
     kind = "guard_blocked"
     exit = Exit.STOPPED
+    released: bytes = b""
 
 
 class BreakerOpen(Refused):

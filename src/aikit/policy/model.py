@@ -12,8 +12,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from aikit.pricing.price import Price
-from aikit.types import Action, Limit, LoopRule, Metric, VelocityRule, Window
-from aikit.types.guards import GuardRule
+from aikit.types import Action, GuardAction, GuardRule, Limit, LoopRule, Metric, Place, VelocityRule, Window
 
 AI_ACCESS = "ai_access"
 """The entitlement without which a plan allows no call at all."""
@@ -86,6 +85,20 @@ class Velocity:
 
 
 @dataclass(frozen=True, slots=True)
+class StatedGuard:
+    """A guard as a policy states it, by its name: `pii`, or `custom.NAME`.
+
+    `action` is what happens with what it finds; "off" switches it off. `places` is where it looks, in the order of
+    `Place`, None: where it looks by itself. `options` is a canonical JSON object of what else is stated.
+    """
+
+    guard: str
+    action: GuardAction | Off
+    places: tuple[Place, ...] | None = None
+    options: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What is stated for a scope; a field that is None is not stated. `name` is unique, by default the scope's label.
 
@@ -103,6 +116,7 @@ class Policy:
     uncapped                calls that no limit applies to are allowed
     loops                   what counts as a loop: the same request over and over
     velocity                what counts as spending that has shot up
+    guards                  what is checked in the text that goes in and out, sorted by the guards' names
     """
 
     name: str
@@ -124,6 +138,7 @@ class Policy:
     uncapped: bool | None = None
     loops: Loops | Off | None = None
     velocity: Velocity | Off | None = None
+    guards: tuple[StatedGuard, ...] = ()
     description: str | None = None
 
 

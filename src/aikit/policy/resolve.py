@@ -1,7 +1,8 @@
 """What policies come to for one caller: which of them decides each field, and which limits apply. Pure.
 
 The most specific policy that states a field decides it. Every limit applies that no limit of a more specific policy
-overrides: one that counts the same, which is the same metric, window, action and subject.
+overrides: one that counts the same, which is the same metric, window, action and subject. Each guard is as the most
+specific policy states it that states that guard.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from aikit.policy.guards import applying_guards, guard_statements
 from aikit.policy.model import (
     AI_ACCESS,
     BUILT_IN,
@@ -48,7 +50,7 @@ FIELDS = (
     "loops",
     "velocity",
 )
-"""What one policy decides, in the order in which it is shown; limits come from all of them together."""
+"""What one policy decides, in the order in which it is shown; limits and guards come from all of them together."""
 
 PRICE_VERSION = "policy"
 CALENDAR = frozenset({Window.DAY, Window.WEEK, Window.MONTH})
@@ -131,6 +133,7 @@ def resolve(policies: Iterable[Policy], caller: Caller) -> Rules:
         loops=_loops(stating("loops", found, caller), caller),
         velocity=_velocity(stating("velocity", found, caller), caller),
         paced=tuple(sorted(paced)),
+        guards=applying_guards(guard_statements(found)),
         subjects=tuple(sorted(counted | paced)),
         sources=sources,
         policies=tuple(dict.fromkeys([match.policy.name for match in found])),

@@ -1,4 +1,4 @@
-"""Why the rules for a caller are what they are: which policy decided each field and limit, and what was overruled."""
+"""Why the rules for a caller are what they are: who decided each field, limit and guard, and what was overruled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from aikit.policy.file.runaway import as_stated
-from aikit.policy.model import Caller, Loops, Policy, Rules, Scope, Velocity
+from aikit.policy.guards import guard_data, guard_statements
+from aikit.policy.model import Caller, Loops, Policy, Rules, Scope, StatedGuard, Velocity
 from aikit.policy.resolve import (
     FIELDS,
     Candidate,
@@ -74,6 +75,24 @@ class LimitTrace:
 
 
 @dataclass(frozen=True, slots=True)
+class OverruledGuard:
+    """What a policy states of a guard and does not decide, and why not."""
+
+    policy: str
+    stated: StatedGuard
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuardTrace:
+    """A guard as the policy that decides it states it, which may be that it is off; and what that overrules."""
+
+    stated: StatedGuard
+    policy: str
+    overruled: tuple[OverruledGuard, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Matched:
     """A policy that is for the caller: for what it is, in words, and its priority."""
 
@@ -97,6 +116,8 @@ class Trace:
     caller: Caller
     fields: tuple[FieldTrace, ...]
     limits: tuple[LimitTrace, ...]
+    guards: tuple[GuardTrace, ...]
+    """By name; those that are switched off, too."""
     lacking: tuple[str, ...]
     matched: tuple[Matched, ...]
     """The most specific first."""
@@ -116,6 +137,7 @@ class Trace:
                 }
                 for found in self.limits
             ],
+            "guards": [_guard_json(found) for found in self.guards],
             "lacking": list(self.lacking),
             "matched": [{"policy": one.policy, "scope": one.scope, "priority": one.priority} for one in self.matched],
             "unmatched": [{"policy": one.policy, "reason": one.reason} for one in self.unmatched],
@@ -132,6 +154,7 @@ def trace(policies: Iterable[Policy], caller: Caller) -> Trace:
         caller=caller,
         fields=tuple([_field(name, rules, found, caller) for name in FIELDS]),
         limits=_limits(rules, found, caller),
+        guards=_guards(found),
         lacking=rules.lacking,
         matched=tuple([Matched(match.policy.name, _label(match), match.policy.priority) for match in once]),
         unmatched=tuple(
@@ -173,6 +196,14 @@ def _overruled_limits(group: list[Candidate]) -> tuple[OverruledLimit, ...]:
         if candidate.match.policy is not winner.policy:
             losers.setdefault(candidate.limit, _behind(candidate.match, winner))
     return tuple([OverruledLimit(limit, reason) for limit, reason in losers.items()])
+
+
+def _guards(found: Iterable[Match]) -> tuple[GuardTrace, ...]:
+    traced = []
+    for _, ((winner, stated), *others) in sorted(guard_statements(_once(found)).items()):
+        losers = [OverruledGuard(lost.policy.name, other, _behind(lost, winner)) for lost, other in others]
+        traced.append(GuardTrace(stated, winner.policy.name, tuple(losers)))
+    return tuple(traced)
 
 
 def _once(found: Iterable[Match]) -> list[Match]:
@@ -224,6 +255,16 @@ def _field_json(field: FieldTrace) -> dict[str, Any]:
         "note": field.note,
         "overruled": [
             {"policy": one.policy, "value": _plain(one.value), "reason": one.reason} for one in field.overruled
+        ],
+    }
+
+
+def _guard_json(found: GuardTrace) -> dict[str, Any]:
+    return {
+        **guard_data(found.stated),
+        "policy": found.policy,
+        "overruled": [
+            {**guard_data(lost.stated), "policy": lost.policy, "reason": lost.reason} for lost in found.overruled
         ],
     }
 

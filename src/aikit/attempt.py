@@ -5,26 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from aikit.config import Provider
 from aikit.desk import Desk
-from aikit.errors import MeteringUnavailable, Refused, RequestInvalid
+from aikit.errors import GuardBlocked, MeteringUnavailable, Refused, RequestInvalid
 from aikit.failures.said import plain
-from aikit.headers import of_decision, rate_limits
+from aikit.guarding import Guarding
+from aikit.headers import of_decision, prompt_of, rate_limits
 from aikit.idempotency import digest_of, kept, once_of, replay, taken
 from aikit.meter.judge import affordable
 from aikit.money import MAX_NANO, credits, usd_string
 from aikit.pricing.price import Price
 from aikit.refusal import denied, metadata, refused
 from aikit.types import (
+    GUARD_BLOCKED,
     Answer,
     Call,
     Decision,
     Earlier,
     Entry,
+    GuardRule,
     Health,
     Hold,
     Metric,
@@ -44,6 +47,8 @@ TAG_HEADERS = {
     "x-aikit-environment": "environment",
 }
 """Request headers that name tags. They are ours and never sent on."""
+LONG = 20_000
+"""Bytes of text that guards look at in another thread where an event loop would wait for them."""
 FINGERPRINT = 8
 """Bytes of a digest by which requests are told apart that are counted as repetitions."""
 
@@ -68,10 +73,16 @@ class Attempt:
         self.codec = codec
         self.receipt: Receipt | None = None
         self._request = request
+        self._came = request
+        """As it came, whatever guards have made of it."""
         self._provider = provider
         self.desk = desk
         call = Call(request.call or new_id(), tags, provider.name, "", api or codec.name)
         self._order = Order(request.attempt or new_id(), call, 0, 0)
+        self.guards: Guarding | None = None
+        """What checks its texts; None: nothing does."""
+        self._guarded: tuple[GuardRule, ...] = ()
+        self._blocked: Refused | None = None
         self.decision: Decision | None = None
         self.leased = False
         """Its hold covers only a part of what its request may come to, and is to be extended."""
@@ -97,16 +108,55 @@ class Attempt:
             raise RequestInvalid(f"A tag can't be used: {error}.", remedy="Correct the x-aikit header.") from None
         self._order = self._order._replace(call=self._order.call._replace(tags=tags))
 
+    @property
+    def body(self) -> bytes:
+        """The request's body as it came."""
+        return self._came.body
+
+    def is_long(self, body: bytes) -> bool:
+        """Whether to look at this text takes longer than an event loop should wait."""
+        return len(body) > LONG or bool(self.desk.custom)
+
+    def expected_guards(self) -> tuple[GuardRule, ...]:
+        """The guards that its policies will probably ask for. Raises PolicyDenied without a tenant."""
+        if self._order.call.tags.tenant is None:
+            raise denied("TENANT_REQUIRED", self._order)
+        return self.desk.expected_guards(self._order.call.tags)
+
+    def guard(self, rules: tuple[GuardRule, ...]) -> None:
+        """Let the request pass these guards. One that they block is still asked for, so that it is on record.
+
+        Raises Refused where they can't look at it.
+        """
+        self._guarded, self._blocked, self.guards, self._request = rules, None, None, self._came
+        self.desk.learn_guards(self._order.call.tags, rules)
+        if not rules:
+            return
+        tenant, schema = self._order.call.tenant, self._came.schema
+        self.guards = Guarding(
+            self.codec, rules, secret=self.desk.secret, tenant=tenant, schema=schema, custom=self.desk.custom
+        )
+        try:
+            self._request = replace(self._came, body=self.guards.request(self._came.body))
+        except GuardBlocked as error:
+            self._blocked = error
+
     def order(self) -> Order:
         """Read and price the request. Raises Refused when that can't be done."""
         tags = self._order.call.tags
-        if tags.tenant is None:
-            raise denied("TENANT_REQUIRED", self._order)
         self._read(self.desk.ceiling(tags))
         demand = self.demand
-        call = Call(self._order.call.id, tags, self._provider.name, demand.model, self.codec.name, demand.stream)
+        call = Call(
+            self._order.call.id,
+            tags,
+            self._provider.name,
+            demand.model,
+            self.codec.name,
+            demand.stream,
+            prompt_of(self._came.headers),
+        )
         bound = demand.bound
-        once = once_of(self._request)
+        once = once_of(self._came)
         order = Order(
             self._order.attempt,
             call,
@@ -119,7 +169,10 @@ class Attempt:
             characters=demand.characters,
             leasable=demand.stream and demand.visible_output,
             once=once,
-            fingerprint=(once.request_hash if once else digest_of(self._request))[:FINGERPRINT].hex(),
+            fingerprint=(once.request_hash if once else digest_of(self._came))[:FINGERPRINT].hex(),
+            guarded=self._guarded,
+            findings=self.guards.input_findings if self.guards else (),
+            blocked=self._blocked is not None,
         )
         price = self._price(demand)
         if price is None:
@@ -143,6 +196,9 @@ class Attempt:
             return
         if decision.hold is None:
             self._order = decision.order or self._order
+            if self._blocked is not None and decision.reason_code == GUARD_BLOCKED:
+                self._blocked.decision = decision
+                raise self._blocked
             raise refused(
                 decision,
                 self._order,
@@ -192,6 +248,9 @@ class Attempt:
         self._answered()
         if self._context is not None:
             self.desk.notify.refused(self._order, error, self._waited, self._context)
+        return self._worded(error)
+
+    def _worded(self, error: Refused) -> WireReply:
         request_id = str(self._order.attempt)
         reply = self.codec.refusal(error, request_id=request_id, metadata=metadata(error, self._order.attempt))
         return WireReply(reply.status, {**reply.headers, **self.headers()}, reply.body)
@@ -207,12 +266,31 @@ class Attempt:
         """The provider answered with an error or a redirection, which it does not bill."""
         return self._status is not None and self._status >= 300
 
-    def whole(self, body: bytes) -> None:
-        """End by a response that was read whole."""
+    def checked(self, body: bytes) -> bytes | Refused:
+        """What of a whole answer may be handed on, or why none of it may."""
+        assert self.guards is not None
+        try:
+            return self.guards.response(body)
+        except Refused as error:
+            return error
+
+    def whole(self, body: bytes, handed_on: bytes) -> None:
+        """End by a response that was read whole, and what of it is handed on."""
         if self._status is not None and self.failed:
             self._end(rejected(self._status, self._headers, body))
         else:
-            self.outcome(self.codec.read_response(body), body)
+            self.outcome(self.codec.read_response(body), handed_on)
+
+    def withheld(self, body: bytes, error: Refused) -> WireReply:
+        """End by a response that a guard has blocked: it is charged. Returns what the caller gets instead."""
+        self.block(error)
+        self.outcome(self.codec.read_response(body))
+        return self._worded(error)
+
+    def block(self, error: Refused) -> None:
+        """A guard has blocked the response; what it cost is still to be found out."""
+        error.decision = self.decision
+        self._blocked = error
 
     @property
     def is_kept(self) -> bool:
@@ -232,7 +310,9 @@ class Attempt:
         found = answered(outcome, price, self._most(outcome), status=self._status, slow=slow, broken=broken)
         if found.exact and found.price is not None:
             self.desk.served(self._order, found.price)
-        keeps = found.exact and self.is_kept
+        if self._blocked is not None:
+            found = found._replace(error=self._blocked.code)
+        keeps = found.exact and self.is_kept and self._blocked is None
         self._end(found, kept(body, stream=self.demand.stream, safe=self.desk.safe) if keeps else None)
 
     def extended(self, decision: Decision) -> Refused | None:
@@ -314,6 +394,7 @@ class Attempt:
             answer=answer,
             health=found.health,
             retry_after=found.retry_after,
+            findings=self.guards.output_findings if self.guards else (),
         )
         self.desk.recorder.end(entry)
         if self._context is not None:

@@ -216,7 +216,7 @@ def _correction(
     found: Charged, nano: int, error: str, *, usage: Usage | None = None, price_id: str | None = None
 ) -> Correction:
     tags = Tags(found.tenant, found.user, found.feature, found.environment)
-    call = Call(found.call, tags, found.provider, found.model, found.api, found.stream)
+    call = Call(found.call, tags, found.provider, found.model, found.api, found.stream, found.prompt)
     hold = Hold(Order(found.attempt, call, 0, 0), (), found.admitted_at)
     entry = Entry(hold, Ending.SETTLED, nano, usage, error=error, price_id=price_id)
     return Correction(entry, found.nano, found.entries)

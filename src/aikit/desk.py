@@ -8,6 +8,7 @@ from typing import Protocol
 
 from aikit.breaker.model import TUNING
 from aikit.config import Provider
+from aikit.guards.matches import CustomGuard
 from aikit.notices import Notices
 from aikit.policy.access import forbids
 from aikit.policy.model import MAX_OUTPUT_TOKENS, Rules
@@ -15,7 +16,7 @@ from aikit.pricing.book import PriceBook
 from aikit.pricing.cheapest import Offer, candidates, cheapest
 from aikit.pricing.price import Price
 from aikit.safe import Safe
-from aikit.types import Bound, Entry, Hold, Order, Refusal, Tags
+from aikit.types import Bound, Entry, GuardRule, Hold, Order, Refusal, Tags
 
 MOST_REMEMBERED = 10_000
 Globs = tuple[str, ...]
@@ -45,6 +46,11 @@ class Desk:
     """Encrypts the answers that are kept for idempotency keys; None: none are kept."""
     slow_after: timedelta = TUNING.slow
     """A response that has not begun by then is a slow one."""
+    secret: bytes = b""
+    """Keys the hashes of what guards find; the database's own."""
+    custom: dict[str, CustomGuard] = field(default_factory=dict)
+    """Guards of the application, by name."""
+    _guards: dict[tuple[str | None, str | None, str | None], tuple[GuardRule, ...]] = field(default_factory=dict)
     _ceilings: dict[Tags, int] = field(default_factory=dict)
     _used: dict[tuple[str, str], Price] = field(default_factory=dict)
     _offers: dict[tuple[str, Globs | None, Globs], list[Price]] = field(default_factory=dict)
@@ -76,6 +82,18 @@ class Desk:
         """Learn that a provider serves a model."""
         if price.service_tier is None and len(self._used) < MOST_REMEMBERED:
             self._used[order.call.provider, order.call.model] = price
+
+    def expected_guards(self, tags: Tags) -> tuple[GuardRule, ...]:
+        """The guards that a call with these tags will probably have to pass: those that the last one like it had to."""
+        return self._guards.get((tags.tenant, tags.feature, tags.environment), ())
+
+    def learn_guards(self, tags: Tags, rules: tuple[GuardRule, ...]) -> None:
+        """Learn which guards a call with these tags has to pass."""
+        key = (tags.tenant, tags.feature, tags.environment)
+        if rules or key in self._guards:
+            if len(self._guards) >= MOST_REMEMBERED:
+                self._guards.clear()
+            self._guards[key] = rules
 
     def ceiling(self, tags: Tags) -> int:
         """The output limit that will probably be written into a request with these tags, if it names none."""

@@ -1,15 +1,16 @@
 """The call path: one generator from a request to its accounted response. Sans-I/O; two shells drive it.
 
-    request ── codec reads it ── priced ── admitted (a hold) ── sent ── read ── ended (an entry) ── response
+    request ── guarded ── read ── priced ── admitted (a hold) ── sent ── guarded ── ended (an entry) ── response
 
-It yields what it needs (`Admit`, `Send`, `Read`) and is sent the answer, or has the exception thrown in that came
-instead. It returns what the caller gets. Each attempt that was admitted has exactly one ending, whatever happens.
+It yields what it needs (`Admit`, `Check`, `Send`, `Read`) and is sent the answer, or has the exception thrown in that
+came instead. It returns what the caller gets. Each attempt that was admitted has exactly one ending, whatever happens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from aikit.attempt import Attempt
@@ -17,7 +18,7 @@ from aikit.config import Provider
 from aikit.desk import Desk
 from aikit.errors import Refused, UnmeteredEndpoint
 from aikit.streams.account import StreamAccount
-from aikit.types import Decision, Order, Tags
+from aikit.types import UNGUARDED, Decision, GuardRule, Order, Tags
 from aikit.wire import registry
 from aikit.wire.codec import WireReply, WireRequest
 
@@ -34,6 +35,14 @@ class Head(NamedTuple):
 
     status: int
     headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Have guards look at a text; `long` if that may take a while. Answered with what `run` returns."""
+
+    run: Callable[[], Any]
+    long: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,15 @@ class Synthetic:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """Result of a call whose answer a guard has blocked: a response of ours instead, and the error that it words."""
+
+    reply: WireReply
+    error: Refused
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
 class Replayed:
     """Result of a request whose idempotency key is taken: the answer to the first one."""
 
@@ -84,8 +102,8 @@ class Streamed:
     account: StreamAccount
 
 
-Effect = Admit | Send | Read
-Result = Forward | Synthetic | Replayed | Whole | Streamed
+Effect = Admit | Check | Send | Read
+Result = Forward | Synthetic | Withheld | Replayed | Whole | Streamed
 Exchange = Generator[Effect, Any, Result]
 
 
@@ -100,7 +118,11 @@ def exchange(request: WireRequest, provider: Provider, tags: Tags, desk: Desk) -
         if codec is None:
             raise _unmetered(request, provider)
         attempt.tag(request.headers)
+        yield from _guard(attempt, attempt.expected_guards())
         decision: Decision = yield Admit(attempt.order())
+        while decision.reason_code == UNGUARDED:
+            yield from _guard(attempt, decision.rules.guards)
+            decision = yield Admit(attempt.order())
         attempt.decided(decision)
         if attempt.replayed is not None:
             return Replayed(attempt.replayed, attempt)
@@ -111,12 +133,26 @@ def exchange(request: WireRequest, provider: Provider, tags: Tags, desk: Desk) -
         attempt.began(head.status, head.headers)
         if attempt.failed or not attempt.demand.stream:
             body: bytes = yield Read()
-            attempt.whole(body)
+            if not attempt.failed and attempt.guards is not None:
+                checked: bytes | Refused = yield Check(partial(attempt.checked, body), attempt.is_long(body))
+                if isinstance(checked, Refused):
+                    return Withheld(attempt.withheld(body, checked), checked, attempt)
+                attempt.whole(body, checked)
+                return Whole(checked, attempt)
+            attempt.whole(body, body)
             return Whole(body, attempt)
         return Streamed(StreamAccount(attempt, codec.stream_reader(attempt.demand, leased=attempt.leased)))
     except BaseException as error:
         attempt.lost(error)
         raise
+
+
+def _guard(attempt: Attempt, rules: tuple[GuardRule, ...]) -> Generator[Effect, Any, None]:
+    """Let the request pass these guards."""
+    if rules:
+        yield Check(partial(attempt.guard, rules), attempt.is_long(attempt.body))
+    else:
+        attempt.guard(rules)
 
 
 def _unmetered(request: WireRequest, provider: Provider) -> UnmeteredEndpoint:

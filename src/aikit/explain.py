@@ -16,7 +16,7 @@ from aikit.ledger.reading import reading
 from aikit.meter.judge import OPENED, judge, would_refuse
 from aikit.policy.model import Caller, Policy, Rules
 from aikit.policy.resolve import resolve
-from aikit.types import Bound, Call, Cost, Decision, LimitState, Order, Tags, Watched
+from aikit.types import GUARD_BLOCKED, Bound, Call, Cost, Decision, LimitState, Order, Tags, Watched
 
 BEFORE_POLICIES = frozenset({"TENANT_REQUIRED", "REQUEST_INVALID", "UNMETERED_ENDPOINT", "METERING_UNAVAILABLE"})
 """Refused before any policy was asked."""
@@ -117,7 +117,7 @@ def _identity(state: LimitState) -> tuple[Any, ...]:
 def _order(call: CallDetail, attempt: AttemptDetail, request: Mapping[str, Any]) -> Order:
     """The order as it was asked for."""
     tags = Tags(call.tenant, call.user, call.feature, call.environment)
-    one = Call(call.call, tags, attempt.provider, attempt.model, attempt.api, bool(attempt.stream))
+    one = Call(call.call, tags, attempt.provider, attempt.model, attempt.api, bool(attempt.stream), attempt.prompt)
     cost = None
     if request["cost"] is not None:
         scale, *cases = request["cost"]
@@ -141,6 +141,8 @@ def _order(call: CallDetail, attempt: AttemptDetail, request: Mapping[str, Any])
         cost,
         bound,
         bool(request.get("leasable")),
+        findings=attempt.findings,
+        blocked=attempt.reason_code == GUARD_BLOCKED,
     )
 
 

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from datetime import datetime
 from math import ceil
 
+from aikit.errors import RequestInvalid
 from aikit.meter.judge import is_rate, reason_code
-from aikit.types import Action, Decision, LimitState, Metric, Order
+from aikit.prompts.model import PROMPT_HEADER
+from aikit.types import Action, Decision, LimitState, Metric, Order, PromptId
 
+PROMPT = re.compile(r"([a-z][a-z0-9_-]{0,63}@v[0-9]{1,9}) ([0-9a-f]{64})")
 NAMES = {Metric.REQUESTS: "requests", Metric.TOKENS: "tokens"}
+
+
+def prompt_of(headers: Mapping[str, str]) -> PromptId | None:
+    """The version of a prompt that a request's own header names. Raises RequestInvalid if that says none."""
+    named = headers.get(PROMPT_HEADER)
+    if named is None:
+        return None
+    found = PROMPT.fullmatch(named.strip())
+    if found is None:
+        raise RequestInvalid(
+            f"The header {PROMPT_HEADER} says no version of a prompt.",
+            facts={"header": PROMPT_HEADER},
+            remedy="Pass on what `Rendered.headers` has: NAME@vN and the SHA-256 of its file.",
+        )
+    return PromptId(found[1], found[2])
 
 
 def of_decision(decision: Decision, order: Order, nano_per_credit: int) -> dict[str, str]:

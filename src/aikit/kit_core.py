@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from datetime import UTC, datetime
 from functools import cache
@@ -21,7 +22,9 @@ from aikit.config import Provider, Settings, load
 from aikit.context import tag_source
 from aikit.database.connect import Database, open_database
 from aikit.desk import Desk
-from aikit.ledger.opening import prepare
+from aikit.errors import ConfigError
+from aikit.guards.matches import CustomGuard
+from aikit.ledger.opening import Terms, prepare
 from aikit.meter.engine import Meter
 from aikit.meter.opening import open_meter
 from aikit.meter.prices import PriceRow
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
 
 Client = TypeVar("Client")
 
+CUSTOM_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 TIMEOUT = httpx2.Timeout(600.0, connect=5.0)
 LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
 
@@ -56,12 +60,10 @@ LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
 class KitCore:
     """An open kit. `settings`, `database`, `book` and `meter` are its parts."""
 
-    def __init__(
-        self, settings: Settings, database: Database, nano_per_credit: int, on_event: Listener | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, database: Database, terms: Terms, on_event: Listener | None = None) -> None:
         self.settings = settings
         self.database = database
-        self.nano_per_credit = nano_per_credit
+        self.nano_per_credit = terms.nano_per_credit
         self.book = PriceBook(parse_overrides(settings.prices))
         self._prices: dict[str, Price] = {}
         self.signals = open_signals(settings, on_event, lambda: self.meter.waiting)
@@ -74,7 +76,14 @@ class KitCore:
             self.signals.close()
             raise
         self._desk = Desk(
-            self.meter, self.book, self._prices, nano_per_credit, notices, settings.safe, slow_after=tuning.slow
+            self.meter,
+            self.book,
+            self._prices,
+            terms.nano_per_credit,
+            notices,
+            settings.safe,
+            slow_after=tuning.slow,
+            secret=terms.secret,
         )
         self._budget = RetryBudget()
         self._random = Random()
@@ -137,6 +146,19 @@ class KitCore:
         from aikit.ledger.plans import set_plan
 
         return set_plan(self.database, tenant, plan, user=user, why=why)
+
+    def guard(self, name: str, check: CustomGuard) -> None:
+        """Make a check of the application known as the guard `custom.NAME`, for policies that ask for it.
+
+        It applies to calls from then on. Until it is known, calls that have to pass it are blocked. Raises ConfigError
+        for a name that can't be used.
+        """
+        if not CUSTOM_NAME.fullmatch(name):
+            raise ConfigError(
+                f"A guard can't be called {name!r:.80}.",
+                remedy="Use lower-case letters, digits, _ and -, like toxicity.",
+            )
+        self._desk.custom[name] = check
 
     def channels(self, provider: Provider, made_with: Tags) -> clients.Channels:
         source = tag_source(made_with, self.settings.environment)

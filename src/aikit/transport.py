@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Protocol
 from weakref import WeakSet
@@ -11,8 +12,23 @@ import httpx2
 from aikit.attempt import TAG_HEADERS
 from aikit.config import Provider
 from aikit.desk import Desk
-from aikit.exchange import Admit, Effect, Forward, Head, Replayed, Result, Send, Streamed, Synthetic, Whole, exchange
+from aikit.exchange import (
+    Admit,
+    Check,
+    Effect,
+    Forward,
+    Head,
+    Replayed,
+    Result,
+    Send,
+    Streamed,
+    Synthetic,
+    Whole,
+    Withheld,
+    exchange,
+)
 from aikit.idempotency import HEADER
+from aikit.prompts.model import PROMPT_HEADER, Prompt
 from aikit.streams.account import StreamAccount
 from aikit.streams.asynchronous import AsyncMeteredStream
 from aikit.streams.drains import Drains
@@ -27,6 +43,8 @@ ATTEMPT = "aikit.attempt"
 """Response extension: the attempt, with its decision and, once it has ended, its receipt."""
 IDS = "aikit.ids"
 """Request extension: the ids of the call and of the attempt that a request is. Extensions are never sent."""
+PROMPT = "aikit.prompt"
+"""Request extension: the prompt that it was rendered from, which says what its answer must be."""
 OUR_HEADERS = (b"x-aikit-", HEADER.encode())
 """How the request headers begin that are never sent on."""
 HOP_HEADERS = {b"content-encoding", b"content-length", b"transfer-encoding"}
@@ -79,6 +97,8 @@ class MeteredTransport(httpx2.BaseTransport):
                 try:
                     if isinstance(effect, Admit):
                         answer = self._admitter.admit(effect.order)
+                    elif isinstance(effect, Check):
+                        answer = effect.run()
                     elif isinstance(effect, Send):
                         response = self.inner.handle_request(with_body(request, effect.body))
                         answer = Head(response.status_code, response.headers)
@@ -142,6 +162,8 @@ class AsyncMeteredTransport(httpx2.AsyncBaseTransport):
                 try:
                     if isinstance(effect, Admit):
                         answer = await self._admitter.admit_async(effect.order)
+                    elif isinstance(effect, Check):
+                        answer = await asyncio.to_thread(effect.run) if effect.long else effect.run()
                     elif isinstance(effect, Send):
                         response = await self.inner.handle_async_request(with_body(request, effect.body))
                         answer = Head(response.status_code, response.headers)
@@ -203,7 +225,9 @@ def wire_request(request: httpx2.Request, body: bytes) -> WireRequest:
     headers = {name.decode("latin-1").lower(): value.decode("utf-8", "replace") for name, value in request.headers.raw}
     call, attempt = request.extensions.get(IDS, (None, None))
     query = request.url.query.decode("ascii", "replace")
-    return WireRequest(request.method, request.url.path, headers, body, query, call, attempt)
+    prompt = request.extensions.get(PROMPT)
+    schema = prompt.output if isinstance(prompt, Prompt) else None
+    return WireRequest(request.method, request.url.path, headers, body, query, call, attempt, schema)
 
 
 def with_body(request: httpx2.Request, body: bytes) -> httpx2.Request:
@@ -218,7 +242,7 @@ def with_body(request: httpx2.Request, body: bytes) -> httpx2.Request:
 def without_tags(request: httpx2.Request) -> httpx2.Request:
     """The request without headers of ours, which are never sent on."""
     if any(name.lower().startswith(OUR_HEADERS) for name, _ in request.headers.raw):
-        for name in (*TAG_HEADERS, HEADER):
+        for name in (*TAG_HEADERS, PROMPT_HEADER, HEADER):
             request.headers.pop(name, None)
     return request
 
@@ -228,6 +252,8 @@ def finished(result: Result | None, response: httpx2.Response | None, request: h
     if isinstance(result, Synthetic):
         reply = result.reply
         return _unread(reply, {}, request, {ERROR: result.error})
+    if isinstance(result, Withheld):
+        return _unread(result.reply, {}, request, {ERROR: result.error, ATTEMPT: result.attempt})
     if isinstance(result, Replayed):
         reply = result.reply
         return _unread(reply, result.attempt.headers(), request, {ATTEMPT: result.attempt})

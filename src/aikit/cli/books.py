@@ -28,7 +28,7 @@ def open_books() -> Books:
     from aikit.ledger.opening import prepare
 
     database = open_configured(load())
-    return Books(database, prepare(database))
+    return Books(database, prepare(database).nano_per_credit)
 
 
 def open_configured(settings: Settings) -> Database:

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from aikit.database.connect import Database
 from aikit.ledger.reading import ids_around, reading, spans_of, tenants_in
-from aikit.ledger.recorded import read_request, read_states, read_watch
+from aikit.ledger.recorded import read_findings, read_prompt, read_request, read_states, read_watch
 from aikit.ledger.tables import entries, holds, prices, refusals
-from aikit.types import USAGE_CLASSES, LimitState, Usage, Watched
+from aikit.types import USAGE_CLASSES, Finding, LimitState, PromptId, Usage, Watched
 
 ATTEMPTS_WITHIN = timedelta(hours=1)
 """How long after a call began its last attempt may begin, for it to be found by the call's id."""
@@ -75,6 +75,9 @@ class AttemptDetail:
     bound_nano: int | None
     price_id: str | None
     price: PriceDetail | None
+    prompt: PromptId | None = None
+    findings: tuple[Finding, ...] = ()
+    """What guards found in the request, and, once it has ended, in the response."""
 
     @property
     def clamped(self) -> bool:
@@ -189,6 +192,8 @@ def _attempt(row: Row, known: Mapping[str, PriceDetail]) -> AttemptDetail:
         usage=Usage(*[row[name] for name in USAGE_CLASSES]) if reported else None,
         price_id=row["price_id"],
         price=known.get(row["price_id"]),
+        prompt=read_prompt(row["prompt"], row["prompt_hash"]),
+        findings=read_findings(row["findings"]),
     )
 
 

@@ -15,15 +15,16 @@ from aikit.errors import ConfigError
 from aikit.ledger.archived import archives_of
 from aikit.ledger.call_detail import AttemptDetail, CallDetail, get_call
 from aikit.ledger.reading import CLOCK_SKEW, aware, ids_since, reading
+from aikit.ledger.recorded import read_prompt
 from aikit.ledger.tables import entries, prices
 from aikit.pricing.price import Price
-from aikit.types import USAGE_CLASSES, Ending, Usage
+from aikit.types import USAGE_CLASSES, Ending, PromptId, Usage
 
 BY_HAND = "corrected"
 """The error of a further entry that says what a person said."""
 COLUMNS = (
     *("tenant", "attempt", "call", "user_id", "feature", "environment", "provider", "model", "api", "stream"),
-    *("admitted_at", "price_id"),
+    *("admitted_at", "price_id", "prompt", "prompt_hash"),
 )
 FIRST = entries.alias("first")
 LISTED = 10
@@ -52,6 +53,7 @@ class Charged:
     entries: int
     usage: Usage | None
     price: Price | None
+    prompt: PromptId | None = None
 
 
 def charged(database: Database, id: UUID) -> Charged:
@@ -172,6 +174,7 @@ def _of_row(row: sa.RowMapping, price: Price | None) -> Charged:
         entries=row["entries"],
         usage=Usage(*[int(row[f"used_{name}"]) for name in USAGE_CLASSES]),
         price=price,
+        prompt=read_prompt(row["prompt"], row["prompt_hash"]),
     )
 
 
@@ -194,6 +197,7 @@ def _of_call(call: CallDetail) -> Charged:
         entries=len(lines),
         usage=next((line.usage for line in lines if line.usage is not None), None),
         price=_price(first.price.body if first.price else None),
+        prompt=first.prompt,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
@@ -11,8 +11,15 @@ from aikit.errors import DatabaseError, SchemaBehind
 from aikit.ledger.version import HEAD
 
 
-def prepare(database: Database) -> int:
-    """Check the schema and return the database's nano-USD per credit. The embedded database is upgraded as needed.
+class Terms(NamedTuple):
+    """What was set when the database was set up. `secret` keys the hashes of what guards find."""
+
+    nano_per_credit: int
+    secret: bytes
+
+
+def prepare(database: Database) -> Terms:
+    """Check the schema and return the database's terms. The embedded database is upgraded as needed.
 
     Raises SchemaBehind for another database that needs a migration, DatabaseError for one that is ahead of us.
     """
@@ -22,7 +29,7 @@ def prepare(database: Database) -> int:
         raise database.unavailable(error) from error
 
 
-def _prepare(database: Database) -> int:
+def _prepare(database: Database) -> Terms:
     with database.connect(role="open") as connection:
         found = current(connection)
         if found != HEAD and database.embedded:
@@ -38,9 +45,9 @@ def _prepare(database: Database) -> int:
             raise DatabaseError(
                 f"{database.name} is at {found}, ahead of this aikit, which knows {HEAD}.", remedy="Upgrade aikit."
             )
-        row = connection.execute("SELECT nano_per_credit FROM aikit.state").fetchone()
+        row = connection.execute("SELECT nano_per_credit, secret FROM aikit.state").fetchone()
     assert row is not None
-    return int(row[0])
+    return Terms(*row)
 
 
 def migrate(database: Database) -> None:

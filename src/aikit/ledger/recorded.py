@@ -17,18 +17,22 @@ The column `request`; the output is null where none was named, the cost where th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from aikit.policy.windows import bounds
 from aikit.types import (
     Action,
+    Finding,
+    GuardAction,
     Limit,
     LimitState,
     LoopRule,
     Metric,
     Pace,
+    Place,
+    PromptId,
     Repeats,
     VelocityRule,
     Watched,
@@ -53,6 +57,21 @@ def read_watch(recorded: Iterable[Sequence[Any]]) -> tuple[Watched, ...]:
 def read_request(recorded: Sequence[Any] | None) -> dict[str, Any] | None:
     """The request in a column `request`, by name; None for what was decided before it was recorded."""
     return None if recorded is None else dict(zip(REQUEST, recorded, strict=False))
+
+
+def read_prompt(id: str | None, sha256: str | None) -> PromptId | None:
+    """The prompt in the columns `prompt` and `prompt_hash`."""
+    return None if id is None else PromptId(id, sha256 or "")
+
+
+def read_findings(recorded: Iterable[Mapping[str, Any]] | None) -> tuple[Finding, ...]:
+    """What guards found, in a column `findings`."""
+    return tuple(
+        [
+            Finding(**(found | {"place": Place(found["place"]), "action": GuardAction(found["action"])}))
+            for found in map(dict, recorded or ())
+        ]
+    )
 
 
 def _state(recorded: Sequence[Any]) -> LimitState:

@@ -65,6 +65,11 @@ def _decision(*, version_null: bool = False) -> list[Column]:
     return [_json("limits"), _bigint("policy_version", null=version_null)]
 
 
+def _content() -> list[Column]:
+    """The prompt that an attempt was made with, and what guards found in it."""
+    return [_text("prompt", null=True), _text("prompt_hash", null=True), _jsonb("findings", null=True)]
+
+
 def _admission() -> list[Column]:
     """What an admission was made of and said, beside the limits."""
     return [_text("reason_code"), _text("would_refuse", null=True), _json("request", null=True)]
@@ -79,6 +84,7 @@ state = sa.Table(
     _bigint("audit_seq"),
     _text("audit_hash"),
     _bigint("breaker_version"),
+    sa.Column("secret", pg.BYTEA, nullable=False),
 )
 
 tenants = sa.Table("tenants", metadata, _text("tenant", key=True), _time("created_at"), _bigint("since"))
@@ -180,6 +186,7 @@ holds = sa.Table(
     _time("admitted_at"),
     _time("expires_at"),
     _bigint("presumed", null=True),
+    *_content(),
 )
 
 entries = sa.Table(
@@ -204,8 +211,11 @@ entries = sa.Table(
     _time("admitted_at"),
     _time("settled_at"),
     _bigint("presumed", null=True),
+    *_content(),
 )
 sa.Index("entries_observed", entries.c.tenant, entries.c.attempt, postgresql_where=entries.c.would_refuse.is_not(None))
+sa.Index("entries_by_prompt", entries.c.prompt, entries.c.attempt, postgresql_where=entries.c.prompt.is_not(None))
+sa.Index("entries_found", entries.c.tenant, entries.c.attempt, postgresql_where=entries.c.findings.is_not(None))
 
 refusals = sa.Table(
     "refusals",
@@ -219,7 +229,9 @@ refusals = sa.Table(
     _time("refused_at"),
     _json("request", null=True),
     _text("source", null=True),
+    *_content(),
 )
+sa.Index("refusals_found", refusals.c.tenant, refusals.c.attempt, postgresql_where=refusals.c.findings.is_not(None))
 
 idempotency_keys = sa.Table(
     "idempotency_keys",
@@ -292,6 +304,7 @@ def _rollup() -> list[Column]:
         *[_text(name, key=True) for name in ("environment", "user_id", "feature", "provider", "model")],
         *[_bigint(name) for name in ("calls", "refused", "failed", "estimated", "unpriced", "nano")],
         *[_bigint(name) for name in (*USAGE_CLASSES, "unreported_input", "unreported_output")],
+        _text("prompt", key=True),
     ]
 
 
@@ -322,6 +335,64 @@ parts = sa.table(
     schema="aikit",
 )
 """The view of the tables that entries and refusals consist of, one a month; a bound that is null is open."""
+
+prompt_versions = sa.Table(
+    "prompt_versions",
+    metadata,
+    _text("name", key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    _text("sha256"),
+    _text("source"),
+    sa.Column("parent", sa.Integer),
+    _time("published_at"),
+    _text("published_by"),
+)
+sa.Index(
+    "prompt_versions_by_content", *[prompt_versions.c[name] for name in ("name", "version", "sha256")], unique=True
+)
+
+prompt_moves = sa.Table(
+    "prompt_moves",
+    metadata,
+    sa.Column("seq", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _time("at"),
+    *[_text(name) for name in ("name", "label", "kind")],
+    sa.Column("was", sa.Integer),
+    sa.Column("version", sa.Integer, nullable=False),
+    _text("sha256"),
+    _flag("forced"),
+    _text("who"),
+    _text("why", null=True),
+)
+sa.Index("prompt_moves_by_label", *[prompt_moves.c[name] for name in ("name", "label", "seq")])
+
+prompt_labels = sa.table(
+    "prompt_labels",
+    *[_text(name) for name in ("name", "label")],
+    sa.Column("version", sa.Integer, nullable=False),
+    _text("sha256"),
+    _time("since"),
+    _text("who"),
+    _text("why", null=True),
+    _flag("forced"),
+    _bigint("seq"),
+    schema="aikit",
+)
+"""The view of where each label points now."""
+
+prompt_gates = sa.Table(
+    "prompt_gates",
+    metadata,
+    sa.Column("seq", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _time("at"),
+    _text("name"),
+    sa.Column("version", sa.Integer, nullable=False),
+    *[_text(name) for name in ("sha256", "suite")],
+    _flag("passed"),
+    _jsonb("run"),
+    _text("who"),
+)
+sa.Index("prompt_gates_by_content", *[prompt_gates.c[name] for name in ("name", "sha256", "suite", "seq")])
 
 
 def total_tokens(table: sa.FromClause) -> sa.ColumnElement[int]:

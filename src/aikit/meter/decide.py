@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from aikit.breaker.gates import Gates
 from aikit.meter.counters import Amounts, Counter, Counters, Standing, reserves, slot_kind
-from aikit.meter.judge import MICROSECOND, extended, judge
+from aikit.meter.judge import MICROSECOND, extended, judge, unguarded
 from aikit.meter.repeats import Repetitions
 from aikit.policy.model import PACED, Rules, slot_name
 from aikit.policy.windows import EPOCH, bounds, carried
@@ -142,6 +142,9 @@ def decide(
     for order, rules in orders:
         if rules is None:
             decisions.append(Decision(order.attempt, "TENANT_UNKNOWN", policy_version=policy_version))
+            continue
+        if order.guarded != rules.guards:
+            decisions.append(unguarded(order, rules, policy_version))
             continue
         lanes, rows, _, _, tempo = tracks[rules]
         if rules.loops is None and tempo is None:

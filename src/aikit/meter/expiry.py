@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from aikit.types import Call, Ending, Entry, Hold, Order, Tags
+from aikit.types import Call, Ending, Entry, Hold, Order, PromptId, Tags
 
 EXPIRED = "expired"
 """The error of an entry that was presumed for this reason."""
@@ -40,8 +40,11 @@ def _presumed(
     subjects: list[str],
     generation: int,
     admitted_at: datetime,
+    prompt: str | None,
+    prompt_hash: str | None,
 ) -> Entry:
     tags = Tags(tenant, user, feature, environment)
-    order = Order(attempt, Call(call, tags, provider, model, api, stream), nano, tokens, price_id, output_tokens)
+    named = None if prompt is None else PromptId(prompt, prompt_hash or "")
+    order = Order(attempt, Call(call, tags, provider, model, api, stream, named), nano, tokens, price_id, output_tokens)
     hold = Hold(order, tuple(subjects), admitted_at, generation, presumed)
     return Entry(hold, Ending.PRESUMED_SPENT, hold.presumed_nano, estimated=True, error=EXPIRED)

@@ -10,7 +10,22 @@ from aikit.meter.runaway import refusing, run_away, trips
 from aikit.policy.access import forbids
 from aikit.policy.model import LEASE_SLICE, Rules
 from aikit.policy.windows import SLIDING, wait_us
-from aikit.types import Action, Decision, Extension, Hold, LimitState, Metric, Order, Pace, Repeats, Watched, Window
+from aikit.types import (
+    GUARD_BLOCKED,
+    UNGUARDED,
+    Action,
+    Decision,
+    Extension,
+    GuardAction,
+    Hold,
+    LimitState,
+    Metric,
+    Order,
+    Pace,
+    Repeats,
+    Watched,
+    Window,
+)
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 AT_ONCE = datetime.min.replace(tzinfo=UTC)
@@ -51,6 +66,12 @@ def judge(
         code, field = refusal
         source = rules.sources.get(field)
         return Decision(order.attempt, code, states, policy_version=version, source=source, order=order, rules=rules)
+    if order.blocked:
+        guard = next((finding.guard for finding in order.findings if finding.action is GuardAction.BLOCK), None)
+        source = next((rule.source for rule in rules.guards if rule.guard == guard), None)
+        return Decision(
+            order.attempt, GUARD_BLOCKED, states, policy_version=version, source=source, order=order, rules=rules
+        )
     if watch and (loop := refusing(Repeats, watch, order)):
         return run_away(loop, order, rules, states, now, version)
     if rules.lease and order.leasable and order.output_tokens > LEASE_SLICE:
@@ -131,8 +152,15 @@ def extended(
     return Decision(order.attempt, "ALLOWED", states, policy_version=version, hold=longer, rules=rules)
 
 
+def unguarded(order: Order, rules: Rules, version: int | None) -> Decision:
+    """Neither yes nor no: the request is to pass the guards of these rules first, and to ask again."""
+    return Decision(order.attempt, UNGUARDED, policy_version=version, order=order, rules=rules)
+
+
 def opened(order: Order, rules: Rules, now: datetime) -> Decision:
     """Decide while the ledger is away, for a policy that lets calls pass then: whatever a limit says is not asked."""
+    if order.guarded != rules.guards:
+        return unguarded(order, rules, None)
     decision = judge(order, rules, (), now, None)
     if decision.hold is None:
         return decision

@@ -27,7 +27,7 @@ from aikit.meter.rows import (
     refusal_row,
 )
 from aikit.policy.model import PACED, CounterRef, Rules, Slot, slot_name
-from aikit.types import Call, Decision, Earlier, Entry, Extension, Limit, Refusal, Window
+from aikit.types import UNGUARDED, Call, Decision, Earlier, Entry, Extension, Limit, Refusal, Window
 
 FOREVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 
@@ -127,7 +127,7 @@ def plan(
             holds.append(hold_row(row, decision.hold, decision.limits, decision.reason_code, warned, decision.watch))
             if row.order.once is not None:
                 claims.append((row.order.call.tenant, row.order.once.key, claim_row(row.order, row.order.once)))
-        elif decision.reason_code != REPLAYED:
+        elif decision.reason_code not in (REPLAYED, UNGUARDED):
             order = decision.order or row.order
             refusals.append(Refusal(order, decision.reason_code, decision.limits, decision.source, decision.watch))
     extended = []

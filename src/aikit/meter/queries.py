@@ -37,7 +37,7 @@ TRY_EXPIRING = "SELECT pg_try_advisory_lock(7206071, 3)"
 DONE_EXPIRING = "SELECT pg_advisory_unlock(7206071, 3)"
 EXPIRED = """
     SELECT tenant, attempt, call, user_id, feature, environment, provider, model, api, stream, price_id, nano, tokens,
-           output_tokens, presumed, subjects, generation, admitted_at
+           output_tokens, presumed, subjects, generation, admitted_at, prompt, prompt_hash
     FROM aikit.holds WHERE expires_at < now() OR %s OR admitted_at <= %s ORDER BY expires_at LIMIT 500"""
 PRESUMED = """
     SELECT e.attempt, e.nano, e.admitted_at FROM unnest(%s::text[], %s::uuid[]) x (tenant, attempt)
@@ -50,14 +50,14 @@ CORRECT = """
         estimated, nano, input, cache_read, cache_write_5m, cache_write_1h, input_audio, input_image,
         cache_read_audio, output, reasoning, output_audio, output_image, searches, status, error, served_model,
         duration_ms, first_byte_ms, held_nano, held_tokens, held_output, limits, reason_code, request, policy_version,
-        admitted_at)
+        admitted_at, prompt, prompt_hash, findings)
     SELECT e.tenant, e.attempt, (%s::smallint[])[x.ordinality::int], e.call, e.user_id, e.feature, e.environment,
            e.provider, e.model, e.api, e.stream,
            coalesce(x.other_price, e.price_id), x.ending, x.estimated, x.nano, x.input, x.cache_read,
            x.cache_write_5m, x.cache_write_1h, x.input_audio, x.input_image, x.cache_read_audio, x.output, x.reasoning,
            x.output_audio, x.output_image, x.searches, x.status, x.error, x.served_model, x.duration_ms,
            x.first_byte_ms, e.held_nano, e.held_tokens, e.held_output, e.limits, e.reason_code, e.request,
-           e.policy_version, e.admitted_at
+           e.policy_version, e.admitted_at, e.prompt, e.prompt_hash, x.found
     FROM unnest(%s::aikit.ending[]) WITH ORDINALITY x
     JOIN aikit.entries e ON e.tenant = x.tenant AND e.attempt = x.attempt AND e.seq = 0
     ON CONFLICT DO NOTHING"""
@@ -68,12 +68,15 @@ ENDED = """
 UNHELD = """
     INSERT INTO aikit.holds (
         tenant, attempt, call, user_id, feature, environment, provider, model, api, stream, price_id, nano, tokens,
-        output_tokens, presumed, request, subjects, limits, reason_code, policy_version, admitted_at, expires_at)
+        output_tokens, presumed, request, subjects, limits, reason_code, policy_version, admitted_at, expires_at,
+        prompt, prompt_hash, findings)
     SELECT tenant, attempt, call, user_id, feature, environment, provider, model, api, stream, price_id, nano, tokens,
-        output_tokens, presumed, request, '{}', limits, reason_code, %s, admitted_at, now()
+        output_tokens, presumed, request, '{}', limits, reason_code, %s, admitted_at, now(), prompt, prompt_hash,
+        findings
     FROM ROWS FROM (unnest(%s::aikit.new_hold[]), unnest(%s::timestamptz[])) AS x (
         tenant, attempt, call, user_id, feature, environment, provider, model, api, stream, price_id, nano, tokens,
-        output_tokens, presumed, request, subjects, limits, reason_code, would_refuse, admitted_at)"""
+        output_tokens, presumed, request, subjects, limits, reason_code, would_refuse, prompt, prompt_hash,
+        findings, admitted_at)"""
 RENEW = """
     UPDATE aikit.holds h SET expires_at = now() + make_interval(secs => %s)
     FROM unnest(%s::text[], %s::uuid[]) x (tenant, attempt) WHERE h.tenant = x.tenant AND h.attempt = x.attempt"""

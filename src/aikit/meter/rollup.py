@@ -1,4 +1,4 @@
-"""Sums of one batch for `aikit.rollups`, one row an hour, tenant, tags, provider and model."""
+"""Sums of one batch for `aikit.rollups`, one row an hour, tenant, tags, provider, model and prompt."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNREPORTED = USED.stop
 """Here tokens of input that nobody reported, then those of output, counted as the hold's."""
 WIDTH = UNREPORTED + 2
 
-Key = tuple[str, datetime, str, str, str, str, str]
+Key = tuple[str, datetime, str, str, str, str, str, str]
 
 
 def rollup_rows(
@@ -50,7 +50,7 @@ def rollup_rows(
             row[USED] = map(add, row[USED], correction.entry.usage.counts())
     for refusal in refusals:
         _row(sums, refusal.order.call, now)[1] += 1
-    return [plain_row((*key, *sums[key])) for key in sorted(sums)]
+    return [plain_row((*key[:-1], *sums[key], key[-1])) for key in sorted(sums)]
 
 
 def _row(sums: dict[Key, list[int]], call: Call, at: datetime) -> list[int]:
@@ -63,6 +63,7 @@ def _row(sums: dict[Key, list[int]], call: Call, at: datetime) -> list[int]:
         tags.feature or "",
         call.provider,
         call.model,
+        call.prompt.id if call.prompt else "",
     )
     row = sums.get(key)
     if row is None:

@@ -22,6 +22,7 @@ from aikit.types import (
     Answer,
     Bound,
     Entry,
+    Finding,
     Hold,
     Limit,
     LimitState,
@@ -45,15 +46,16 @@ Value = str | int | datetime | None
 
 
 class OrderRow(NamedTuple):
-    """An order, and two parts of an `aikit.new_hold`: whose it is, and what it asks for."""
+    """An order, and three parts of an `aikit.new_hold`: whose it is, what it asks for, and what is in it."""
 
     order: Order
     who: str
     request: str
+    content: str
 
     @classmethod
     def of(cls, order: Order) -> OrderRow:
-        return cls(order, f"{_who(order)},{_flag(order.call.stream)}", _request(order))
+        return cls(order, f"{_who(order)},{_flag(order.call.stream)}", _request(order), _content(order))
 
 
 class EndingRow(NamedTuple):
@@ -70,7 +72,8 @@ class EndingRow(NamedTuple):
             entry,
             f'"({text(order.call.tenant)},{order.attempt.hex},{entry.hold.generation},{entry.ending.value},'
             f"{_flag(entry.estimated)},{entry.nano},{classes},{_number(entry.status)},{text(entry.error)},"
-            f'{text(entry.served_model)},{text(entry.price_id)},{_number(entry.duration_ms)},{_number(entry.first_byte_ms)})"',
+            f"{text(entry.served_model)},{text(entry.price_id)},{_number(entry.duration_ms)},{_number(entry.first_byte_ms)},"
+            f'{_findings(entry.findings)})"',
         )
 
 
@@ -87,7 +90,7 @@ def hold_row(
     return (
         f'"({row.who},{_price(granted)},{granted.output_tokens},{_number(hold.presumed)},{row.request},'
         f"{text(SEPARATOR.join(hold.subjects) if hold.subjects else None)},{_limits(limits, watch)},{code},"
-        f'{would_refuse or ""})"'
+        f'{would_refuse or ""},{row.content})"'
     )
 
 
@@ -126,7 +129,7 @@ def refusal_row(refusal: Refusal, policy_version: int, at: datetime) -> str:
     order, limits = refusal.order, _limits(refusal.limits, refusal.watch)
     return (
         f'"({_who(order)},{_price(order)},{refusal.reason_code},{limits},{policy_version},'
-        f'{text(at.isoformat())},{_request(order)},{text(refusal.source)})"'
+        f'{text(at.isoformat())},{_request(order)},{text(refusal.source)},{_content(order)})"'
     )
 
 
@@ -150,6 +153,10 @@ def text(value: str | None) -> str:
     """A text as a field of a record inside an array; nothing at all is NULL."""
     if value is None:
         return ""
+    return _quoted(value)
+
+
+def _quoted(value: str) -> str:
     return QUOTE + value.replace("\\", "\\\\\\\\").replace('"', NAME) + QUOTE
 
 
@@ -178,6 +185,21 @@ def _request(order: Order) -> str:
         f"{QUOTE}[{order.tokens - order.output_tokens},{output},{order.answers},{order.least},{order.characters},"
         f"{cases}{extent}]{QUOTE}"
     )
+
+
+def _content(order: Order) -> str:
+    """The prompt that it was made with, its hash, and what guards found."""
+    prompt = order.call.prompt
+    if prompt is None and not order.findings:
+        return ",,"
+    id, sha256 = prompt or (None, None)
+    return f"{text(id)},{text(sha256)},{_findings(order.findings)}"
+
+
+def _findings(findings: Iterable[Finding]) -> str:
+    """A list of objects, as JSON; nothing for none."""
+    found = [finding._asdict() for finding in findings]
+    return _quoted(json.dumps(found, ensure_ascii=False, separators=(",", ":"))) if found else ""
 
 
 def _bound(bound: Bound) -> str:

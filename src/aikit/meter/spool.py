@@ -20,7 +20,20 @@ from typing import IO, Any
 from uuid import UUID
 
 from aikit.meter.prices import PriceRow, Prices
-from aikit.types import Call, Ending, Entry, Hold, Order, Tags, Usage, new_id
+from aikit.types import (
+    Call,
+    Ending,
+    Entry,
+    Finding,
+    GuardAction,
+    Hold,
+    Order,
+    Place,
+    PromptId,
+    Tags,
+    Usage,
+    new_id,
+)
 
 log = logging.getLogger("aikit.spool")
 
@@ -187,7 +200,13 @@ def to_line(entry: Entry, prices: Iterable[PriceRow] = ()) -> str:
     """
     order = entry.hold.order
     call = order.call._asdict() | {"tags": asdict(order.call.tags)}
-    needless = {"cost": None, "bound": None, "once": None, "fingerprint": ""}  # they were for the decision
+    needless = {
+        "cost": None,
+        "bound": None,
+        "once": None,
+        "fingerprint": "",
+        "guarded": (),
+    }  # they were for the decision
     hold = entry.hold._asdict() | {"order": order._asdict() | needless | {"call": call}}
     usage = None if entry.usage is None else entry.usage.classes()
     body = entry._asdict() | {"hold": hold, "usage": usage, "answer": None, "prices": [*prices]}
@@ -206,7 +225,14 @@ def from_line(line: bytes) -> tuple[Entry, list[PriceRow]]:
         hold=Hold(
             order=Order(
                 attempt=UUID(order.pop("attempt")),
-                call=Call(id=UUID(call.pop("id")), tags=Tags(**call.pop("tags")), **call),
+                call=Call(
+                    id=UUID(call.pop("id")),
+                    tags=Tags(**call.pop("tags")),
+                    prompt=_prompt(call.pop("prompt", None)),
+                    **call,
+                ),
+                guarded=tuple(order.pop("guarded", ())),
+                findings=_findings(order.pop("findings", ())),
                 **order,
             ),
             subjects=tuple(hold.pop("subjects")),
@@ -215,9 +241,20 @@ def from_line(line: bytes) -> tuple[Entry, list[PriceRow]]:
         ),
         ending=Ending(body.pop("ending")),
         usage=None if usage is None else Usage(**usage),
+        findings=_findings(body.pop("findings", ())),
         **body,
     )
     return entry, prices
+
+
+def _prompt(named: list[str] | None) -> PromptId | None:
+    return None if named is None else PromptId(*named)
+
+
+def _findings(found: Iterable[list[Any]]) -> tuple[Finding, ...]:
+    return tuple(
+        [Finding(guard, kind, Place(place), GuardAction(action), *rest) for guard, kind, place, action, *rest in found]
+    )
 
 
 def _plain(value: object) -> str:

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from aikit.attempt import Attempt
-from aikit.errors import MeteringUnavailable, Refused
+from aikit.errors import GuardBlocked, MeteringUnavailable, Refused
 from aikit.failures.health import health
 from aikit.idempotency import MOST_KEPT
 from aikit.policy.model import LEASE_SLICE
@@ -23,6 +23,10 @@ class StreamAccount:
     def __init__(self, attempt: Attempt, reader: StreamReader) -> None:
         self.attempt = attempt
         self._reader = reader
+        guards = attempt.guards
+        self._guard = guards.stream() if guards is not None else None
+        self.blocked = False
+        """A guard has blocked it: its caller gets nothing more, while it is read on to learn what it costs."""
         self._kept = bytearray() if attempt.is_kept else None
         self._leased = attempt.leased
         self._renew_at = time.monotonic() + RENEW_EVERY
@@ -34,7 +38,7 @@ class StreamAccount:
 
     def feed(self, chunk: bytes) -> bytes:
         """Take the next bytes; return what to hand on."""
-        passed = self._keep(self._reader.feed(chunk))
+        passed = self._keep(self._checked(self._reader.feed(chunk)))
         if self._reader.done:
             self.settle()
         elif (now := time.monotonic()) >= self._renew_at:
@@ -68,13 +72,17 @@ class StreamAccount:
 
     def _cut(self, error: Refused) -> bytes:
         """End the stream, and its attempt by what was seen of it. Returns the error in the API's own form."""
+        self.attempt.outcome(replace(self._reader.outcome(), finished=False, error=error.code))
+        return self._end_with(error)
+
+    def _end_with(self, error: Refused) -> bytes:
         attempt = self.attempt
-        attempt.outcome(replace(self._reader.outcome(), finished=False, error=error.code))
-        return self._reader.cut(attempt.codec.stream_error(error, request_id=str(attempt.hold.order.attempt)))
+        event = attempt.codec.stream_error(error, request_id=str(attempt.hold.order.attempt))
+        return (self._guard or self._reader).cut(event)
 
     def finish(self) -> bytes:
         """The stream is at its end. Returns what was held back."""
-        rest = self._keep(self._reader.flush())
+        rest = self._keep(self._checked(self._reader.flush(), last=True))
         self._settle(Health.FAILED)
         return rest
 
@@ -84,6 +92,18 @@ class StreamAccount:
 
     def _settle(self, broken: Health) -> None:
         self.attempt.outcome(self._reader.outcome(), bytes(self._kept or b""), broken)
+
+    def _checked(self, passed: bytes, *, last: bool = False) -> bytes:
+        """What of it guards let pass; if one blocks it, what may pass before, and the error in the API's own form."""
+        if self._guard is None or self.blocked:
+            return b"" if self.blocked else passed
+        try:
+            checked = self._guard.feed(passed)
+            return checked + self._guard.flush() if last else checked
+        except GuardBlocked as error:
+            self.blocked = True
+            self.attempt.block(error)
+            return error.released + self._end_with(error)
 
     def _keep(self, passed: bytes) -> bytes:
         """Collect the answer for the request's idempotency key, unless it is longer than what is kept."""

@@ -152,6 +152,9 @@ class Pump(Upstream):
                 if (extension := self.wanted()) is not None and (last := await self._extend(extension)) is not None:
                     break
                 await self._until_asked()
+                if self.blocked and not self.left:
+                    self._answer(None)
+                    await self._until_asked()
                 if self.left and self.settled:
                     return
             else:

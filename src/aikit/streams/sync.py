@@ -43,7 +43,7 @@ class SyncUpstream(Upstream):
         with self._turn:
             if self.left:
                 raise httpx2.ReadError("The stream has been closed.")
-            return self._next()
+            return None if self.blocked else self._next()
 
     def _next(self) -> bytes | None:
         if self._cut:

@@ -67,6 +67,11 @@ class Upstream:
     def settled(self) -> bool:
         return self._account.ended
 
+    @property
+    def blocked(self) -> bool:
+        """Its caller gets nothing more."""
+        return self._account.blocked
+
     def feed(self, chunk: bytes) -> bytes:
         with self._books:
             return self._account.feed(chunk)

@@ -16,7 +16,7 @@ from aikit.types.attempts import (
     Refusal,
 )
 from aikit.types.event_kinds import EVENT_KINDS, EventKind
-from aikit.types.guards import GUARD_BLOCKED, Finding, GuardAction, GuardRule, Place
+from aikit.types.guards import GUARD_BLOCKED, UNGUARDED, Finding, GuardAction, GuardRule, Place
 from aikit.types.ids import new_id
 from aikit.types.limits import Action, Limit, LimitState, Metric, Window
 from aikit.types.prompts import PromptId
@@ -32,6 +32,7 @@ __all__ = [
     "OUTPUT_CLASSES",
     "TAG_LENGTH",
     "TOKEN_CLASSES",
+    "UNGUARDED",
     "USAGE_CLASSES",
     "VELOCITY_EXCEEDED",
     "Action",

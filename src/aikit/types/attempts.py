@@ -7,7 +7,9 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from aikit.types.guards import Finding, GuardRule
 from aikit.types.limits import LimitState
+from aikit.types.prompts import PromptId
 from aikit.types.runaway import Watched
 from aikit.types.tags import Tags
 from aikit.types.usage import Bound, Usage
@@ -40,6 +42,8 @@ class Call(NamedTuple):
     model: str
     api: str
     stream: bool = False
+    prompt: PromptId | None = None
+    """The version of a prompt that it was made with, as far as the caller has said."""
 
     @property
     def tenant(self) -> str:
@@ -105,6 +109,12 @@ class Order(NamedTuple):
     once: Once | None = None
     fingerprint: str = ""
     """The same for requests with the same content; empty: it is not known."""
+    guarded: tuple[GuardRule, ...] = ()
+    """The guards that its request has passed. If its policies ask for others, it is guarded and asks again."""
+    findings: tuple[Finding, ...] = ()
+    """What they found in the request."""
+    blocked: bool = False
+    """One of them has blocked it."""
 
 
 class Hold(NamedTuple):
@@ -217,6 +227,8 @@ class Entry(NamedTuple):
     """What it says about its provider."""
     retry_after: float | None = None
     """Seconds for which the provider asked not to be tried again."""
+    findings: tuple[Finding, ...] = ()
+    """What guards found in the response."""
 
 
 class Refusal(NamedTuple):

@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 GUARD_BLOCKED = "GUARD_BLOCKED"
+UNGUARDED = "UNGUARDED"
+"""Not refused: the request has not passed the guards that its policies ask for, and is to be asked for again."""
 
 
 class GuardAction(StrEnum):

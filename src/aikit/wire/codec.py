@@ -32,6 +32,8 @@ class WireRequest:
     """The call that it belongs to; None: one of its own."""
     attempt: UUID | None = None
     """The attempt that it is to be; None: a new one."""
+    schema: Mapping[str, Any] | None = None
+    """What its answer must be, as a JSON Schema, where its prompt says so."""
 
 
 @dataclass(frozen=True, slots=True)

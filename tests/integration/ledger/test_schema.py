@@ -35,7 +35,7 @@ from aikit.ledger.opening import migrate, prepare
 database = named_database(sys.argv[1], "test")
 sys.stdin.readline()
 migrate(database)
-print(prepare(database))
+print(prepare(database).nano_per_credit)
 """
 
 
@@ -70,7 +70,7 @@ def test_the_printed_sql_makes_the_same_schema_and_is_one_transaction(database: 
     assert text.index("BEGIN;") < text.index("CREATE SCHEMA")
     with blank(database).connect(role="test") as connection:
         connection.execute(text)
-    assert prepare(blank(database)) == 100_000
+    assert prepare(blank(database)).nano_per_credit == 100_000
 
 
 COST = MINI.cost(SOME)

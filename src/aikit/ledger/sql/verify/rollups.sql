@@ -1,17 +1,17 @@
 -- Every rollup against the entries and refusals of its hour, and what was pruned of it, column by column; a row that only
 -- one side has is one line.
 WITH attempts AS (
-    SELECT tenant, hour, environment, user_id, feature, provider, model, calls, refused, failed, estimated, unpriced, nano,
+    SELECT tenant, hour, environment, user_id, feature, provider, model, prompt, calls, refused, failed, estimated, unpriced, nano,
            input, cache_read, cache_write_5m, cache_write_1h, input_audio, input_image, cache_read_audio,
            output, reasoning, output_audio, output_image, searches, unreported_input, unreported_output
     FROM aikit.summands
     UNION ALL
-    SELECT tenant, hour, environment, user_id, feature, provider, model, calls, refused, failed, estimated, unpriced, nano,
+    SELECT tenant, hour, environment, user_id, feature, provider, model, prompt, calls, refused, failed, estimated, unpriced, nano,
            input, cache_read, cache_write_5m, cache_write_1h, input_audio, input_image, cache_read_audio,
            output, reasoning, output_audio, output_image, searches, unreported_input, unreported_output
     FROM aikit.pruned_rollups
 ), expected AS (
-    SELECT tenant, hour, environment, user_id, feature, provider, model,
+    SELECT tenant, hour, environment, user_id, feature, provider, model, prompt,
            sum(calls) AS calls, sum(refused) AS refused, sum(failed) AS failed, sum(estimated) AS estimated,
            sum(unpriced) AS unpriced, sum(nano) AS nano, sum(input) AS input, sum(cache_read) AS cache_read,
            sum(cache_write_5m) AS cache_write_5m, sum(cache_write_1h) AS cache_write_1h,
@@ -20,15 +20,15 @@ WITH attempts AS (
            sum(output_audio) AS output_audio, sum(output_image) AS output_image, sum(searches) AS searches,
            sum(unreported_input) AS unreported_input, sum(unreported_output) AS unreported_output
     FROM attempts
-    GROUP BY 1, 2, 3, 4, 5, 6, 7
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 )
 SELECT CASE WHEN r.calls IS NULL THEN 'rollup_missing' WHEN e.calls IS NULL THEN 'rollup_surplus' ELSE 'rollup' END,
        tenant,
        concat_ws('/', to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI'), environment, nullif(user_id, ''),
-                 nullif(feature, ''), provider, model) || ': ' || v.name,
+                 nullif(feature, ''), provider, model, nullif(prompt, '')) || ': ' || v.name,
        v.expected, v.found, v.name = 'nano'
 FROM expected e
-FULL JOIN aikit.rollups r USING (tenant, hour, environment, user_id, feature, provider, model)
+FULL JOIN aikit.rollups r USING (tenant, hour, environment, user_id, feature, provider, model, prompt)
 CROSS JOIN LATERAL (VALUES
     ('calls', e.calls, r.calls),
     ('refused', e.refused, r.refused),

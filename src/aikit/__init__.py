@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aikit.errors import AIError, AIKitError, Refused, SpendCapExceeded
     from aikit.events import Event
     from aikit.kit import AIKit
+    from aikit.prompts.model import Prompt, Rendered
     from aikit.types import Decision, Tags, Usage
 
 __version__ = "0.1.0"
@@ -30,7 +31,9 @@ __all__ = [
     "AsyncAIKit",
     "Decision",
     "Event",
+    "Prompt",
     "Refused",
+    "Rendered",
     "Reply",
     "Settings",
     "SpendCapExceeded",
@@ -46,7 +49,9 @@ _HOMES = {
     "AsyncAIKit": "async_kit",
     "Decision": "types",
     "Event": "events",
+    "Prompt": "prompts.model",
     "Refused": "errors",
+    "Rendered": "prompts.model",
     "Reply": "completion",
     "Settings": "config",
     "SpendCapExceeded": "errors",

@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 from aikit.config import BUILT_IN, Provider, Settings
 from aikit.errors import AIError, ConfigError
 from aikit.idempotency import LONGEST
+from aikit.prompts.model import Rendered
 from aikit.routing.routes import LONGEST as LONGEST_DEADLINE
 from aikit.routing.routes import MOST_ATTEMPTS, Route, route_named
 from aikit.routing.trying import Turn
@@ -39,6 +40,21 @@ class Ask(TypedDict, total=False):
     attempts: int | None
     deadline: float | None
     extra: Mapping[str, Any] | None
+
+
+def ask_of(prompt: object, ask: Ask) -> Ask:
+    """The ask with what a rendered prompt says of its model and parameters, where the ask itself says nothing.
+
+    Fields of `extra` are taken one by one.
+    """
+    if not isinstance(prompt, Rendered):
+        return ask
+    given = {name: value for name, value in ask.items() if value is not None}
+    stated: Any = {"model": prompt.prompt.model} | dict(prompt.prompt.parameters) | given
+    if extra := dict(prompt.prompt.parameters.get("extra") or {}) | dict(ask.get("extra") or {}):
+        stated["extra"] = extra
+    found: Ask = stated
+    return found
 
 
 def own_tags(ask: Ask) -> dict[str, str | None]:

@@ -13,13 +13,14 @@ from weakref import WeakKeyDictionary
 import httpx2
 
 from aikit import clients
-from aikit.asking import Ask, own_tags
+from aikit.asking import Ask, ask_of, own_tags
 from aikit.completion import Dispatch, Prompt, Reply, TextStream, check, read_reply
 from aikit.config import Provider
 from aikit.context import tags
 from aikit.errors import AIError, Refused
 from aikit.failures.errors import from_exception
 from aikit.kit_core import KitCore
+from aikit.prompts.model import Rendered
 from aikit.routing.routes import Route
 from aikit.routing.trying import Served, Tried, Turn, Wait
 from aikit.types import Tags, new_id
@@ -82,6 +83,20 @@ class AsyncAIKit(KitCore):
         """
         return self.wrapped(client, provider, Tags(tenant, user, feature))
 
+    async def prompt(self, ref: str, /, **inputs: Any) -> Rendered:
+        """A prompt of the registry, filled in: `summarize@v3` is a version, `summarize@production` what a label points
+        to. Where that has to be read first, it is in another thread.
+
+        Raises PromptInvalid, PromptNotFound, PromptChanged, PromptInputInvalid (`aikit.errors`), or DatabaseUnavailable
+        for a label if the ledger is away and was not asked before.
+        """
+        from aikit.prompts.rendering import render
+
+        found = self.registry.at_hand(ref)
+        if found is None:
+            found = await asyncio.to_thread(self.registry.get, ref)
+        return render(found, inputs)
+
     async def complete(self, prompt: Prompt, **ask: Unpack[Ask]) -> Reply:
         """Ask a model (`provider/model`) or the models of a route (`routes.NAME`). A bare model or none goes to the
         first configured provider.
@@ -89,6 +104,7 @@ class AsyncAIKit(KitCore):
         Raises Refused (SpendCapExceeded and its siblings) when nothing was sent, AIError when the provider failed,
         ConfigError for an unusable prompt, model or route, ValueError for an unusable tag.
         """
+        ask = ask_of(prompt, ask)
         served = await self._serve(ask, partial(self._complete, prompt, ask))
         reply: Reply = served.answer
         return replace(reply, tried=served.tried)
@@ -99,6 +115,7 @@ class AsyncAIKit(KitCore):
         If another model or another attempt may serve, it returns when the first piece is there: after that there is
         no way around a failure.
         """
+        ask = ask_of(prompt, ask)
         served = await self._serve(ask, partial(self._stream, prompt, ask))
         stream: AsyncReplyStream = served.answer
         stream.tried = served.tried

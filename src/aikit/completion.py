@@ -19,8 +19,9 @@ from aikit.failures.errors import filtered, from_event, from_response, no_answer
 from aikit.failures.filtered import is_filtered
 from aikit.idempotency import HEADER
 from aikit.money import usd_string
+from aikit.prompts.model import Rendered
 from aikit.routing.trying import Tried
-from aikit.transport import ATTEMPT, ERROR, IDS
+from aikit.transport import ATTEMPT, ERROR, IDS, PROMPT
 from aikit.types import Decision, Usage
 from aikit.wire import registry
 from aikit.wire.body import serialise
@@ -30,8 +31,9 @@ from aikit.wire.sse import SSESplitter
 CONNECT = 5.0
 """Seconds that making a connection may take."""
 
-Prompt = str | Sequence[Mapping[str, str]]
-"""A text, or messages like `{"role": "user", "content": "…"}` with the roles system, user and assistant."""
+Prompt = str | Sequence[Mapping[str, str]] | Rendered
+"""A text, messages like `{"role": "user", "content": "…"}` with the roles system, user and assistant, or a prompt of
+the registry, rendered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,10 @@ def dispatch(
         headers |= {"anthropic-version": registry.ANTHROPIC_VERSION}
     if (key := ask.get("idempotency_key")) is not None:
         headers[HEADER] = key
+    extensions: dict[str, Any] = {IDS: ids}
+    if isinstance(prompt, Rendered):
+        headers |= prompt.headers
+        extensions[PROMPT] = prompt.prompt
     timeout = ask.get("timeout") or TIMEOUT
     limits = httpx2.Timeout(timeout, connect=min(timeout, CONNECT))
     request = httpx2.Request(
@@ -109,7 +115,7 @@ def dispatch(
         provider.base_url + path,
         content=to_json(body),
         headers=headers,
-        extensions={"timeout": limits.as_dict(), IDS: ids},
+        extensions=extensions | {"timeout": limits.as_dict()},
     )
     if not codec.matches("POST", request.url.path):
         raise ConfigError(f"The model {name[:200]!r} can't be used: it is no name.", remedy="Give its bare name.")
@@ -128,9 +134,11 @@ def messages_of(prompt: Prompt) -> list[Message]:
     """The messages of a prompt. Raises ConfigError that says what is wrong with which one."""
     if isinstance(prompt, str):
         return [Message("user", prompt)]
+    if isinstance(prompt, Rendered):
+        return [Message(part.role, part.text) for part in prompt.parts]
     if not isinstance(prompt, list | tuple):
         raise ConfigError(
-            f"The prompt must be a text or a list of messages, not {type(prompt).__name__}.",
+            f"The prompt must be a text, a list of messages or a rendered prompt, not {type(prompt).__name__}.",
             remedy='Pass a text, or messages like {"role": "user", "content": "…"}.',
         )
     messages = []

@@ -32,6 +32,7 @@ from aikit.notices import Notices
 from aikit.pricing.book import PriceBook
 from aikit.pricing.overrides import parse_overrides
 from aikit.pricing.price import Price
+from aikit.registry import Registry, open_registry
 from aikit.routing.retries import RetryBudget
 from aikit.routing.routes import Route
 from aikit.routing.trying import Tries, Turn, trying
@@ -58,7 +59,7 @@ LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
 
 
 class KitCore:
-    """An open kit. `settings`, `database`, `book` and `meter` are its parts."""
+    """An open kit. `settings`, `database`, `book`, `meter` and `registry` are its parts."""
 
     def __init__(self, settings: Settings, database: Database, terms: Terms, on_event: Listener | None = None) -> None:
         self.settings = settings
@@ -85,6 +86,7 @@ class KitCore:
             slow_after=tuning.slow,
             secret=terms.secret,
         )
+        self.registry: Registry = open_registry(settings, database)
         self._budget = RetryBudget()
         self._random = Random()
         self._drains = Drains(settings.drain_seconds)
@@ -196,6 +198,7 @@ class KitCore:
         try:
             return self.meter.close()
         finally:
+            self.registry.close()
             self.signals.close()
 
     def _route(self, ask: Ask) -> Route:

@@ -18,11 +18,12 @@ from aikit.errors import (
     RequestTooLarge,
     SpendCapExceeded,
 )
+from aikit.guards.blocking import blocked
 from aikit.meter.judge import is_rate
 from aikit.money import credits, format_usd, usd_string
 from aikit.policy.runaway import as_facts, in_words, remedy
 from aikit.policy.subject import subject_of
-from aikit.types import Decision, LimitState, Metric, Order, Repeats, Watched, Window
+from aikit.types import GUARD_BLOCKED, Decision, LimitState, Metric, Order, Repeats, Watched, Window
 
 SPAN = {Window.TOTAL: "in total", Window.DAY: "today"}
 DENIED = {
@@ -98,6 +99,8 @@ def refused(
     state = decision.deciding
     if decision.reason_code == BREAKER_OPEN:
         return _breaker_open(decision)
+    if decision.reason_code == GUARD_BLOCKED:
+        return blocked(order.findings, decision=decision)
     if decision.tripped:
         return _run_away(decision.tripped[0], decision, order)
     if state is None:

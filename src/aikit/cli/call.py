@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from aikit.cli.content_words import content_data, finding_pairs, prompt_words
 from aikit.cli.output import UNKNOWN, facts, gap, table, when
 from aikit.money import credits, format_usd, usd_string
 from aikit.policy.runaway import as_facts, standing
@@ -52,6 +53,9 @@ def print_attempt(attempt: AttemptDetail) -> None:
     if attempt.watch:
         gap()
         facts("Rules against runaways", [(found.label, standing(found)) for found in attempt.watch])
+    if attempt.findings:
+        gap()
+        facts("What guards found", finding_pairs(attempt))
 
 
 def _print_correction(attempt: AttemptDetail, total: int) -> None:
@@ -113,6 +117,7 @@ def _attempt_facts(attempt: AttemptDetail) -> list[tuple[str, str]]:
         ("Decision", f"{attempt.reason_code}{version}"),
         *([("Would refuse", f"{attempt.would_refuse}, if that limit blocked")] if attempt.would_refuse else []),
         *([("Refused by", attempt.source)] if attempt.source else []),
+        *([("Prompt", prompt)] if (prompt := prompt_words(attempt)) else []),
         *([("Asked for", _asked(attempt))] if attempt.request else []),
         ("State", _state(attempt)),
         ("Most it could cost", format_usd(attempt.bound_nano)),
@@ -215,6 +220,7 @@ def _attempt_data(attempt: AttemptDetail) -> dict[str, Any]:
         "bound_usd": None if attempt.bound_nano is None else usd_string(attempt.bound_nano),
         "price_id": attempt.price_id,
         "price": attempt.price and attempt.price.body,
+        **content_data(attempt),
     }
 
 

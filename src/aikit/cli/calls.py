@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 app = group("Single calls: list them, show one.")
 
 OfModel = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Only this model, or provider/model.")]
+OfPrompt = Annotated[
+    str | None, typer.Option("--prompt", metavar="NAME[@vN]", help="Only those made with this prompt.")
+]
 OfEnding = Annotated[
     Literal["settled", "voided", "presumed_spent"] | None, typer.Option("--ending", help="Only those that ended so.")
 ]
@@ -48,6 +51,7 @@ def list_(
     user: OfUser = None,
     feature: OfFeature = None,
     model: OfModel = None,
+    prompt: OfPrompt = None,
     ending: OfEnding = None,
     refused: Refused = None,
     code: OfCode = None,
@@ -69,6 +73,7 @@ def list_(
         user=user,
         feature=feature,
         model=model,
+        prompt=prompt,
         ending=ending,
         refused=refused,
         code=code,
@@ -81,7 +86,7 @@ def list_(
     elif rows:
         _print(rows)
     if not rows:
-        filters = (tenant, user, feature, model, ending, refused, code, would_refuse or None, since)
+        filters = (tenant, user, feature, model, prompt, ending, refused, code, would_refuse or None, since)
         note("No calls yet." if all(one is None for one in filters) else "No such calls.")
     note_pruned(books.database, start)
 
@@ -173,7 +178,8 @@ def _state(row: CallRow) -> str:
     code = None if row.reason_code == ALLOWED else row.reason_code
     observed = f"would be {row.would_refuse}" if row.would_refuse else None
     marks = (code, row.error, "estimated" if row.estimated else None, observed, "corrected" if row.corrected else None)
-    why = [mark for mark in marks if mark]
+    found = f"{row.findings} found" if row.findings else None
+    why = [mark for mark in (*marks, found) if mark]
     return f"{row.state}: {', '.join(why)}" if why else str(row.state)
 
 
@@ -208,4 +214,6 @@ def _data(row: CallRow, nano_per_credit: int) -> dict[str, Any]:
         "credits": None if row.nano is None else credits(row.nano, nano_per_credit),
         "bound_usd": None if row.bound_nano is None else usd_string(row.bound_nano),
         "duration_ms": row.duration_ms,
+        "prompt": row.prompt,
+        "findings": row.findings,
     }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aikit.cli.content_words import content_data, finding_items, prompt_words
 from aikit.cli.explain_runaway import watch_data, watch_item
 from aikit.cli.options import Json
 from aikit.cli.output import UNKNOWN, emit_json, gap, note, when
@@ -86,6 +87,9 @@ def _print(found: Explanation, error: Refused | None) -> None:
     if attempt.watch:
         gap()
         section("Rules against runaways, as it found them", [watch_item(one, found) for one in attempt.watch])
+    if attempt.findings:
+        gap()
+        section("What guards found", finding_items(attempt))
     if error is not None and error.decision is not None and error.decision.failing:
         gap()
         section("What would have fit", _fitting_items(found))
@@ -133,6 +137,8 @@ def _decision_items(found: Explanation) -> list[Item]:
         Item("could cost", format_usd(attempt.bound_nano)),
         Item("price", _price(attempt)),
     ]
+    if (prompt := prompt_words(attempt)) is not None:
+        items.append(Item("prompt", prompt))
     if attempt.source is not None:
         items.append(Item("refused by", attempt.source))
     if attempt.policy_version is not None:
@@ -280,6 +286,7 @@ def _data(found: Explanation, error: Refused | None) -> dict[str, Any]:
         "policy_version": attempt.policy_version,
         "limits": [_limit_data(state, found) for state in attempt.limits],
         "runaway": [watch_data(one, found) for one in attempt.watch],
+        **content_data(attempt),
         "max_affordable_output_tokens": _affordable(found) if error else None,
         **_trace_data(found),
         "again": {

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from aikit.ledger.reports import SpendReport, SpendRow
 
 By = Annotated[
-    Literal["tenant", "user", "feature", "model", "provider", "day", "environment"],
+    Literal["tenant", "user", "feature", "model", "provider", "day", "environment", "prompt"],
     typer.Option("--by", help="What a row is."),
 ]
 OfEnvironment = Annotated[
@@ -53,7 +53,7 @@ def spend(
         environment=environment,
     )
     if json:
-        rows = [{by: row.key or None} | _data(row, books.nano_per_credit) for row in report.rows]
+        rows = [{by: row.key or None} | _data(row, books.nano_per_credit) | _of_prompt(by, row) for row in report.rows]
         emit_json("spend", rows, _data(report.totals, books.nano_per_credit))
     elif report.rows:
         _print(by, report)
@@ -73,11 +73,15 @@ def _print(by: str, report: SpendReport) -> None:
         Column("Cached", drop=4),
         Column("Output", drop=2),
         "Cost",
+        *([Column("p50", drop=6), Column("p95", drop=6)] if by == "prompt" else []),
         Column("Share", drop=5),
     ]
     whole, bars = report.totals, console().is_terminal
-    rows = [[row.key or UNKNOWN, *_cells(row), _share(row.nano, whole.nano, bars)] for row in report.rows]
-    table(f"Spend by {by} {_period(report)}", columns, rows, ["Total", *_cells(whole), ""])
+    rows = [
+        [row.key or UNKNOWN, *_cells(row), *_took(by, row), _share(row.nano, whole.nano, bars)] for row in report.rows
+    ]
+    total = ["Total", *_cells(whole), *([""] * len(_took(by, whole))), ""]
+    table(f"Spend by {by} {_period(report)}", columns, rows, total)
     if whole.estimated_calls:
         note(f"The cost of {whole.estimated_calls:,} calls is estimated, at an upper bound.")
     if whole.unpriced_calls:
@@ -95,6 +99,26 @@ def _data(row: SpendRow, nano_per_credit: int) -> dict[str, Any]:
         "estimated_calls": row.estimated_calls,
         "unpriced_calls": row.unpriced_calls,
     }
+
+
+def _of_prompt(by: str, row: SpendRow) -> dict[str, Any]:
+    """What JSON has beside that of a version of a prompt: its errors and how long it took."""
+    if by != "prompt":
+        return {}
+    latency = row.latency
+    return {
+        "failed": row.failed,
+        "refused": row.refused,
+        "p50_ms": latency and latency.p50_ms,
+        "p95_ms": latency and latency.p95_ms,
+    }
+
+
+def _took(by: str, row: SpendRow) -> list[str]:
+    if by != "prompt":
+        return []
+    latency = row.latency
+    return [UNKNOWN] * 2 if latency is None else [f"{ms:,} ms" for ms in (latency.p50_ms, latency.p95_ms)]
 
 
 def _known(row: SpendRow) -> int | None:

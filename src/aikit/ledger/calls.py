@@ -61,6 +61,10 @@ class CallRow:
     nano: int | None
     bound_nano: int | None
     duration_ms: int | None
+    prompt: str | None
+    """The version of a prompt that it was made with."""
+    findings: int
+    """How many different things guards found in it."""
 
 
 def list_calls(
@@ -70,6 +74,7 @@ def list_calls(
     user: str | None = None,
     feature: str | None = None,
     model: str | None = None,
+    prompt: str | None = None,
     ending: Ending | str | None = None,
     refused: bool | None = None,
     code: str | None = None,
@@ -77,7 +82,8 @@ def list_calls(
     since: datetime | None = None,
     limit: int = 50,
 ) -> list[CallRow]:
-    """The newest attempts, the newest first, in the order of their ids. `model` may be given as `provider/model`.
+    """The newest attempts, the newest first, in the order of their ids. `model` may be given as `provider/model`,
+    `prompt` with its version (`summarize@v3`) or for all of them (`summarize`).
 
     `code` is the reason code of the decision. `would_refuse` picks those that a limit that only warns would have
     refused, or all others.
@@ -103,7 +109,7 @@ def list_calls(
     parts = []
     for table, columns in sources.items():
         filters = _filters(table, user, feature, model, since)
-        filters += [*_decided(table, code, would_refuse), *_ending(table, ending)]
+        filters += [*_decided(table, code, would_refuse), *_ending(table, ending), *_of_prompt(table, prompt)]
         parts.append(_newest(table, columns, filters, tenant, limit))
     found = sa.union_all(*[sa.select(part.subquery()) for part in parts]).subquery()
     newest = sa.select(found).order_by(found.c.attempt.desc()).limit(limit).subquery()
@@ -150,6 +156,12 @@ def _decided(table: sa.Table, code: str | None, would_refuse: bool | None) -> li
     return found
 
 
+def _of_prompt(table: sa.Table, prompt: str | None) -> list[sa.ColumnElement[bool]]:
+    if prompt is None:
+        return []
+    return [table.c.prompt == prompt if "@" in prompt else table.c.prompt.startswith(f"{prompt}@", autoescape=True)]
+
+
 def _ending(table: sa.Table, ending: str | None) -> list[sa.ColumnElement[bool]]:
     if table is not entries:
         return []
@@ -160,7 +172,11 @@ def _ending(table: sa.Table, ending: str | None) -> list[sa.ColumnElement[bool]]
 def _common(table: sa.Table, decided: str) -> list[sa.ColumnElement[Any]]:
     names = ("tenant", "user_id", "feature", "environment", "provider", "model", "api")
     named = [table.c[name].label(name.removesuffix("_id")) for name in names]
-    return [table.c.attempt, table.c.call, table.c[decided].label("at"), *named]
+    return [table.c.attempt, table.c.call, table.c[decided].label("at"), *named, table.c.prompt, _found(table)]
+
+
+def _found(table: sa.Table) -> sa.ColumnElement[int]:
+    return sa.func.coalesce(sa.func.jsonb_array_length(table.c.findings), 0).label("findings")
 
 
 def _entry_columns() -> list[sa.ColumnElement[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from aikit.database.connect import Database
 from aikit.errors import ConfigError
+from aikit.ledger.latencies import Latency, latencies
 from aikit.ledger.reading import aware, check_tags, database_time, reading, start_of_day
 from aikit.ledger.tables import rollups, total_tokens
 from aikit.types import TOKEN_CLASSES, USAGE_CLASSES, Usage
@@ -25,8 +26,9 @@ KEYS: dict[str, sa.ColumnElement[str]] = {
     "provider": rollups.c.provider,
     "day": sa.func.to_char(sa.func.timezone("UTC", rollups.c.hour), "YYYY-MM-DD"),
     "environment": rollups.c.environment,
+    "prompt": rollups.c.prompt,
 }
-"""What spending can be reported by. A key is an empty string where the calls named no user or no feature."""
+"""What spending can be reported by. A key is an empty string where the calls named no user, feature or prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class SpendRow:
     nano: int
     estimated_calls: int
     unpriced_calls: int
+    latency: Latency | None = None
+    """Of a version of a prompt; None for everything else, and where no call has been settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ def spend(
     feature: str | None = None,
     environment: str | None = None,
 ) -> SpendReport:
-    """Spending by tenant, user, feature, model, provider, environment or day; the dearest first, days in order.
+    """Spending by tenant, user, feature, model, provider, environment, prompt or day; the dearest first, days in order.
 
     `since` (default: the 1st of this month, UTC) and `until` are rounded outward to the hour. Users and features are
     taken by name: two tenants' users of one name are one row, unless `tenant` is given. Raises ConfigError for an
@@ -105,6 +109,9 @@ def spend(
             *[rollups.c[column] == value for column, value in named.items() if value is not None],
         )
         rows = [_spend_row(*row) for row in connection.execute(query)]
+        if by == "prompt":
+            known = latencies(connection, [row.key for row in rows if row.key], start, end, **named)
+            rows = [replace(row, latency=known.get(row.key)) for row in rows]
     rows.sort(key=lambda row: row.key if by == "day" else (-row.nano, row.key))
     return SpendReport(rows, _total(rows), start, end)
 

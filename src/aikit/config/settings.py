@@ -10,6 +10,8 @@ drain_seconds = 5                          # AIKIT_DRAIN_SECONDS; how long a str
 keep_answers = true                        # encrypted with AIKIT_ENCRYPTION_KEY; the default where that is set
 [signals]                                  # who hears of calls: see `aikit.config.signals`
 [breaker]                                  # when a failing provider is left alone: see `aikit.config.breaker`
+[prompts]
+folder = "prompts"                         # beside aikit.toml; the default
 [providers.ollama]
 kind = "openai"                            # openai, anthropic or gemini
 base_url = "http://127.0.0.1:11434/v1"
@@ -69,6 +71,13 @@ class IdempotencyTable(BaseModel):
     keep_answers: bool | None = None
 
 
+class PromptsTable(BaseModel):
+    """`[prompts]` as it is written."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    folder: str = "prompts"
+
+
 class File(BaseModel):
     """`aikit.toml` as a whole."""
 
@@ -79,6 +88,7 @@ class File(BaseModel):
     idempotency: IdempotencyTable = IdempotencyTable()
     signals: SignalsTable = SignalsTable()
     breaker: BreakerTable = DEFAULTS
+    prompts: PromptsTable = PromptsTable()
     providers: dict[str, dict[str, Any]] = {}
     routes: dict[str, Any] = {}
     prices: dict[str, Any] = {}
@@ -101,6 +111,8 @@ class Settings:
     """Encrypts the answers that are kept for idempotency keys; None: none are kept."""
     signals: SignalSettings = QUIET
     breaker: BreakerTable = DEFAULTS
+    prompts_folder: Path = Path("prompts")
+    """Where the application's prompts are."""
 
     def provider(self, name: str) -> Provider:
         """Raises ConfigError for a name that is not configured."""
@@ -157,6 +169,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         safe=_safe(variables.get(VARIABLE, ""), file.idempotency.keep_answers),
         signals=read_signals(file.signals, variables, FILE),
         breaker=file.breaker,
+        prompts_folder=(path.parent if path else Path.cwd()) / Path(file.prompts.folder).expanduser(),
     )
 
 

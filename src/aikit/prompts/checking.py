@@ -152,7 +152,8 @@ _RULES: dict[type[nodes.Node], Any] = {
 def check_special_names(tree: nodes.Template) -> None:
     """`loop` is only for its fields, within a loop, and `range` only to be called."""
     proper: set[int] = set()
-    for found in [*tree.find_all(nodes.Getattr), *tree.find_all(nodes.Call)]:
+    asked: list[nodes.Getattr | nodes.Call] = [*tree.find_all(nodes.Getattr), *tree.find_all(nodes.Call)]
+    for found in asked:
         inner = found.node
         if not isinstance(inner, nodes.Name):
             continue

@@ -57,6 +57,10 @@ def _holds(word: str, rule: Any, schema: dict[str, Any], value: Any, root: dict[
             return len(table) <= rule
         case "items":
             return not isinstance(value, list) or all(fits(rule, item) for item in value)
+        case "minItems":
+            return not isinstance(value, list) or len(value) >= rule
+        case "maxItems":
+            return not isinstance(value, list) or len(value) <= rule
         case "pattern":
             return not isinstance(value, str) or re.search(rule, value) is not None
         case "minLength":

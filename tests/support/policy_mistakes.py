@@ -240,4 +240,77 @@ MISTAKES = {
         "[plans.a]\n[[policies]]\nscope = { plan = 'a' }",
         'line 2, policies[0]: has the same name as plans.a: "plan:a".',
     ),
+    "guards that are no table": ("[default]\nguards = 'pii'", 'line 2, default.guards: is "pii". Write a table'),
+    "an unknown guard": ("[default.guards]\nsecret = 'flag'", "guards.secret: is not a guard. Did you mean secrets?"),
+    "an unknown action of a guard": (
+        "[default.guards]\nsecrets = 'stop'",
+        'line 2, default.guards.secrets: is "stop". Known: off, allow, flag, redact, block.',
+    ),
+    "an action that a guard can't have": (
+        "[default.guards]\ninjection = { action = 'redact' }",
+        """guards.injection.action: is "redact". injection can't do that. Known: allow, flag, block.""",
+    ),
+    "a guard that is on by a flag": ("[default.guards]\npii = true", "guards.pii: is true. Known: off, allow"),
+    "a guard that is off in a table": (
+        "[default.guards]\npii = { action = 'off' }",
+        'guards.pii.action: is "off". To switch it off, write pii = "off" and nothing else.',
+    ),
+    "an unknown place": ("[default.guards]\npii = { on = ['inputs'] }", 'on[0]: is "inputs". Did you mean input?'),
+    "a place where a guard can't look": (
+        "[default.guards]\njson_schema = { on = ['input'] }",
+        """json_schema.on[0]: is "input". json_schema can't look there. Known: output.""",
+    ),
+    "a guard that looks nowhere": (
+        "[default.guards]\npii = { on = [] }",
+        'guards.pii.on: names no place. Write pii = "off" to switch it off.',
+    ),
+    "an unknown kind": ("[default.guards]\npii = { kinds = ['emial'] }", 'kinds[0]: is "emial". Did you mean email?'),
+    "no kind at all": ("[default.guards]\npii = { kinds = [] }", "pii.kinds: has 0. Write 1 to"),
+    "a region in small letters": ("[default.guards]\npii = { regions = ['gb'] }", 'is "gb". Did you mean GB?'),
+    "a region that is nowhere": ("[default.guards]\npii = { regions = ['ZZ'] }", 'is "ZZ". Write the two letters'),
+    "an unknown option of a guard": (
+        "[default.guards]\npii = { region = ['GB'] }",
+        "guards.pii.region: is not a field here. Did you mean regions?",
+    ),
+    "an option that is needed": (
+        "[default.guards]\nmax_length = { action = 'block' }",
+        "guards.max_length.characters: is missing",
+    ),
+    "a guard without what it needs": (
+        "[default.guards]\nbanned_terms = 'block'",
+        'banned_terms: does not say terms. Write banned_terms = { action = "block", terms = … }.',
+    ),
+    "an empty term": ("[default.guards]\nbanned_terms = { terms = [''] }", 'terms[0]: is "". Write text in quotes.'),
+    "an address for a host": (
+        "[default.guards]\nurls = { allow = ['https://example.com/'] }",
+        'urls.allow[0]: is "https://example.com/". Write a host alone',
+    ),
+    "nothing to restore": (
+        "[default.guards]\nsecrets = { action = 'block', restore = true }",
+        "guards.secrets.restore: has no meaning with the action block. Leave it out, or choose redact.",
+    ),
+    "a schema that is no JSON": (
+        "[default.guards]\njson_schema = { schema = 'object' }",
+        "guards.json_schema.schema: is not JSON. Write a JSON Schema in single quotes",
+    ),
+    "a schema that is none": (
+        '[default.guards]\njson_schema = { schema = \'{"type": "objct"}\' }',
+        "json_schema.schema: is no JSON Schema: 'objct' is not valid",
+    ),
+    "a schema from elsewhere": (
+        '[default.guards]\njson_schema = { schema = \'{"$ref": "http://example.com/a"}\' }',
+        'refers to "http://example.com/a". Refer to its own parts only',
+    ),
+    "a custom guard without a name": (
+        "[default.guards]\ncustom = 'flag'",
+        'guards.custom: is "flag". Write the name of the guard as well: custom.NAME = "flag".',
+    ),
+    "a custom guard in quotes": (
+        "[default.guards]\n'custom.tone' = 'flag'",
+        'guards."custom.tone": is not a guard. Did you mean custom?',
+    ),
+    "a name that no custom guard can have": (
+        "[default.guards]\ncustom.'a b' = 'flag'",
+        """custom."a b": can't be a guard's name. Use letters""",
+    ),
 }

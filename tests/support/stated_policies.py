@@ -7,9 +7,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from aikit.guards.catalogue import CATALOGUE, GuardInfo, Option
 from aikit.policy.changes import counted_by
-from aikit.policy.model import Loops, Policy, Scope, StatedLimit, Velocity
-from aikit.types import Action, Environment, Metric, Window
+from aikit.policy.file.guards import canonical
+from aikit.policy.model import Loops, Policy, Scope, StatedGuard, StatedLimit, Velocity
+from aikit.types import Action, Environment, GuardAction, Metric, Place, Window
 
 NANO_PER_CREDIT = 100_000
 CALENDAR = {Window.DAY: 23, Window.WEEK: 6, Window.MONTH: 27}
@@ -63,6 +65,42 @@ def _rules(scope: Scope) -> dict[str, st.SearchStrategy[Any]]:
     return {"loops": off | loops, "velocity": off | velocity}
 
 
+def _option(option: Option) -> st.SearchStrategy[Any]:
+    """What can be stated of an option of a guard, in its canonical form."""
+    if option.type == "boolean":
+        return st.booleans()
+    if option.type == "integer":
+        return st.integers(option.minimum or 0, option.maximum or 10**15)
+    if option.type == "object":
+        return st.sampled_from([{}, {"type": "object", "properties": {"ü": {"type": "string"}}}])
+    known = {"regions": ["US", "GB", "DE"], "allow": ["example.com", "*.example.org"]}
+    items = st.sampled_from(option.choices or known.get(option.name, ["Project Falcon", 'a "word"', "Übung"]))
+    return st.lists(items, min_size=option.minimum or 0, max_size=3, unique=True).map(sorted)
+
+
+@st.composite
+def guards(draw: st.DrawFn, info: GuardInfo) -> StatedGuard:
+    """A guard that is stated in a way that means something."""
+    name = f"custom.{draw(st.sampled_from(['tone', 'a-b_9']))}" if info.name == "custom" else info.name
+    if draw(st.booleans()) and draw(st.booleans()):
+        return StatedGuard(name, "off")
+    action = draw(st.sampled_from(info.actions))
+    places = draw(st.none() | st.sets(st.sampled_from(info.possible_places), min_size=1))
+    stated = {one.name: draw(_option(one)) for one in info.options if one.required or draw(st.booleans())}
+    for option, actions in {"restore": [GuardAction.REDACT], "repair": [GuardAction.REDACT, GuardAction.BLOCK]}.items():
+        if action not in actions:
+            stated.pop(option, None)
+    ordered = None if places is None else tuple([place for place in Place if place in places])
+    return StatedGuard(name, action, ordered, canonical(stated))
+
+
+stated_guards = st.lists(st.sampled_from(CATALOGUE), max_size=3, unique_by=lambda info: info.name).flatmap(
+    lambda infos: st.tuples(*[guards(info) for info in infos]).map(
+        lambda found: tuple(sorted(found, key=lambda stated: stated.guard))
+    )
+)
+
+
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
     """A policy that a file can state."""
@@ -89,6 +127,7 @@ def policies(draw: st.DrawFn) -> Policy:
         clamp=draw(st.none() | st.booleans()),
         uncapped=draw(st.none() | st.booleans()),
         **{name: draw(rule) for name, rule in _rules(scope).items()},
+        guards=draw(stated_guards),
         description=draw(st.none() | st.text(PRINTABLE | st.sampled_from("\n\t \"\\'"), min_size=1).filter(str.strip)),
     )
 

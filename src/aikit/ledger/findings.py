@@ -1,4 +1,4 @@
-"""What guards have found: counts of findings by guard, kind, tenant, feature, model or prompt, with what came of them."""
+"""What guards have found: counts by guard, kind, tenant, feature, model or prompt, and what was done with it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def findings(
     guard: str | None = None,
     kind: str | None = None,
 ) -> FindingsReport:
-    """What guards found in attempts that were decided since then (default: 24 hours ago) and have ended, or were refused.
+    """What guards found in attempts since then (default: 24 hours ago) that have ended or were refused.
 
     Raises ConfigError for an unknown `by`, an unusable tenant's name or a time without a time zone.
     """

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, NamedTuple
 
+from aikit.policy.file.guards import in_words as guard_words
 from aikit.policy.file.kinds import quoted
 from aikit.policy.file.runaway import in_words
 from aikit.policy.file.writing import dollars, heading, start_of
-from aikit.policy.model import Loops, Policy, Scope, StatedLimit, Velocity
+from aikit.policy.guards import lets_more_pass
+from aikit.policy.model import Loops, Policy, Scope, StatedGuard, StatedLimit, Velocity
 from aikit.types import Action, Metric, Window
 
 MARKS = {"added": "+", "removed": "-", "changed": "~"}
@@ -29,7 +31,8 @@ class FieldChange:
     """One field of a policy, before and after; None: not stated.
 
     With `limit` the field is one of that `StatedLimit`; the field "limit" is the limit as a whole, stated anew or no
-    more. `loosens` says whether the change lets more pass; None where that depends on the other policies.
+    more. A guard is one field, `guards.NAME`, and its value a `StatedGuard`. `loosens` says whether the change lets
+    more pass; None where that depends on the other policies.
     """
 
     field: str
@@ -82,10 +85,12 @@ def words(change: Change, nano_per_credit: int) -> list[str]:
 
 def _change(name: str, before: Policy | None, after: Policy | None) -> Change:
     kind: Literal["added", "removed", "changed"] = "changed" if before and after else "added" if after else "removed"
-    return Change(name, kind, before, after, (*_fields(before, after), *_limits(before, after)))
+    return Change(
+        name, kind, before, after, (*_fields(before, after), *_guards(before, after), *_limits(before, after))
+    )
 
 
-_DEFAULTS = {f.name: f.default for f in fields(Policy) if f.name not in ("name", "scope", "limits")}
+_DEFAULTS = {f.name: f.default for f in fields(Policy) if f.name not in ("name", "scope", "limits", "guards")}
 
 
 def _fields(before: Policy | None, after: Policy | None) -> list[FieldChange]:
@@ -123,6 +128,16 @@ def _loosens(name: str, old: Any, new: Any) -> bool | None:
 
 def _widens(old: set[str], new: set[str]) -> bool | None:
     return True if new > old else False if new < old else None
+
+
+def _guards(before: Policy | None, after: Policy | None) -> list[FieldChange]:
+    old, new = [{stated.guard: stated for stated in policy.guards} if policy else {} for policy in (before, after)]
+    found = []
+    for name in sorted(old.keys() | new.keys()):
+        was, now = old.get(name), new.get(name)
+        if was != now:
+            found.append(FieldChange(f"guards.{name}", was, now, loosens=lets_more_pass(was, now)))
+    return found
 
 
 def _limits(before: Policy | None, after: Policy | None) -> list[FieldChange]:
@@ -206,6 +221,8 @@ def _value(value: Any, field: FieldChange, nano_per_credit: int) -> str:
             return ", ".join(value) or "none at all"
         case Loops() | Velocity():
             return in_words(value)
+        case StatedGuard():
+            return guard_words(value)
         case Mapping():
             return ", ".join([f"{name} {rate}" for name, rate in value.items()]) or "deny"
         case _:

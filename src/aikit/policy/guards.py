@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from aikit.guards.catalogue import BY_NAME, defaults
 from aikit.policy.model import StatedGuard
 from aikit.types import GuardAction, GuardRule, Place
 
@@ -14,9 +15,17 @@ if TYPE_CHECKING:
     from aikit.policy.resolve import Match
 
 
-def usual_places(_: str) -> tuple[Place, ...]:
+CUSTOM = "custom"
+"""The name of all guards of applications, before the dot."""
+STRICTER = frozenset({"kinds", "regions", "terms", "private_ips"})
+"""Options of which more lets less pass."""
+LOOSER = frozenset({"allow", "characters", "repair", "restore"})
+"""Options of which more lets more pass."""
+
+
+def usual_places(guard: str) -> tuple[Place, ...]:
     """Where a guard looks if a policy does not say."""
-    return tuple(Place)
+    return BY_NAME[guard.partition(".")[0]].places
 
 
 class GuardStatement(NamedTuple):
@@ -58,5 +67,36 @@ def guard_data(stated: StatedGuard) -> dict[str, Any]:
         "guard": stated.guard,
         "action": str(stated.action),
         "on": None if rule is None else [str(place) for place in rule.places],
-        "options": json.loads(stated.options),
+        "options": options_of(stated),
     }
+
+
+def options_of(stated: StatedGuard) -> dict[str, Any]:
+    """The options that are stated."""
+    found: dict[str, Any] = json.loads(stated.options)
+    return found
+
+
+def lets_more_pass(before: StatedGuard | None, after: StatedGuard | None) -> bool | None:
+    """Whether something passes by the one statement of a guard that did not by the other; None if that is not known.
+
+    Where only one of the two is there it depends on other policies, but that a guard is off never lets less pass.
+    """
+    old, new = [None if stated is None else guard_rule(stated, "") for stated in (before, after)]
+    if before is None or after is None:
+        return True if after and not new else False if before and not old else None
+    if old is None or new is None:
+        return new is None
+    actions = tuple(GuardAction)
+    found: list[bool | None] = [actions.index(new.action) < actions.index(old.action)]
+    found += [not set(old.places) <= set(new.places)]
+    was, now = [defaults(stated.guard) | options_of(stated) for stated in (before, after)]
+    found += [_option_loosens(name, was[name], now[name]) for name in was if was[name] != now[name]]
+    return True if True in found else None if None in found else False
+
+
+def _option_loosens(name: str, old: Any, new: Any) -> bool | None:
+    less, more = (new, old) if name in STRICTER else (old, new)
+    if name not in STRICTER | LOOSER:
+        return None
+    return not set(more) <= set(less) if isinstance(old, list) else bool(more > less)

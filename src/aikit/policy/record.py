@@ -7,6 +7,9 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from aikit.errors import ConfigError
+from aikit.policy.file.guards import as_stated as guards_as_stated
+from aikit.policy.file.guards import from_stated as guards_from_stated
+from aikit.policy.file.kinds import Wrong
 from aikit.policy.model import Loops, Policy, Scope, StatedLimit, Velocity
 from aikit.types import Action, Metric, Window
 
@@ -38,7 +41,7 @@ def from_body(body: Mapping[str, Any]) -> Policy:
     try:
         stated: dict[str, Any] = {name: _typed(name, value) for name, value in body.items()}
         return Policy(**stated)
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, Wrong) as error:
         raise ConfigError(
             f"The stored policy {body.get('name')!r} can't be read: {error}.",
             facts={"policy": body.get("name")},
@@ -51,6 +54,8 @@ def _plain(name: str, value: Any) -> Any:
         return [_limit_body(limit) for limit in value]
     if name in GLOBS_AND_NAMES:
         return list(value)
+    if name == "guards":
+        return guards_as_stated(value)
     if isinstance(value, Loops | Velocity):
         return rule_body(value)
     return dict(value) if isinstance(value, Mapping) else value
@@ -68,6 +73,8 @@ def _typed(name: str, value: Any) -> Any:
         return Scope(**value)
     if name == "limits":
         return tuple([_limit(limit) for limit in value])
+    if name == "guards":
+        return guards_from_stated(value)
     if name in RUNAWAY and value != "off":
         return RUNAWAY[name](**(value | {"action": Action(value["action"])} if "action" in value else value))
     return tuple(value) if name in GLOBS_AND_NAMES else value

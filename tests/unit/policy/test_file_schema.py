@@ -33,6 +33,11 @@ ONLY_THE_READER_KNOWS = {
     "two limits that count the same",
     "a limit on a call that is stated twice",
     "two policies of one name",
+    "a region that is nowhere",
+    "nothing to restore",
+    "a schema that is no JSON",
+    "a schema that is none",
+    "a schema from elsewhere",
 }
 """Mistakes that a JSON Schema can't tell, or only by repeating the reader."""
 

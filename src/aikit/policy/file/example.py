@@ -31,6 +31,7 @@ limits = [
 # uncapped = true                          # allow calls that no limit is for
 # loops = { identical = 20, seconds = 60, each = "user" }   # more of the same request are a loop
 # velocity = { times = 5, floor_usd = "1.00" }   # a minute may cost 5 times one of the last hour, and $1 anyway
+# guards = { secrets = "redact", unicode = "redact", injection = "flag" }   # what is checked in texts
 # unpriced = { input = "5.00", output = "25.00" }   # or charge such models this, in USD per million tokens
 
 # Plans: put a tenant, or a single user, on one. Without the entitlement "ai_access" a plan allows no calls.
@@ -79,6 +80,7 @@ limits = [
 # ]
 #
 # [tenants.acme]
+# guards = { pii = { action = "redact", kinds = ["email", "card"], restore = true }, injection = "off" }
 # limits = [
 #   # the month starts on the 15th, in Zurich; a day starts at an hour, a week on a weekday
 #   { cap = 1_000_000, window = "month", time_zone = "Europe/Zurich", anchor = 15 },

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from aikit.policy.file.guards import GUARDS
 from aikit.policy.file.kinds import (
     FLAG,
     USD,
@@ -137,6 +138,11 @@ FIELDS = {
     "limits": Field(
         many(Kind({"$ref": "#/$defs/limit"}, LIMIT.read), of="tables"),
         "What may be used. All limits that are for a call apply, unless a more specific policy counts the same thing.",
+    ),
+    "guards": Field(
+        GUARDS,
+        "What is checked in the text that goes in and out. Of each guard the most specific policy that states it "
+        'decides; "off" switches it off.',
     ),
 }
 PLAIN_FIELDS = tuple([name for name in FIELDS if name not in ("models", "max_cost_usd", "limits")])

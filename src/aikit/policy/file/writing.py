@@ -6,10 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aikit.money import NANO_PER_USD, usd_string
+from aikit.policy.file.guards import as_stated as guards_as_stated
+from aikit.policy.file.guards import canonical
 from aikit.policy.file.kinds import key_text, quoted
 from aikit.policy.file.limits import DAYS
 from aikit.policy.file.policies import FIELDS, most_per_call
 from aikit.policy.file.runaway import as_stated
+from aikit.policy.guards import CUSTOM
 from aikit.policy.model import Loops, Policy, StatedLimit, Velocity
 from aikit.types import Action, Metric, Window
 
@@ -82,11 +85,27 @@ def _field_lines(name: str, policy: Policy, nano_per_credit: int) -> list[str]:
         case "limits":
             limits = policy.limits[1:] if _begins_with_max_cost(policy) else policy.limits
             return ["limits = [", *[_limit_line(limit, nano_per_credit) for limit in limits], "]"] if limits else []
+        case "guards":
+            return _guard_lines("guards", guards_as_stated(policy.guards))
         case _:
             value = getattr(policy, name)
             if isinstance(value, Loops | Velocity):
                 value = as_stated(value)
     return [] if value is None else [f"{name} = {_value(value)}"]
+
+
+def _guard_lines(path: str, stated: Mapping[str, Any]) -> list[str]:
+    """A line for each guard; a JSON Schema as JSON in quotes."""
+    lines = []
+    for name, value in stated.items():
+        here = f"{path}.{key_text(name)}"
+        if name == CUSTOM:
+            lines += _guard_lines(here, value)
+            continue
+        if isinstance(value, dict):
+            value = {part: canonical(what) if isinstance(what, dict) else what for part, what in value.items()}
+        lines.append(f"{here} = {_value(value)}")
+    return lines
 
 
 def _begins_with_max_cost(policy: Policy) -> bool:
@@ -124,7 +143,7 @@ def _value(value: Any) -> str:
             return "true" if value else "false"
         case str():
             return quoted(value)
-        case tuple():
+        case tuple() | list():
             return f"[{', '.join([_value(item) for item in value])}]"
         case Mapping():
             inside = ", ".join([f"{key_text(name)} = {_value(item)}" for name, item in value.items()])

@@ -1,4 +1,4 @@
-"""The lock as it was where a branch began: read from git, if there is one. Says what it was compared with, or why not."""
+"""The lock as it was where a branch began: read from git, if there is one."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ GITHUB = "GITHUB_BASE_REF"
 
 
 class Base(NamedTuple):
-    """`lock` is None if there is nothing to compare with, and `said` why; `warning` if there should have been something."""
+    """What a lock is compared with, and in `said` what that is. `lock` None: there is nothing, and `said` says why."""
 
     said: str
     lock: str | None = None
     warning: str | None = None
+    """There should have been something."""
 
 
 def find_base(folder: Path, ref: str | None = None, environ: Mapping[str, str] | None = None) -> Base:

@@ -1,4 +1,4 @@
-"""A folder of prompts: `NAME/vN.prompt` beside `prompts.lock`. A locked version is what was locked, or is not loaded."""
+"""A folder of prompts, `NAME/vN.prompt`: a locked version is what was locked, or it is not loaded."""
 
 from __future__ import annotations
 
@@ -175,6 +175,8 @@ class PromptFolder:
             ) from None
 
     def _files(self, name: str = "*") -> Iterator[tuple[str, int, Path]]:
+        if name != "*":
+            check_name(name)
         for path in self.path.glob(f"{name}/v*{SUFFIX}"):
             version = parse_version(path.stem)
             if version is not None and _is_name(path.parent.name):

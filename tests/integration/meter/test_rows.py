@@ -9,10 +9,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aikit.database.connect import Database
-from aikit.ledger.recorded import read_request, read_states
+from aikit.ledger.recorded import read_findings, read_request, read_states
 from aikit.meter.counters import Counters
 from aikit.meter.rows import EndingRow, OrderRow, array, counter_row, hold_row, plain_row
-from aikit.types import USAGE_CLASSES, Ending, Entry, Hold, Limit, LimitState, Metric, Usage, Window
+from aikit.types import (
+    USAGE_CLASSES,
+    Ending,
+    Entry,
+    Finding,
+    GuardAction,
+    Hold,
+    Limit,
+    LimitState,
+    Metric,
+    Place,
+    PromptId,
+    Usage,
+    Window,
+)
 from support.attempts import NOW, order
 
 texts = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=30)
@@ -32,6 +46,21 @@ def test_any_text_arrives_as_it_was(connection: psycopg.Connection, rows: list[t
     sent = array([plain_row(["t", text, count, None]) for text, count in rows])
     query = "SELECT subject, seen FROM unnest(%s::aikit.counter_change[])"
     assert connection.execute(query, (sent,)).fetchall() == rows
+
+
+@given(texts | hostile, texts | hostile)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_what_guards_found_arrives_whatever_they_call_it(
+    connection: psycopg.Connection, kind: str, prompt: str
+) -> None:
+    found = Finding("custom.own", kind, Place.TOOL_RESULTS, GuardAction.FLAG, f"messages/{kind}", "0" * 16, 3)
+    asked = order()
+    asked = asked._replace(call=asked.call._replace(prompt=PromptId(prompt, "f" * 64)), findings=(found, found))
+    sent = array([hold_row(OrderRow.of(asked), Hold(asked, (), NOW), [], "ALLOWED", None)])
+    query = "SELECT prompt, prompt_hash, findings FROM unnest(%s::aikit.new_hold[])"
+    row = connection.execute(query, (sent,)).fetchone()
+    assert row is not None
+    assert (row[0], row[1], read_findings(row[2])) == (prompt, "f" * 64, (found, found))
 
 
 @given(texts | hostile, texts | hostile, counts, st.lists(texts.filter(bool), max_size=4))

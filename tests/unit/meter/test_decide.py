@@ -14,7 +14,20 @@ from aikit.meter.counters import Counter, Counters, charge
 from aikit.meter.decide import Behind, decide, track, window_at
 from aikit.meter.judge import reason_code
 from aikit.policy.model import Rules, slot_name
-from aikit.types import Action, Decision, Ending, Entry, Limit, LimitState, Metric, Window
+from aikit.types import (
+    Action,
+    Decision,
+    Ending,
+    Entry,
+    Finding,
+    GuardAction,
+    GuardRule,
+    Limit,
+    LimitState,
+    Metric,
+    Place,
+    Window,
+)
 from support.attempts import NOW, held, order, settled, voided
 
 WINDOWS = (Window.DAY, Window.WEEK, Window.MONTH, Window.TOTAL)
@@ -298,3 +311,33 @@ def test_the_clock_of_a_decision_is_the_one_it_was_given() -> None:
     (decision,) = a_book(a_limit(Window.DAY, 100)).post([order()], now=now)
     assert held(decision).admitted_at == now
     assert decision.limits[0].resets_at == datetime(2030, 1, 2, tzinfo=UTC)
+
+
+GUARDS = (GuardRule("pii", GuardAction.REDACT, (Place.INPUT,), source="default"),)
+
+
+def test_an_order_that_has_not_passed_the_guards_in_force_is_neither_allowed_nor_counted() -> None:
+    limit = a_limit(Window.MONTH, 100)
+    rules = some_rules(limit, guards=GUARDS)
+    book = Book({"acme": rules})
+    asked = order(nano=60)
+    (decision,) = book.post([asked])
+    assert (decision.reason_code, decision.hold, decision.rules) == ("UNGUARDED", None, rules)
+    again, other = book.post([asked._replace(guarded=GUARDS), order(nano=40)._replace(guarded=GUARDS)])
+    assert again.allowed and other.allowed
+    assert book.counter(limit).held == 100
+
+
+def test_an_order_that_has_passed_guards_that_no_policy_asks_for_any_more_asks_again() -> None:
+    book = Book({"acme": some_rules(a_limit(Window.MONTH, 100))})
+    (decision,) = book.post([order(nano=1)._replace(guarded=GUARDS)])
+    assert (decision.reason_code, decision.rules.guards) == ("UNGUARDED", ())
+
+
+def test_what_a_guard_blocks_is_refused_in_the_name_of_the_policy_that_states_it() -> None:
+    limit = a_limit(Window.MONTH, 100)
+    book = Book({"acme": some_rules(limit, guards=GUARDS)})
+    found = Finding("pii", "email", Place.INPUT, GuardAction.BLOCK)
+    (decision,) = book.post([order(nano=1)._replace(guarded=GUARDS, findings=(found,), blocked=True)])
+    assert (decision.reason_code, decision.source, decision.hold) == ("GUARD_BLOCKED", "default", None)
+    assert book.counter(limit).held == 0

@@ -1,22 +1,47 @@
 import os
 import stat
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aikit.meter.spool import Spool, SpoolFull, from_line, to_line
-from aikit.types import Ending, Entry, Hold, Usage
+from aikit.types import Ending, Entry, Finding, GuardAction, Hold, Order, Place, PromptId, Usage
 from support.attempts import NOW, a_price, order
 
 counts = st.integers(0, 10**15)
+
+
+def some_order(*, prompt: PromptId | None, found: tuple[Finding, ...], **more: Any) -> Order:
+    one = order(**more)
+    return one._replace(call=one.call._replace(prompt=prompt), findings=found)
+
+
+findings = st.lists(
+    st.builds(
+        Finding,
+        guard=st.text("abc."),
+        kind=st.text(max_size=5),
+        place=st.sampled_from(Place),
+        action=st.sampled_from(GuardAction),
+        times=counts,
+    ),
+    max_size=2,
+).map(tuple)
 entries = st.builds(
     Entry,
     hold=st.builds(
         Hold,
-        order=st.builds(order, tenant=st.text("ab \"\\'é;,", min_size=1).filter(str.strip), nano=counts, tokens=counts),
+        order=st.builds(
+            some_order,
+            prompt=st.none() | st.just(PromptId("p@v1", "0" * 64)),
+            found=findings,
+            tenant=st.text("ab \"\\'é;,", min_size=1).filter(str.strip),
+            nano=counts,
+            tokens=counts,
+        ),
         subjects=st.lists(st.text("abc/-:", min_size=1)).map(tuple),
         admitted_at=st.just(NOW),
         generation=st.integers(-1, 5),
@@ -28,6 +53,7 @@ entries = st.builds(
     status=st.none() | st.integers(100, 599),
     error=st.none() | st.text(max_size=20),
     answer=st.none(),
+    findings=findings,
     retry_after=st.none() | st.floats(0, 1e6),
 )
 
@@ -38,7 +64,8 @@ def an_entry(nano: int = 5) -> Entry:
 
 @given(entries)
 def test_a_line_says_all_of_its_entry(entry: Entry) -> None:
-    kept = entry.hold.order._replace(cost=None, bound=None, once=None, fingerprint="")  # these were for the decision
+    order = entry.hold.order
+    kept = order._replace(cost=None, bound=None, once=None, fingerprint="", guarded=())  # these were for the decision
     assert from_line(to_line(entry).encode())[0] == entry._replace(hold=entry.hold._replace(order=kept))
 
 

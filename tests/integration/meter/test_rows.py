@@ -112,3 +112,14 @@ def test_an_ending_arrives_with_its_usage_or_none(
     assert row is not None
     assert row[:8] == (3, "settled", True, 5, 200, error, "p2", None)
     assert row[8:] == (usage.counts() if usage else (None,) * len(USAGE_CLASSES))
+
+
+def test_what_the_database_can_not_hold_does_not_keep_an_ending_from_being_posted(
+    connection: psycopg.Connection,
+) -> None:
+    found = Finding("custom.own", "a\x00b\ud800c", Place.OUTPUT, GuardAction.FLAG)
+    sent = array(
+        [hold_row(OrderRow.of(order()._replace(findings=(found,))), Hold(order(), (), NOW), [], "ALLOWED", None)]
+    )
+    row = connection.execute("SELECT findings FROM unnest(%s::aikit.new_hold[])", (sent,)).fetchone()
+    assert row is not None and row[0][0]["kind"] == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c"

@@ -7,16 +7,16 @@ read together with the label, so that it is there when the ledger is not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Protocol
 
 from aikit.config import Settings
 from aikit.database.connect import Database
 from aikit.errors import DatabaseUnavailable, PromptChanged, PromptError, PromptNotFound
 from aikit.ledger.following import Follower
-from aikit.ledger.prompt_line import Key, Pointer, PromptLine
+from aikit.ledger.prompt_line import Content, Key, Labels, Pointer, PromptLine
 from aikit.prompts.model import Prompt, Ref
 from aikit.prompts.refs import CANDIDATE, closest, parse_ref
 from aikit.types import Environment
@@ -32,6 +32,38 @@ class Files(Protocol):
         """The newest version, locked or not; None if there is none. Raises PromptError."""
 
 
+class FilesOf:
+    """An application's folder, and the kit's own prompts. What reads them is loaded with the first: it takes 50 ms."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find(self, name: str, version: int) -> Prompt | None:
+        return self._all.find(name, version)
+
+    def newest(self, name: str) -> Prompt | None:
+        return self._all.newest(name)
+
+    @cached_property
+    def _all(self) -> Files:
+        from aikit.prompts.shipped import with_shipped
+
+        return with_shipped(self._folder)
+
+
+class Ledger(Protocol):
+    """Where labels and published versions are read. Each method raises DatabaseUnavailable."""
+
+    def labels(self, seen: int | None) -> Labels | None:
+        """Where all labels point to; None if that is as it was after the move `seen`."""
+
+    def published(self, name: str, version: int) -> Content | None:
+        """A published version; None if there is none."""
+
+    def close(self) -> None:
+        """Hang up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Where labels pointed to when they were last read, and the prompts of those that are in use here."""
@@ -44,13 +76,11 @@ class Snapshot:
 class Registry:
     """Finds prompts by reference. For several threads at once; a fork reads anew over a connection of its own."""
 
-    def __init__(
-        self, database: Database, files: Sequence[Files], *, environment: str, candidates: bool = False
-    ) -> None:
-        """`files` are asked in this order. `candidates`: `@candidate` is allowed, as it is in the environment dev."""
+    def __init__(self, ledger: Ledger, files: Files, *, candidates: bool = False) -> None:
+        """`candidates`: whether `@candidate` is allowed."""
         self._files = files
-        self._candidates = candidates or environment == Environment.DEV
-        self._line = PromptLine(database)
+        self._candidates = candidates
+        self._ledger = ledger
         self._follower = Follower(self._read, "labels of prompts")
         self._snapshot: Snapshot | None = None
         self._in_use: set[Key] = set()
@@ -85,12 +115,12 @@ class Registry:
 
     def close(self) -> None:
         """Hang up on the ledger."""
-        self._line.close()
+        self._ledger.close()
 
     def _read(self) -> None:
         """Where labels point to now, and what is there: in the follower's thread."""
         known = self._snapshot
-        labels = self._line.labels(known.seq if known else None)
+        labels = self._ledger.labels(known.seq if known else None)
         if labels is not None:
             prompts = {}
             for key in list(self._in_use):
@@ -141,19 +171,16 @@ class Registry:
 
     def _on_file(self, name: str, version: int, sha256: str) -> Prompt | None:
         """A file with another content, or one that can't be used, is not asked for."""
-        for files in self._files:
-            try:
-                found = files.find(name, version)
-            except PromptError:
-                continue
-            if found is not None and found.sha256 == sha256:
-                return found
-        return None
+        try:
+            found = self._files.find(name, version)
+        except PromptError:
+            return None
+        return found if found is not None and found.sha256 == sha256 else None
 
     def _from_ledger(self, name: str, version: int) -> Prompt | None:
         from aikit.prompts.reading import hash_of, read_prompt
 
-        content = self._line.published(name, version)
+        content = self._ledger.published(name, version)
         if content is None:
             return None
         found = hash_of(content.source)
@@ -166,11 +193,7 @@ class Registry:
         return read_prompt(content.source, name, version)
 
     def _version(self, name: str, version: int) -> Prompt:
-        for files in self._files:
-            if found := files.find(name, version):
-                break
-        else:
-            found = self._from_ledger(name, version)
+        found = self._files.find(name, version) or self._from_ledger(name, version)
         if found is None:
             raise PromptNotFound(
                 f"There is no {name}@v{version}, neither as a file nor published.",
@@ -188,14 +211,14 @@ class Registry:
                 facts={"name": name},
                 remedy=f"Name a version ({name}@v3) or a label that is moved on purpose ({name}@production).",
             )
-        for files in self._files:
-            if found := files.newest(name):
-                return found
-        raise PromptNotFound(
-            f"There is no file of a prompt {name}.",
-            facts={"name": name},
-            remedy="`aikit prompt list` has what there is.",
-        )
+        found = self._files.newest(name)
+        if found is None:
+            raise PromptNotFound(
+                f"There is no file of a prompt {name}.",
+                facts={"name": name},
+                remedy="`aikit prompt list` has what there is.",
+            )
+        return found
 
 
 @lru_cache(maxsize=4096)
@@ -219,6 +242,10 @@ def _no_label(name: str, label: str, snapshot: Snapshot) -> PromptNotFound:
     )
 
 
-def open_registry(settings: Settings, database: Database) -> Registry:
-    """The registry of a kit: the application's folder, what ships with aikit, then what is published."""
-    return Registry(database, [], environment=settings.environment)
+def open_registry(settings: Settings, database: Database, *, candidates: bool = False) -> Registry:
+    """The registry of a kit: the application's folder, what ships with aikit, then what is published.
+
+    `@candidate` is for the environment dev, and for evals, which ask for it.
+    """
+    allowed = candidates or settings.environment == Environment.DEV
+    return Registry(PromptLine(database), FilesOf(settings.prompts_folder), candidates=allowed)

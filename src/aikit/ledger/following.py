@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable
+from time import monotonic
 
 import psycopg
 
@@ -28,12 +28,12 @@ class Attempt:
     """One reading of the ledger, in a thread of its own."""
 
     def __init__(self) -> None:
-        self.began = time.monotonic()
+        self.began = monotonic()
         self.done = threading.Event()
 
     def wait(self, patience: float) -> bool:
         """Wait until it is over, or until it has taken too long in all. False: it has."""
-        return self.done.wait(max(0.0, self.began + patience - time.monotonic()))
+        return self.done.wait(max(0.0, self.began + patience - monotonic()))
 
 
 class Follower:
@@ -61,25 +61,27 @@ class Follower:
 
     def follow(self, *, wait: bool = True) -> bool:
         """Have it read again if it is time to. False: the caller would have to wait for that, and does not want to."""
-        age = time.monotonic() - self._as_of
+        age = monotonic() - self._as_of
         if age < SOON and self._process == os.getpid():
             return self.known or wait
         if self._process != os.getpid():
             self._start_anew()
         attempt = self._begin()
-        if self.known and age < LATEST:
+        if attempt is None or (self.known and age < LATEST):
             return True
         if not wait:
             return False
         if not attempt.wait(PATIENCE if self.known else FIRST):
-            self._lost(f"no answer within {PATIENCE if self.known else FIRST:.0f} s")
+            self._lost(f"no answer within {PATIENCE if self.known else FIRST:g} s")
         return True
 
-    def _begin(self) -> Attempt:
-        """The attempt that is under way, or a new one."""
+    def _begin(self) -> Attempt | None:
+        """The attempt that is under way, or a new one; None if one has ended well while we came here."""
         with self._lock:
             attempt = self._under_way
             if attempt is None:
+                if self.known and monotonic() - self._as_of < SOON:
+                    return None
                 attempt = Attempt()
                 threading.Thread(target=self._try, args=(attempt,), name="aikit-prompts", daemon=True).start()
                 self._under_way = attempt
@@ -92,7 +94,7 @@ class Follower:
             self._reached()
         except (psycopg.Error, AIKitError) as error:
             self._lost(error.message if isinstance(error, AIKitError) else type(error).__name__)
-            as_of = time.monotonic()
+            as_of = monotonic()
         finally:
             with self._lock:
                 self._as_of, self._under_way = as_of, None

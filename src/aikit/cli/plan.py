@@ -104,9 +104,10 @@ def _print(plan: PlanRow, rules: Rules, limits: list[Candidate], narrower: list[
     stated = [
         (words, f"{field_words(name, getattr(rules, name))} ({rules.sources[name]})") for name, words in FIELDS.items()
     ]
+    guards = ", ".join([f"{rule.guard} {rule.action} ({rule.source})" for rule in rules.guards]) or "none"
     more = [("Narrower policies", ", ".join(narrower))] if narrower else []
     about = f": {plan.description}" if plan.description else ""
-    facts(f"Plan {plan.plan}{about}", [("Gives", given), *stated, *more])
+    facts(f"Plan {plan.plan}{about}", [("Gives", given), *stated, ("Guards", guards), *more])
     gap()
     if limits:
         cells = [[limit_title(each.stated), cap_words(each.stated), each.match.policy.name] for each in limits]
@@ -141,10 +142,12 @@ def _data(row: PlanRow) -> dict[str, Any]:
 
 def _rules_data(rules: Rules, limits: list[Candidate]) -> dict[str, Any]:
     from aikit.cli.policy_words import limit_data
+    from aikit.policy.guards import rule_data
 
     return {
         **{name: _field_data(getattr(rules, name)) for name in FIELDS},
         "limits": [limit_data(limit.stated) | {"source": limit.match.policy.name} for limit in limits],
+        "guards": [rule_data(rule) for rule in rules.guards],
         "sources": rules.sources,
     }
 

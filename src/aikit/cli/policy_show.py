@@ -35,7 +35,7 @@ FIELDS = (
     "loops",
     "velocity",
 )
-"""In the order in which they are shown; the limits come after them."""
+"""In the order in which they are shown; limits and guards come after them."""
 SUMMARY = 6
 """Lines of what a version did that a list shows."""
 
@@ -122,12 +122,13 @@ def _nearest(name: str, known: list[str]) -> str:
 
 def _cells(stored: StoredPolicy) -> list[str]:
     policy = stored.policy
-    states = ", ".join([field for field in FIELDS if _states(policy, field) and field != "description"])
+    states = ", ".join([field for field in (*FIELDS, "guards") if _states(policy, field) and field != "description"])
     return [policy.name, f"{len(policy.limits)}", states or "—", f"{stored.since}", _origin(stored)]
 
 
 def _print_one(stored: StoredPolicy, version: int) -> None:
     from aikit.cli.policy_words import cap_words, field_words, limit_title
+    from aikit.policy.file.guards import in_words
 
     policy = stored.policy
     facts = [
@@ -141,6 +142,8 @@ def _print_one(stored: StoredPolicy, version: int) -> None:
         section("States", fields)
     if limits:
         section("Limits", limits)
+    if policy.guards:
+        section("Guards", [Item(stated.guard, in_words(stated)) for stated in policy.guards])
 
 
 def _print_toml(shown: tuple[StoredPolicy, ...], books: Books) -> None:
@@ -171,7 +174,7 @@ def _data(stored: StoredPolicy) -> dict[str, Any]:
 
 def _states(policy: Policy, field: str) -> bool:
     value = getattr(policy, field)
-    return bool(value) if field == "priority" else value is not None
+    return bool(value) if field in ("priority", "guards") else value is not None
 
 
 def _origin(stored: StoredPolicy) -> str:

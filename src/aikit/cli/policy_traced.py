@@ -53,11 +53,25 @@ def field_items(trace: Trace) -> list[Item]:
     return items
 
 
+def guard_items(trace: Trace) -> list[Item]:
+    """The guards, each with the policy that decided it, which may have switched it off, and those that it overruled."""
+    from aikit.policy.file.guards import in_words
+
+    items = []
+    for found in trace.guards:
+        overruled = [f"not {in_words(lost.stated)} of {lost.policy}: {lost.reason}" for lost in found.overruled]
+        items.append(Item(found.stated.guard, f"{in_words(found.stated)} · {found.policy}", tuple(overruled)))
+    return items
+
+
 def print_trace(trace: Trace, standing: Mapping[Limit, LimitState]) -> None:
-    """Limits, fields, and the policies for other calls."""
+    """Limits, guards if any policy states one, fields, and the policies for other calls."""
     limits = limit_items(trace, standing)
     gap()
     section("Limits", limits or [Item("none", "no policy that is for this call states one")])
+    if trace.guards:
+        gap()
+        section("Guards", guard_items(trace))
     gap()
     section("Fields", field_items(trace))
     others = sorted(trace.unmatched, key=_by_tenant)

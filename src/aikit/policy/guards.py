@@ -71,9 +71,21 @@ def guard_data(stated: StatedGuard) -> dict[str, Any]:
     }
 
 
-def options_of(stated: StatedGuard) -> dict[str, Any]:
+def rule_data(rule: GuardRule) -> dict[str, Any]:
+    """A guard that applies as plain JSON values."""
+    on = [str(place) for place in rule.places]
+    return {
+        "guard": rule.guard,
+        "action": str(rule.action),
+        "on": on,
+        "options": options_of(rule),
+        "source": rule.source,
+    }
+
+
+def options_of(guard: StatedGuard | GuardRule) -> dict[str, Any]:
     """The options that are stated."""
-    found: dict[str, Any] = json.loads(stated.options)
+    found: dict[str, Any] = json.loads(guard.options)
     return found
 
 

@@ -14,6 +14,7 @@ from aikit.database.connect import Database
 from aikit.ledger.calls import get_call, list_calls
 from aikit.ledger.charged import charged_between
 from aikit.ledger.daily import daily
+from aikit.ledger.findings import KEYS, findings
 from aikit.ledger.limits import list_limits
 from aikit.ledger.policies import put_policy
 from aikit.ledger.reports import spend, user_tokens_today, user_usage
@@ -25,6 +26,8 @@ from support.ledger import MINI, SOME, price_row
 from support.postgres import create_database, drop_database
 
 ENTRIES, TENANTS, DAYS = 50_000, 200, 20
+FOUND = """jsonb_build_array(jsonb_build_object(
+    'guard', 'pii', 'kind', 'email', 'place', 'input', 'action', 'redact', 'at', '', 'hash', '', 'times', 2))"""
 FILL = f"""
     INSERT INTO aikit.tenants (tenant) SELECT 'tenant' || n FROM generate_series(0, {TENANTS - 1}) n;
     INSERT INTO aikit.policies (name, tenant, body, by_hand, since)
@@ -46,15 +49,18 @@ FILL = f"""
     INSERT INTO aikit.entries (
         tenant, attempt, call, user_id, feature, environment, provider, model, api, stream, price_id, ending, estimated,
         nano, input, cache_read, cache_write_5m, cache_write_1h, input_audio, input_image, cache_read_audio, output,
-        reasoning, output_audio, output_image, searches, status, held_nano, limits, policy_version, admitted_at)
+        reasoning, output_audio, output_image, searches, status, held_nano, limits, policy_version, admitted_at,
+        findings)
     SELECT tenant, attempt, call, user_id, 'chat', 'prod', 'openai', 'gpt-4o-mini', 'openai.chat', false, '{MINI.id}',
            'settled', false, {MINI.cost(SOME)}, {", ".join(map(str, SOME.counts()))}, 200, 10^6,
-           '[["credits", "month", "tenant", 1, 0, 0]]', 1, at
+           '[["credits", "month", "tenant", 1, 0, 0]]', 1, at, CASE WHEN n % 50 = 7 THEN {FOUND} END
     FROM made WHERE n % 10 > 0;
 
-    INSERT INTO aikit.refusals
+    INSERT INTO aikit.refusals (
+        tenant, attempt, call, user_id, feature, environment, provider, model, api, price_id, nano, tokens, reason_code,
+        limits, policy_version, refused_at, findings)
     SELECT tenant, attempt, call, user_id, 'chat', 'prod', 'openai', 'gpt-4o-mini', 'openai.chat', '{MINI.id}', 10, 10,
-           'MONTHLY_BUDGET_EXCEEDED', '[]', 1, at
+           'MONTHLY_BUDGET_EXCEEDED', '[]', 1, at, CASE WHEN n % 100 = 0 THEN {FOUND} END
     FROM made WHERE n % 10 = 0;
 
     INSERT INTO aikit.rollups
@@ -205,6 +211,22 @@ def test_a_period_that_is_charged_again_is_read_by_index_page_by_page(large: Dat
     for narrowed in ({}, {"after": first[-1]}, {"tenant": "tenant7"}, {"until": since + timedelta(days=1)}):
         found = scans(large, lambda narrowed=narrowed: charged_between(large, since, limit=500, **narrowed))
         assert found["entries"] <= {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}, narrowed
+
+
+@pytest.mark.parametrize("narrowed", [{}, {"tenant": "tenant7"}, {"guard": "pii"}, {"days": 1}], ids=str)
+@pytest.mark.parametrize("by", KEYS)
+def test_findings_are_read_from_the_few_attempts_that_have_some(
+    large: Database, by: str, narrowed: dict[str, Any]
+) -> None:
+    days = narrowed.get("days", DAYS + 1)
+    narrowed = {name: value for name, value in narrowed.items() if name != "days"}
+    since = datetime.now(UTC) - timedelta(days=days)
+    found = scans(large, lambda: findings(large, by, since=since, **narrowed))
+    assert found.keys() == {"entries", "refusals"}
+    assert "Seq Scan" not in found["entries"] | found["refusals"]
+    totals = findings(large, by, since=since).totals
+    assert totals.attempts == pytest.approx((ENTRIES // 50 + ENTRIES // 100) * min(days, DAYS) / DAYS, abs=2)
+    assert totals.findings == 2 * totals.attempts
 
 
 def test_a_users_usage_is_read_from_the_tenants_rollups(large: Database) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from aikit.failures.codes import STATUS_OF, code_of
 from aikit.failures.said import Said
 from aikit.money import usd_string
 from aikit.policy.runaway import as_facts
-from aikit.types import Decision, Ending, EventKind, LimitState, Metric, Tags, Usage, Watched
+from aikit.types import Decision, Ending, EventKind, Finding, LimitState, Metric, Tags, Usage, Watched
 
 TIMEOUTS = frozenset({"ConnectTimeout", "ReadTimeout", "WriteTimeout", "PoolTimeout"})
 CONNECTIONS = frozenset(
@@ -31,7 +31,7 @@ CONNECTIONS = frozenset(
     }
 )
 """What the HTTP client raises, by name, as it stands in the ledger."""
-OURS = re.compile(r"unfinished|[A-Z_]+_(BUDGET|COST|LIMIT|TOKENS)_EXCEEDED|METERING_UNAVAILABLE")
+OURS = re.compile(r"unfinished|[A-Z_]+_(BUDGET|COST|LIMIT|TOKENS)_EXCEEDED|METERING_UNAVAILABLE|GUARD_BLOCKED")
 """Errors of endings that are no word of the provider: the caller left, or a stream was not allowed to go on."""
 LEFT = frozenset(
     {"CancelledError", "GeneratorExit", "KeyboardInterrupt", "SystemExit", "StreamClosed", "StreamConsumed"}
@@ -117,6 +117,10 @@ class AttemptEnded(AttemptEvent):
     duration_ms: int
     first_byte_ms: int | None
     overhead_ms: float
+    prompt: str | None = None
+    """The version of a prompt that it was made with."""
+    findings: tuple[Finding, ...] = ()
+    """What guards found in the request and in the answer."""
 
     @property
     def failure(self) -> str | None:
@@ -137,6 +141,8 @@ class AttemptEnded(AttemptEvent):
             "duration_ms": self.duration_ms,
             "first_byte_ms": self.first_byte_ms,
             "overhead_ms": round(self.overhead_ms, 3),
+            "prompt": self.prompt,
+            **found_facts(self.findings),
         }
 
 
@@ -153,6 +159,9 @@ class AttemptRefused(AttemptEvent):
     overhead_ms: float
     tripped: tuple[Watched, ...] = ()
     """The rule against runaways that refused it, if one did."""
+    prompt: str | None = None
+    findings: tuple[Finding, ...] = ()
+    """What guards found in the request."""
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -165,6 +174,8 @@ class AttemptRefused(AttemptEvent):
             "limit_source": self.source,
             "overhead_ms": round(self.overhead_ms, 3),
             **_runaway(self.tripped),
+            "prompt": self.prompt,
+            **found_facts(self.findings),
         }
 
 
@@ -226,6 +237,12 @@ def failure(status: int | None, error: str | None) -> str | None:
     if status is None or (status < 300 and (error is None or OURS.fullmatch(error) or error in LEFT)):
         return None
     return code_of(status, Said(() if error is None else (error,)))
+
+
+def found_facts(findings: Iterable[Finding]) -> Mapping[str, Any]:
+    """What guards found, for JSON; nothing at all where there is nothing."""
+    found = [finding._asdict() for finding in findings]
+    return {"findings": found} if found else {}
 
 
 def _runaway(tripped: tuple[Watched, ...] | None) -> Mapping[str, Any]:

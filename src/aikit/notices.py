@@ -70,6 +70,8 @@ class Notices:
                 entry.duration_ms or 0,
                 entry.first_byte_ms,
                 waited * 1000,
+                order.call.prompt.id if order.call.prompt else None,
+                (*order.findings, *entry.findings),
             ),
             context,
         )
@@ -88,6 +90,8 @@ class Notices:
                 decision.source if decision else None,
                 waited * 1000,
                 decision.tripped if decision else (),
+                order.call.prompt.id if order.call.prompt else None,
+                order.findings,
             ),
             context,
         )

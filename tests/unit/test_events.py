@@ -119,6 +119,7 @@ def test_an_ending_says_what_the_ledger_says() -> None:
         "duration_ms": 420,
         "first_byte_ms": 80,
         "overhead_ms": 1.5,
+        "prompt": None,
     }
 
 

@@ -198,14 +198,12 @@ def _content(order: Order) -> str:
 
 def _findings(findings: Iterable[Finding]) -> str:
     """A list of objects, as JSON; nothing for none. Names that applications give may hold what JSONB can't."""
-    found = [{name: _printable(value) for name, value in finding._asdict().items()} for finding in findings]
+    found = [{name: _storable(value) for name, value in finding._asdict().items()} for finding in findings]
     return _quoted(json.dumps(found, ensure_ascii=False, separators=(",", ":"))) if found else ""
 
 
-def _printable(value: str | int) -> str | int:
-    if isinstance(value, int) or value.isprintable():
-        return value
-    return "".join([character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in value])
+def _storable(value: str | int) -> str | int:
+    return value if isinstance(value, int) else value.replace("\0", "?").encode(errors="replace").decode()
 
 
 def _bound(bound: Bound) -> str:

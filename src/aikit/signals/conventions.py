@@ -66,6 +66,8 @@ def of_span(event: AttemptEnded | AttemptRefused) -> Attributes:
         "aikit.feature": event.tags.feature,
         "aikit.environment": event.tags.environment,
         "aikit.overhead_ms": round(event.overhead_ms, 3),
+        "aikit.prompt": event.prompt,
+        "aikit.findings": sum(finding.times for finding in event.findings) or None,
     }
     if isinstance(event, AttemptRefused):
         found["aikit.reason_code"] = event.code

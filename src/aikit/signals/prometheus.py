@@ -26,6 +26,7 @@ log = logging.getLogger("aikit.signals")
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 MOST_MODELS = 500
 MOST_TAGS = 5_000
+MOST_KINDS = 500
 OTHER = "other"
 ADMISSIONS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.5, 10.0)
 CALLS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0)
@@ -67,7 +68,7 @@ class Prometheus(Sink):
         self._waiting = waiting
         self._dropped = dropped
         self._labels = settings.labels
-        self._models, self._tags = Bounded(MOST_MODELS), Bounded(MOST_TAGS)
+        self._models, self._tags, self._kinds = Bounded(MOST_MODELS), Bounded(MOST_TAGS), Bounded(MOST_KINDS)
         self._make()
         self._server = self._serve(settings.port)
 
@@ -81,6 +82,9 @@ class Prometheus(Sink):
         model = ("provider", "model")
         self._calls = Counter("aikit_calls", "Attempts that ended.", (*model, "ending", *more), registry=into)
         self._refusals = Counter("aikit_refusals", "Attempts that were not sent.", ("code", *more), registry=into)
+        self._findings = Counter(
+            "aikit_findings", "What guards found.", ("guard", "kind", "place", "action", *more), registry=into
+        )
         self._tokens = Counter("aikit_tokens", "Tokens used, by class.", (*model, "class", *more), registry=into)
         self._cost = Counter(
             "aikit_cost_nano_usd", "What the ledger was charged, in nano-USD.", (*model, *more), registry=into
@@ -113,6 +117,7 @@ class Prometheus(Sink):
             self._ended(event)
         elif isinstance(event, AttemptRefused):
             self._refusals.labels(event.code, *self._more(event)).inc()
+            self._found(event)
             self._admission.observe(event.overhead_ms / 1000)
         elif isinstance(event, BreakerEvent):
             self._breaker.labels(*self._models(event.provider, event.model)).set(STATES[event.after])
@@ -124,10 +129,17 @@ class Prometheus(Sink):
         self._calls.labels(*model, event.ending, *more).inc()
         self._cost.labels(*model, *more).inc(event.nano)
         self._seconds.labels(model[0]).observe(event.duration_ms / 1000)
+        self._found(event)
         if event.usage is not None:
             for name, count in event.usage.classes().items():
                 if count and name != "searches":
                     self._tokens.labels(*model, name, *more).inc(count)
+
+    def _found(self, event: AttemptEnded | AttemptRefused) -> None:
+        for finding in event.findings:
+            named = self._kinds(finding.guard, finding.kind)
+            labels = (*named, finding.place, finding.action, *self._more(event))
+            self._findings.labels(*labels).inc(finding.times)
 
     def _more(self, event: AttemptEvent) -> tuple[str, ...]:
         """The values of the labels that were asked for."""

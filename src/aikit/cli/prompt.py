@@ -3,5 +3,13 @@
 from __future__ import annotations
 
 from aikit.cli.group import group
+from aikit.cli.prompt_check import check
+from aikit.cli.prompt_diff import diff
+from aikit.cli.prompt_new import lock, new
+from aikit.cli.prompt_render import render
+from aikit.cli.prompt_show import list_, show
 
 app = group("Prompts: versions that never change, in files, with labels that point to them.")
+app.command("list")(list_)
+for command in (show, diff, render, new, lock, check):
+    app.command(command.__name__)(command)

@@ -1,4 +1,4 @@
-"""What differs between two versions of a prompt: body, settings, inputs, output; and what of it breaks callers. Pure."""
+"""What differs between two versions of a prompt: body, settings, inputs, output; and what breaks callers. Pure."""
 
 from __future__ import annotations
 

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
+from datetime import date
+from pathlib import Path
 
 from aikit.database.connect import Database
 from aikit.ledger.prompt_gates import record_gate
 from aikit.ledger.prompt_labels import promote
 from aikit.ledger.prompts import Draft, publish
-from aikit.prompts.model import Block, Prompt
+from aikit.prompts.lock import FILE, Locked, appended
+from aikit.prompts.model import Prompt
+from aikit.prompts.reading import read_prompt
 
 NAME = "summarize"
 
 
-def a_prompt(version: int = 1, text: str | None = None, name: str = NAME) -> Prompt:
-    """A version whose content says which one it is, unless `text` is given."""
+def source_of(version: int, text: str | None = None) -> str:
+    """The file of a version, whose content says which one it is unless `text` is given."""
     said = text or f"Summarize, the {version}. way: {{{{ text }}}}"
-    source = (
+    return (
         "---\n"
         "description: Sums up a text.\n"
         "model: openai/gpt-4o-mini\n"
         "parameters:\n"
         "  max_tokens: 64\n"
         "input:\n"
-        "  type: object\n"
-        "  properties:\n"
-        "    text: {type: string}\n"
-        "  required: [text]\n"
+        "  text: string\n"
         "---\n"
-        '{% role "user" %}' + said + "{% endrole %}\n"
+        f'{{% role "user" %}}{said}\n'
     )
-    sha256 = hashlib.sha256(source.encode()).hexdigest()
-    return Prompt(name, version, sha256, source, "Sums up a text.", (Block("user", said, 11),))
+
+
+def a_prompt(version: int = 1, text: str | None = None, name: str = NAME) -> Prompt:
+    """A version of a prompt."""
+    return read_prompt(source_of(version, text), name, version)
 
 
 def publish_versions(database: Database, *versions: int, name: str = NAME, passed: bool = True) -> list[Prompt]:
@@ -49,3 +52,15 @@ def production(database: Database, *versions: int) -> None:
     publish_versions(database, *sorted(set(versions)))
     for version in versions:
         promote(database, NAME, version, "production", who="ann")
+
+
+def write_folder(folder: Path, *versions: int, name: str = NAME) -> Path:
+    """A folder with these versions, locked."""
+    prompts = [a_prompt(version, name=name) for version in versions]
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    for prompt in prompts:
+        (folder / name / f"v{prompt.version}.prompt").write_text(prompt.source)
+    lines = [Locked(name, each.version, each.sha256, each.version - 1 or None, date(2026, 11, 21)) for each in prompts]
+    lock = folder / FILE
+    lock.write_text(appended(lock.read_text() if lock.exists() else "", lines))
+    return folder

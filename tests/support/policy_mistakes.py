@@ -311,6 +311,6 @@ MISTAKES = {
     ),
     "a name that no custom guard can have": (
         "[default.guards]\ncustom.'a b' = 'flag'",
-        """custom."a b": can't be a guard's name. Use letters""",
+        """custom."a b": can't be a guard's name. Use lower-case letters""",
     ),
 }

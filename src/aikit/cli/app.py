@@ -19,6 +19,7 @@ COMMANDS = (
     Entry("plan", "Plans: what each gives, and who is on it.", "plan"),
     Entry("limit", "Caps on what a tenant may use.", "limit"),
     Entry("policy", "Who may spend what: rules in a file, with a history.", "policy"),
+    Entry("guard", "What is checked in texts: list, try, count what was found.", "guard"),
     Entry("breaker", "Providers that are not asked for a while: see, force, reset.", "breaker"),
     Entry("prompt", "Prompts: versions that never change, and labels on them.", "prompt"),
     Entry("explain", "Why a call was allowed or refused.", "explain"),

@@ -66,7 +66,7 @@ def explain(
     check_tags(tenant=tenant, user=user, feature=feature)
     books = open_books()
     found = read_policies(books.database, version=version)
-    caller = _caller(books, tenant, user, feature, environment or load().environment, found.version)
+    caller = caller_of(books, tenant, user, feature, environment or load().environment, found.version)
     policies = [stored.policy for stored in found.policies]
     rules = resolve(policies, caller)
     answer = verdict(rules, caller, model)
@@ -103,7 +103,9 @@ def verdict(rules: Rules, caller: Caller, model: str | None = None) -> Verdict:
     return Verdict(None, f"{model} may be used.", nano)
 
 
-def _caller(books: Books, tenant: str, user: str | None, feature: str | None, environment: str, version: int) -> Caller:
+def caller_of(
+    books: Books, tenant: str, user: str | None, feature: str | None, environment: str, version: int
+) -> Caller:
     """Who asks, with the plans of that version. Raises ConfigError for an unknown tenant."""
     from aikit.ledger.plans import plans_at
     from aikit.ledger.reading import reading

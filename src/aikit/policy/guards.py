@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 CUSTOM = "custom"
 """The name of all guards of applications, before the dot."""
+CUSTOM_NAME = re.compile("[a-z][a-z0-9_-]{0,63}")
+"""What stands after it."""
 STRICTER = frozenset({"kinds", "regions", "terms", "private_ips"})
 """Options of which more lets less pass."""
 LOOSER = frozenset({"allow", "characters", "repair", "restore"})

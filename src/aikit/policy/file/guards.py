@@ -10,7 +10,6 @@ from typing import Any
 
 from aikit.guards.catalogue import BY_NAME, CATALOGUE, GuardInfo, Option
 from aikit.policy.file.kinds import (
-    BARE_KEY,
     FLAG,
     Field,
     Kind,
@@ -25,7 +24,7 @@ from aikit.policy.file.kinds import (
     whole,
 )
 from aikit.policy.file.limits import MOST
-from aikit.policy.guards import CUSTOM, options_of
+from aikit.policy.guards import CUSTOM, CUSTOM_NAME, options_of
 from aikit.policy.model import StatedGuard
 from aikit.types import GuardAction
 from aikit.types import Place as TextPlace
@@ -242,7 +241,7 @@ def _check_options(stated: Mapping[str, Any], action: GuardAction) -> None:
 
 _GUARDS = {info.name: _guard(info) for info in CATALOGUE if info.name != CUSTOM}
 _ONE_CUSTOM = _guard(BY_NAME[CUSTOM])
-_NAMES: Schema = {"type": "string", "pattern": f"^{BARE_KEY.pattern}$", "maxLength": 60}
+_NAMES: Schema = {"type": "string", "pattern": f"^{CUSTOM_NAME.pattern}$"}
 
 
 def _read_custom(value: Any, place: Place) -> list[StatedGuard | None]:
@@ -251,8 +250,8 @@ def _read_custom(value: Any, place: Place) -> list[StatedGuard | None]:
     found = []
     for name, stated in value.items():
         try:
-            if not BARE_KEY.fullmatch(name) or len(name) > 60:
-                raise Wrong("can't be a guard's name", "Use letters, digits, _ and -, 60 of them at most.")
+            if not CUSTOM_NAME.fullmatch(name):
+                raise Wrong("can't be a guard's name", "Use lower-case letters, digits, _ and -, like toxicity.")
             found.append(_ONE_CUSTOM.kind.read(stated, place.at(name)))
         except Wrong as wrong:
             place.at(name).report(wrong)

@@ -14,7 +14,7 @@ from aikit.desk import Desk
 from aikit.errors import GuardBlocked, MeteringUnavailable, Refused, RequestInvalid
 from aikit.failures.said import plain
 from aikit.guarding import Guarding
-from aikit.headers import of_decision, prompt_of, rate_limits
+from aikit.headers import of_decision, of_findings, prompt_of, rate_limits
 from aikit.idempotency import digest_of, kept, once_of, replay, taken
 from aikit.meter.judge import affordable
 from aikit.money import MAX_NANO, credits, usd_string
@@ -352,6 +352,8 @@ class Attempt:
         if self.decision is not None:
             headers |= of_decision(self.decision, self._order, self.desk.nano_per_credit)
             headers |= rate_limits(self.decision, datetime.now(UTC))
+        if self.guards is not None:
+            headers |= of_findings((*self.guards.input_findings, *self.guards.output_findings))
         return headers
 
     def _price(self, demand: Demand, tier: str | None = None) -> Price | None:

@@ -5,8 +5,26 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from aikit.headers import of_decision, rate_limits
-from aikit.types import Action, Call, Decision, Hold, Limit, LimitState, Metric, Order, Tags, Window, new_id
+import pytest
+
+from aikit.errors import RequestInvalid
+from aikit.headers import of_decision, of_findings, prompt_of, rate_limits
+from aikit.types import (
+    Action,
+    Call,
+    Decision,
+    Finding,
+    GuardAction,
+    Hold,
+    Limit,
+    LimitState,
+    Metric,
+    Order,
+    Place,
+    Tags,
+    Window,
+    new_id,
+)
 
 NOW = datetime(2026, 11, 21, 10, 30, tzinfo=UTC)
 CALL = Call(new_id(), Tags("acme"), "openai", "m", "openai.chat")
@@ -54,3 +72,24 @@ def test_rates_are_told_as_openai_tells_them() -> None:
 
 def test_without_rates_nothing_is_said_of_them() -> None:
     assert rate_limits(allowed(state()), NOW) == {}
+
+
+def test_what_guards_found_is_told_by_kind_and_never_by_text() -> None:
+    email = Finding("pii", "email", Place.INPUT, GuardAction.REDACT, "messages/0/content", "0123", 2)
+    again = email._replace(at="messages/1/content", times=1)
+    key = Finding("secrets", "anthropic", Place.OUTPUT, GuardAction.FLAG)
+    assert of_findings([email, again, key]) == {
+        "x-aikit-findings": "pii email input redact 3, secrets anthropic output flag 1"
+    }
+    assert of_findings([]) == {}
+
+
+@pytest.mark.parametrize("named", ["summarize", "summarize@v3", "summarize@v3 abc", "summarize@latest " + "0" * 64])
+def test_a_header_that_names_no_version_of_a_prompt_is_refused(named: str) -> None:
+    with pytest.raises(RequestInvalid, match="x-aikit-prompt"):
+        prompt_of({"x-aikit-prompt": named})
+
+
+def test_a_header_names_the_version_of_a_prompt_and_its_hash() -> None:
+    assert prompt_of({"x-aikit-prompt": "summarize@v3 " + "a1" * 32}) == ("summarize@v3", "a1" * 32)
+    assert prompt_of({}) is None

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from aikit.guards.catalogue import CATALOGUE
 from aikit.policy.file import json_schema, read_policies
 from aikit.policy.model import MAX_OUTPUT_TOKENS, MAX_PROMPT_CHARACTERS
-from aikit.types import Action, Environment, Metric, Window
+from aikit.types import Action, Environment, GuardAction, Metric, Place, Window
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "reference" / "policies.md").read_text(encoding="utf-8")
@@ -41,7 +42,7 @@ def test_every_field_of_the_schema_is_on_the_page() -> None:
     assert all(re.search(rf"`\[+{section}", PAGE) for section in sections)
 
 
-@pytest.mark.parametrize("known", [Metric, Window, Action, Environment])
+@pytest.mark.parametrize("known", [Metric, Window, Action, Environment, GuardAction, Place])
 def test_every_word_that_a_field_can_have_is_on_the_page(known: type[Metric]) -> None:
     assert {str(word) for word in known} - WORDS == set()
 
@@ -57,6 +58,16 @@ def test_every_field_has_an_example() -> None:
 def test_the_defaults_are_those_of_the_code() -> None:
     assert f"| `max_output_tokens` | 1 to 10,000,000 | {MAX_OUTPUT_TOKENS:,} |" in PAGE
     assert f"| `max_prompt_characters` | 1 to 10¹⁵ | {MAX_PROMPT_CHARACTERS:,} |" in PAGE
+
+
+@pytest.mark.parametrize("info", CATALOGUE, ids=lambda info: str(info.name))
+def test_of_each_guard_the_page_says_what_is_left_out(info: Any) -> None:
+    name = "custom.NAME" if info.name == "custom" else info.name
+    places = ", ".join([f"`{place}`" for place in info.places]) if info.places != tuple(Place) else "everywhere"
+    only = ", and only there" if info.possible_places == info.places != tuple(Place) else ""
+    (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{name}` | `{info.action}` |")]
+    assert row.startswith(f"| `{name}` | `{info.action}` | {places}{only} |")
+    assert all(f"`{option.name}`" in row for option in info.options)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))

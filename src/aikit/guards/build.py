@@ -7,17 +7,25 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from aikit.guards import invisible
+from aikit.guards import canary, injection, invisible, pii, secrets, structured, terms, urls
 from aikit.guards.catalogue import defaults
 from aikit.guards.custom import Blocks, installed
 from aikit.guards.flow import Ending, Flow, Stage
 from aikit.guards.matches import CustomGuard, Eyes
-from aikit.guards.stages import CRASHED, Acting, Limit, Scan
+from aikit.guards.stages import CRASHED, Acting, Limit, Scan, Verdict, Whole
 from aikit.types.guards import Finding, GuardAction, GuardRule, Place
 
 _EYES: Mapping[str, Callable[[Mapping[str, Any]], Eyes]] = {
     "unicode": invisible.eyes,
+    "urls": urls.eyes,
+    "secrets": secrets.eyes,
+    "pii": pii.eyes,
+    "banned_terms": terms.eyes,
+    "injection": injection.eyes,
 }
+
+
+_BLOCKING = (GuardAction.BLOCK, GuardAction.REDACT)
 
 
 class Facts(NamedTuple):
@@ -46,7 +54,17 @@ def _stage(rule: GuardRule, place: Place, acting: Acting, facts: Facts) -> Stage
         return Blocks(guard, place, acting)
     if rule.guard == "max_length":
         return Limit(_options(rule)["characters"], acting)
+    if rule.guard == "json_schema":
+        return Whole(_judge(_options(rule), facts, acting.action in _BLOCKING), acting)
+    if rule.guard == "canary":
+        return Scan(canary.eyes(facts.canary), acting)
     return Scan(_eyes(rule.guard, rule.options), acting)
+
+
+def _judge(options: Mapping[str, Any], facts: Facts, may_change: bool) -> Callable[[str], Verdict]:
+    schema = facts.schema if options["schema"] is None else options["schema"]
+    repairs = options["repair"] is True and may_change
+    return lambda text: structured.judge(text, schema, repairs)
 
 
 def _options(rule: GuardRule) -> Mapping[str, Any]:
@@ -83,7 +101,7 @@ class Guarded:
             return flow
         self._told = True
         crashed = self._acting.finding(CRASHED)
-        if self._acting.action in (GuardAction.BLOCK, GuardAction.REDACT):
+        if self._acting.action in _BLOCKING:
             return Flow("", (), Ending((crashed,)))
         marks = [(0, crashed), *((0, mark) for mark in self._marks)]
         marks += [(len(self._held) + offset, mark) for offset, mark in flow.marks]

@@ -17,6 +17,7 @@ from aikit.types.guards import Finding, GuardAction, GuardRule, Place
 
 MOST_FINDINGS = 100
 MORE = "more"
+SLICE = 8192
 _RETURNED = (Place.OUTPUT, Place.TOOL_ARGUMENTS)
 
 
@@ -72,14 +73,16 @@ class Screening:
         channel = self.channel(place, at)
         return channel.finish(text)
 
-    def channel(self, place: Place, at: str) -> Channel:
-        """For a text that comes in pieces. `at` is the path to it, for the findings."""
+    def channel(self, place: Place, at: str, *, answer: bool = True, restores: bool = True) -> Channel:
+        """For a text that comes in pieces. `at` is the path to it, for the findings. What is no `answer`, but told
+        beside it, follows no schema; without `restores` nothing is put back in it.
+        """
         stages: list[Stage] = [
             stage(ruled.rule, place, Doing(self, ruled, place, at), self._facts)
             for ruled in self._rules
-            if place in ruled.rule.places
+            if place in ruled.rule.places and (answer or ruled.rule.guard != "json_schema")
         ]
-        if self._restores(place):
+        if restores and self._restores(place):
             stages.append(Restoring(lambda placeholder: self._original(placeholder, place)))
         return Channel(stages, self.record)
 
@@ -156,6 +159,16 @@ class Channel:
         return self._pass(Flow(text, (), Ending()))
 
     def _pass(self, flow: Flow) -> str:
+        """A long text goes through in slices: what a detector looks through again and again stays short."""
+        released: list[str] = []
+        text, at = flow.text, 0
+        while len(text) - at > SLICE:
+            released.append(self._slice(Flow(text[at : at + SLICE]), released))
+            at += SLICE
+        released.append(self._slice(Flow(text[at:], (), flow.ending), released))
+        return "".join(released)
+
+    def _slice(self, flow: Flow, released: Sequence[str]) -> str:
         if self._blocked:
             raise Blocked(self._blocked, "")
         for each in self._stages:
@@ -166,7 +179,7 @@ class Channel:
             self._blocked = flow.ending.blocked
             for finding in self._blocked:
                 self._record(finding)
-            raise Blocked(self._blocked, flow.text)
+            raise Blocked(self._blocked, "".join(released) + flow.text)
         return flow.text
 
 

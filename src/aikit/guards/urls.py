@@ -21,12 +21,8 @@ _URL = re.compile(
 )
 _SCHEME = re.compile(r"(?i)[a-z]{2,5}:")
 _TRAILING = ".,;:!?*_~"
-_OPENERS = [
-    partial(atoms, re.IGNORECASE)
-_HTML = re.compile(
-    r"(?i)<([a-z]{1,10})\b[^<>]{0,300}\b(?:src|srcset|href|background|data|poster|action)\s{0,4}=\s{0,4}[\"']?\Z"
-)
-]  # fmt: skip
+_BEGUN: tuple[Sequence[str], ...] = (*map(list, ("https:", "wss:", "ftps:", "www.")), [r"[/\\]"] * 2)
+_OPENERS = [partial(atoms, re.IGNORECASE) for atoms in _BEGUN]
 _OPENER = re.compile(r"(?i)https?:|wss?:|ftps?:|www\.|[/\\]{2}")
 _SO_FAR = re.compile(
     rf"(?i)(?:[a-z]{{2,5}}:[/\\]{{0,4}}|www\.|[/\\]{{2}})(?:\[[0-9a-f:.]{{0,45}}\]?)?[^{_STOPS}]{{0,{LONGEST}}}\Z"

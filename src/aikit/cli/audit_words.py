@@ -29,6 +29,8 @@ def _parts(row: AuditRow, nano_per_credit: int) -> list[str]:
     """A text for each field that differs."""
     if row.action.startswith("breaker."):
         return [_breaker(row)]
+    if row.action.startswith("prompt."):
+        return [_prompt(row)]
     policies = _policies(row)
     if policies is None:
         return list(_fields(row.before, row.after))
@@ -44,6 +46,14 @@ def _breaker(row: AuditRow) -> str:
     was, after = [str((side or {}).get("state", "")).replace("_", " ") for side in (row.before, row.after)]
     until = (row.after or {}).get("until")
     return f"{was} → {after} until {until}" if until else f"{was} → {after}"
+
+
+def _prompt(row: AuditRow) -> str:
+    """`v2 → v3, forced`; of a publication the beginning of its hash."""
+    was, after = row.before or {}, row.after or {}
+    if "version" not in after:
+        return f"sha256 {after.get('sha256', '')[:12]}"
+    return f"{was.get('version', 'new')} → {after['version']}{', forced' if after.get('forced') else ''}"
 
 
 def in_full(row: AuditRow, nano_per_credit: int) -> list[str]:

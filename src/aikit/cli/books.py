@@ -35,13 +35,13 @@ def open_configured(settings: Settings) -> Database:
     """The configured database; the embedded one is started if need be, which is shown while it lasts."""
     from aikit.database.connect import open_database
 
-    if settings.database_url is not None or _is_running(settings.data_dir / "postgres"):
+    if settings.database_url is not None or is_running(settings.data_dir / "postgres"):
         return open_database(settings)
     with progress(f"Starting the embedded PostgreSQL in {settings.data_dir}"):
         return open_database(settings)
 
 
-def _is_running(root: Path) -> bool:
+def is_running(root: Path) -> bool:
     """Quickly, and only to know whether to show something: what stands in the way is told by whoever opens it."""
     from aikit.database.cluster import Cluster
 

@@ -228,6 +228,6 @@ def _told(move: Move, gate: Gate | None) -> dict[str, Any]:
     """As the audit has it."""
     told: dict[str, Any] = {"version": f"v{move.version}"}
     if gate is not None:
-        told["forced"] = "yes, without a passed gate" if move.forced else "no"
+        told["forced"] = move.forced
         told["gates"] = {result.suite: "passed" if result.passed else "failed" for result in gate.results}
     return told | {"sha256": move.sha256}

@@ -95,7 +95,7 @@ def test_a_forced_promotion_needs_a_reason_and_says_on_the_record_that_it_was_fo
     assert row.before is None
     assert row.after == {
         "version": "v1",
-        "forced": "yes, without a passed gate",
+        "forced": True,
         "gates": {"safety": "failed"},
         "sha256": prompt.sha256,
     }
@@ -105,7 +105,7 @@ def test_a_forced_promotion_needs_a_reason_and_says_on_the_record_that_it_was_fo
 def test_force_where_the_gate_has_passed_forces_nothing(ledger: Database) -> None:
     publish_versions(ledger, 1)
     assert not promote(ledger, NAME, 1, "production", force=True, why="to be sure").forced
-    assert list_audit(ledger)[0].after["forced"] == "no"
+    assert list_audit(ledger)[0].after["forced"] is False
 
 
 def test_what_is_not_published_can_t_be_promoted(ledger: Database) -> None:

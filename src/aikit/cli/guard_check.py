@@ -205,9 +205,8 @@ def _print(trial: Trial, given: str, show: bool) -> None:
 def _summary(trial: Trial) -> str:
     if not trial.found:
         return "Nothing found: it passes as it is"
-    acted = [one for one in trial.found if one.action is trial.action] or trial.found[-1:]
-    guards = ", ".join(dict.fromkeys([one.guard for one in acted]))
-    return f"{DONE[trial.action]} by {guards}"
+    acted = [one.guard for one in trial.found if one.action is trial.action] or [trial.found[-1].guard]
+    return f"{DONE[trial.action]} by {', '.join(dict.fromkeys(acted))}"
 
 
 def _cells(one: Found, given: str, show: bool) -> list[str]:

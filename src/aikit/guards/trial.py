@@ -36,10 +36,12 @@ class Trial(NamedTuple):
 
     @property
     def action(self) -> GuardAction:
-        """The strongest of what was done. A guard that crashed blocks if it should have redacted."""
+        """The strongest of what was done: a guard that should block has repaired what passes, and one that should
+        redact has blocked where it crashed."""
         if self.text is None:
             return GuardAction.BLOCK
-        return max([one.action for one in self.found], key=tuple(GuardAction).index, default=GuardAction.ALLOW)
+        done = {GuardAction.REDACT if one.action is GuardAction.BLOCK else one.action for one in self.found}
+        return max(done, key=tuple(GuardAction).index, default=GuardAction.ALLOW)
 
 
 def try_guards(

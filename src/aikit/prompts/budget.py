@@ -9,6 +9,8 @@ STEPS = 1_000_000
 CHARACTERS = 1_000_000
 """Of all messages together, and of any text on the way to them."""
 CHARACTERS_PER_STEP = 25
+DEEPEST = 40
+"""Levels of a value that is gone through."""
 
 
 class Exceeded(Exception):
@@ -44,13 +46,15 @@ class Budget:
 
     def walk(self, value: Any) -> None:
         """Pay for going through a value, however often a part of it is in it. Raises Exceeded."""
-        todo = [value]
+        todo = [(value, 0)]
         while todo:
-            found = todo.pop()
+            found, depth = todo.pop()
+            if depth > DEEPEST:
+                raise Exceeded(f"a value is nested more than {DEEPEST} deep")
             self.spend(len(found) // CHARACTERS_PER_STEP + 1 if isinstance(found, str) else 1)
             if isinstance(found, dict):
                 self.spend(len(found))
-                todo.extend(found.values())
+                todo.extend((inner, depth + 1) for inner in found.values())
             elif isinstance(found, list):
                 self.spend(len(found))
-                todo.extend(found)
+                todo.extend((inner, depth + 1) for inner in found)

@@ -32,15 +32,15 @@ ALLOWED = frozenset({
 TAGS: dict[type[nodes.Node], str] = {
     nodes.Block: "block", nodes.CallBlock: "call", nodes.Extends: "extends", nodes.FilterBlock: "filter",
     nodes.FromImport: "from", nodes.Import: "import", nodes.Include: "include", nodes.Macro: "macro",
-    nodes.ScopedEvalContextModifier: "autoescape", nodes.With: "with",
+    nodes.Scope: "autoescape", nodes.ScopedEvalContextModifier: "autoescape", nodes.With: "with",
 }  # fmt: skip
 
 
 class NotAllowed(Exception):
     """Something in a template may not be there. `line` is counted within the template."""
 
-    def __init__(self, line: int, message: str, remedy: str) -> None:
-        self.line, self.message, self.remedy = line, message, remedy
+    def __init__(self, line: int | None, message: str, remedy: str) -> None:
+        self.line, self.message, self.remedy = line or 1, message, remedy
         super().__init__(message)
 
 

@@ -71,8 +71,9 @@ def tojson(budget: Budget, value: Any, indent: Any = None) -> str:
     width = None if indent is None else whole(indent, "tojson")
     if width is not None and not 0 <= width <= 8:
         raise Misused("tojson takes an indent from 0 to 8")
+    budget.walk(given(value))
     parts, size = [], 0
-    for part in json.JSONEncoder(ensure_ascii=False, allow_nan=False, indent=width).iterencode(given(value)):
+    for part in json.JSONEncoder(ensure_ascii=False, allow_nan=False, indent=width).iterencode(value):
         size += len(part)
         if size > CHARACTERS:
             raise Exceeded(f"JSON of more than {CHARACTERS:,} characters")

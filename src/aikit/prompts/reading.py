@@ -141,7 +141,7 @@ class _Fields:
             raise self.fail(("input", "type"), "must be object", "Inputs have names, so their schema is an object's.")
         schema.setdefault("properties", {})
         schema.setdefault("additionalProperties", False)
-        self._check(schema, "input", ())
+        self._check(schema, "input", short=not is_schema)
         for name in schema["properties"]:
             if not _INPUT.fullmatch(name) or name in RESERVED | _WORDS:
                 path: Path = ("input", "properties", name) if is_schema else ("input", name)
@@ -173,7 +173,7 @@ class _Fields:
         if "output" not in self.written:
             return None
         found = self._mapping("output")
-        self._check(found, "output", ())
+        self._check(found, "output")
         return found
 
     def _mapping(self, name: str) -> dict[str, Any]:
@@ -182,11 +182,16 @@ class _Fields:
             raise self.fail((name,), "must be a mapping", f"Write its fields under {name}:, indented.")
         return found
 
-    def _check(self, schema: dict[str, Any], field: str, path: Path) -> None:
+    def _check(self, schema: dict[str, Any], field: str, *, short: bool = False) -> None:
+        """`short`: its properties are written without the keyword, some with a question mark."""
         try:
             check_schema(schema)
         except SchemaWrong as error:
-            raise self.fail((field, *error.path), f"can't be used: {error.message}", "Correct the schema.") from None
+            path = error.path
+            if short and path[:1] == ("properties",):
+                written = next((name for name in self.written[field] if name.removesuffix("?") == path[1]), "")
+                path = (written, *path[2:])
+            raise self.fail((field, *path), f"can't be used: {error.message}", "Correct the schema.") from None
 
 
 def as_written(schema: Mapping[str, Any]) -> str:

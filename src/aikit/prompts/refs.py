@@ -62,7 +62,7 @@ def check_label(label: str, name: str = "NAME") -> str:
             f"or {name}@{CANDIDATE} in evals and development.",
         )
     if _LIKE_A_VERSION.fullmatch(label) or not _LABEL.fullmatch(label):
-        like = f" Did you mean {name}@v{number}?" if (number := label.lstrip("vV0")).isdigit() and label else ""
+        like = f" Did you mean {name}@v{number}?" if parse_version(f"v{(number := label.lstrip('vV0'))}") else ""
         raise PromptInvalid(
             f"{f'{name}@{label[:80]}'!r} names neither a version nor a label.",
             facts={"label": label[:80]},

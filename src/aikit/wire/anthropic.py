@@ -17,6 +17,7 @@ from aikit.wire.characters import names_and_texts, prose
 from aikit.wire.codec import ChatRequest, Demand, Outcome, WireReply, WireRequest
 from aikit.wire.paths import ends_with
 from aikit.wire.reading import EventReader, error_code, text
+from aikit.wire.texts.anthropic import TEXTS
 
 _TELLING = re.compile(rb'"type"\s*:\s*"(?:message_start|message_delta|message_stop|error)"')
 _READ = ("model", "stream", "max_tokens", "system", "messages", "tools", "output_config", "output_format", "speed")
@@ -78,6 +79,7 @@ class MessagesReader(EventReader):
 
 class Messages:
     name = "anthropic.messages"
+    texts = TEXTS
     kind = "anthropic"
     least_output_tokens = 1
 

@@ -13,8 +13,8 @@ _FILES = {"file_data", "file_id", "file_url", "fileData"}
 _OPAQUE = {"signature", "thoughtSignature", "thought_signature", "encrypted_content", "encrypted_index"}
 _MARKERS = {"role", "type", "id", "call_id", "tool_call_id", "tool_use_id", "status", "cache_control", "media_type"}
 _SOMETIMES = {"data", "result"}
-_NOT_TEXT = frozenset(_MEDIA | _FILES | _OPAQUE | _MARKERS | _SOMETIMES)
-_FREE = frozenset({"args", "arguments", "env", "input", "input_schema", "parameters", "response"})
+NOT_TEXT = frozenset(_MEDIA | _FILES | _OPAQUE | _MARKERS | _SOMETIMES)
+FREE = frozenset({"args", "arguments", "env", "input", "input_schema", "parameters", "response"})
 """Objects under these have keys of the caller's own choice."""
 
 
@@ -34,13 +34,13 @@ def prose(*contents: Any) -> int:
                     items.extend(value)
                     continue
             for key, value in item.items():
-                if key in _NOT_TEXT:
+                if key in NOT_TEXT:
                     if key in _SOMETIMES and _holds_text(key, item):
                         items.append(value)
                 elif value.__class__ is str:
                     count += len(value)
                 elif value.__class__ is list or value.__class__ is dict:
-                    (chosen if key in _FREE else items).append(value)
+                    (chosen if key in FREE else items).append(value)
         elif item.__class__ is list:
             items.extend(item)
         elif item.__class__ is str:
@@ -61,6 +61,11 @@ def names_and_texts(*definitions: Any) -> int:
         elif item.__class__ is list:
             items.extend(item)
     return count
+
+
+def is_text(key: str, item: dict[str, Any]) -> bool:
+    """Whether a field of an object is text, in what `prose` counts."""
+    return key not in NOT_TEXT or (key in _SOMETIMES and _holds_text(key, item))
 
 
 def _holds_text(key: str, item: dict[str, Any]) -> bool:

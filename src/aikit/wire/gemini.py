@@ -19,6 +19,7 @@ from aikit.wire.gemini_usage import billed_by_request, read_usage, searches_in, 
 from aikit.wire.gemini_weight import SCHEMAS, one_of, weigh
 from aikit.wire.paths import is_plain
 from aikit.wire.reading import error_code, text
+from aikit.wire.texts.gemini import TEXTS
 
 _CALL = re.compile(r".*/models/([^/:]+):(generateContent|streamGenerateContent)")
 _LIMITS = ("maxOutputTokens", "max_output_tokens")
@@ -42,6 +43,7 @@ _RPC_NAMES = {
 
 class GenerateContent:
     name = "gemini.generate"
+    texts = TEXTS
     kind = "gemini"
     least_output_tokens = 1
 

@@ -28,6 +28,8 @@ class ObjectSplitter:
         self._hold = hold
         self._kept = bytearray()
         self.seen = 0
+        self.too_large = False
+        """An object was too large to be read."""
         self._object = bytearray()
         self._depth = 0
         self._in_string = False
@@ -80,7 +82,7 @@ class ObjectSplitter:
     def _keep(self, piece: bytes) -> None:
         self._object += piece
         if len(self._object) > EVENT_LIMIT:
-            self._oversize = True
+            self._oversize = self.too_large = True
             self._object.clear()
 
     def _end(self) -> None:

@@ -18,6 +18,7 @@ from aikit.wire.counts import Unreadable
 from aikit.wire.openai import OpenAIDialect, image_tokens, read_usage, thinks_unseen
 from aikit.wire.paths import deployment, ends_with
 from aikit.wire.reading import EventReader, error_code, text
+from aikit.wire.texts.openai_chat import TEXTS
 
 _READ = (
     "model",
@@ -81,6 +82,7 @@ class ChatReader(EventReader):
 
 class ChatCompletions(OpenAIDialect):
     name = "openai.chat"
+    texts = TEXTS
 
     def matches(self, method: str, path: str) -> bool:
         return method == "POST" and ends_with(path, "/chat/completions")

@@ -14,10 +14,12 @@ from aikit.wire.counts import Unreadable, count
 from aikit.wire.openai import OpenAIDialect
 from aikit.wire.paths import deployment, ends_with
 from aikit.wire.reading import EventReader, error_code, text
+from aikit.wire.texts.openai_embeddings import TEXTS
 
 
 class Embeddings(OpenAIDialect):
     name = "openai.embeddings"
+    texts = TEXTS
 
     def matches(self, method: str, path: str) -> bool:
         return method == "POST" and ends_with(path, "/embeddings")

@@ -19,6 +19,7 @@ from aikit.wire.openai import OpenAIDialect, error_body, image_tokens, read_usag
 from aikit.wire.openai_chat import inline_bytes
 from aikit.wire.paths import deployment, ends_with
 from aikit.wire.reading import EventReader, error_code, text
+from aikit.wire.texts.openai_responses import TEXTS
 
 _ENDS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 _TELLING = re.compile(rb'"type"\s*:\s*"(?:response\.(?:completed|incomplete|failed|cancelled)|error)"')
@@ -63,6 +64,7 @@ class ResponsesReader(EventReader):
 
 class Responses(OpenAIDialect):
     name = "openai.responses"
+    texts = TEXTS
     least_output_tokens = 16  # "integer below minimum value. Expected a value >= 16", its 400 says for less.
 
     def matches(self, method: str, path: str) -> bool:

@@ -17,12 +17,20 @@ _LOOK_BACK = 3
 class SSESplitter:
     """Calls `see` with the data of each event; `see` returns True to keep the event from being handed on.
 
-    Unless `hold` is set every chunk is handed on at once as the same object. With `hold`, whole events are.
+    Unless `hold` is set every chunk is handed on at once as the same object. With `hold`, whole events are. With `take`
+    nothing is: it is called with each event and its data, with None for one that is too large to be read.
     """
 
-    def __init__(self, see: Callable[[bytes], bool], *, hold: bool = False) -> None:
+    def __init__(
+        self,
+        see: Callable[[bytes], bool] = lambda data: False,
+        *,
+        hold: bool = False,
+        take: Callable[[bytes, bytes | None], None] | None = None,
+    ) -> None:
         self._see = see
-        self._hold = hold
+        self._hold = hold or take is not None
+        self._taker = take
         self._pending = bytearray()
         self._oversize = False
         self._hid = False
@@ -62,13 +70,20 @@ class SSESplitter:
             del pending[:taken]
         if len(pending) > EVENT_LIMIT:
             self._oversize = True
-            kept.append(bytes(pending[:-_LOOK_BACK]))
+            if self._taker is None:
+                kept.append(bytes(pending[:-_LOOK_BACK]))
+            else:
+                self._taker(bytes(pending[:-_LOOK_BACK]), None)
             del pending[:-_LOOK_BACK]
 
     def _pass(self, event: bytes, kept: list[bytes]) -> None:
         readable = not self._oversize and len(event) <= EVENT_LIMIT
         self._oversize = False
         data = event_data(event) if readable else b""
+        if self._taker is not None:
+            self._hid = True
+            self._taker(event, data if readable else None)
+            return
         self._hid = bool(data) and self._see(data)
         if self._hold and not self._hid:
             kept.append(event)

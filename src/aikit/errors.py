@@ -12,6 +12,11 @@
     │   ├── PromptChanged               its content is not what was locked or published
     │   ├── GateNotPassed               a label may not point to it: no eval gate has passed for this content
     │   └── PromptInputInvalid          the inputs are not what it declares
+    ├── EvalError                       an eval can't be run, or what it has left behind can't be used
+    │   ├── RunNotFound                 there is no such stored run
+    │   ├── RunInvalid                  the file of a stored run can't be read
+    │   ├── BaselineInvalid             the file of a baseline can't be read
+    │   └── BlessRefused                a run can't become the baseline
     ├── Refused                         an attempt that was not sent; carries its decision
     │   ├── RequestInvalid              400  the body can't be read
     │   ├── RequestTooLarge             413/400
@@ -181,6 +186,40 @@ class PromptInputInvalid(PromptError):
 
     code = "PROMPT_INPUT_INVALID"
     status = 400
+
+
+class EvalError(AIKitError):
+    """An eval can't be run, or what it has left behind can't be used."""
+
+    code = "EVAL_ERROR"
+    exit = Exit.USAGE
+
+
+class RunNotFound(EvalError):
+    """There is no such stored run."""
+
+    code = "RUN_NOT_FOUND"
+    status = 404
+
+
+class RunInvalid(EvalError):
+    """The file of a stored run can't be read."""
+
+    code = "RUN_INVALID"
+
+
+class BaselineInvalid(EvalError):
+    """The file of a baseline can't be read."""
+
+    code = "BASELINE_INVALID"
+
+
+class BlessRefused(EvalError):
+    """The run can't become the baseline."""
+
+    code = "BLESS_REFUSED"
+    status = 409
+    exit = Exit.NO
 
 
 class Refused(AIKitError):

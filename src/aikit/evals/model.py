@@ -32,10 +32,13 @@ class Mode(StrEnum):
 
 
 class GateRule(NamedTuple):
-    """What a scorer's mean must come to: at least `min`, and no more than `max_drop` below the baseline's."""
+    """What a scorer's mean must come to: at least `min`, at most `max` (for cost and latency, of which less is better),
+    and no more than `max_drop` worse than the baseline's. All in the scorer's unit.
+    """
 
     min: float | None = None
     max_drop: float | None = None
+    max: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,11 +151,10 @@ def _earlier(name: str, label: str, moves: list[Move], to: int | None) -> int:
     if to is not None and any(to in (move.version, move.was) for move in moves):
         return to
     never = "pointed to nothing before" if to is None else f"has never pointed to v{to}"
-    remedy = "NAME@vN LABEL" if to is None else f"{name}@v{to} {label}"
     raise PromptNotFound(
-        f"{name}@{label} {never}; it points to v{came_by[-1]}.",
+        f"{name}@{label} points to v{came_by[-1]}, and {never}.",
         facts={"name": name, "label": label, "version": came_by[-1]},
-        remedy=f"Promote a version instead: aikit prompt promote {remedy}.",
+        remedy=f"Promote a version instead: aikit prompt promote {name}@v{to or 'N'} {label}.",
     )
 
 

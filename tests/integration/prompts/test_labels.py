@@ -124,7 +124,7 @@ def test_what_can_t_be_a_label_is_refused(ledger: Database, label: str) -> None:
 def test_a_second_rollback_goes_further_back(ledger: Database) -> None:
     production(ledger, 1, 2, 3)
     assert [rollback(ledger, NAME).version for _ in range(2)] == [2, 1]
-    with pytest.raises(PromptNotFound, match="summarize@production pointed to nothing before; it points to v1"):
+    with pytest.raises(PromptNotFound, match="summarize@production points to v1, and pointed to nothing before"):
         rollback(ledger, NAME)
     assert pointers(ledger) == {"summarize@production": 1}
 
@@ -166,7 +166,7 @@ def test_a_rollback_asks_no_gate(ledger: Database) -> None:
 def test_a_version_that_was_never_in_use_is_no_rollback(ledger: Database) -> None:
     production(ledger, 1)
     publish_versions(ledger, 2)
-    with pytest.raises(PromptNotFound, match=r"summarize@production has never pointed to v2") as refused:
+    with pytest.raises(PromptNotFound, match=r"summarize@production points to v1, and has never pointed to v2") as refused:
         rollback(ledger, NAME, to=2)
     assert "aikit prompt promote summarize@v2 production" in refused.value.remedy
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from aikit.errors import PromptInputInvalid, PromptInvalid
-from aikit.prompts.front_matter import Path
 from aikit.prompts.model import Prompt
+from aikit.prompts.plain_yaml import Path
 from aikit.prompts.schemas import SchemaWrong, problems, stated, type_of
 from aikit.prompts.values import BITS
 

@@ -11,8 +11,9 @@ from typing import Any
 from aikit.errors import PromptInvalid
 from aikit.prompts.blocks import split_blocks
 from aikit.prompts.checking import RESERVED
-from aikit.prompts.front_matter import FrontMatter, Path, read_front_matter, said, wrong
+from aikit.prompts.front_matter import FrontMatter, read_front_matter, said, wrong
 from aikit.prompts.model import Prompt
+from aikit.prompts.plain_yaml import Path
 from aikit.prompts.refs import check_name, closest
 from aikit.prompts.rendering import check_templates
 from aikit.prompts.schemas import SchemaWrong, check_schema

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aikit.prompts.front_matter import Path
+from aikit.prompts.plain_yaml import Path
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _POINTER = re.compile(r"#(?:/.*)?", re.DOTALL)

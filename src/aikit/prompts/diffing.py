@@ -75,7 +75,7 @@ def _settings(before: Prompt, after: Prompt) -> Iterator[FieldChange]:
     pairs = [
         ("description", before.description, after.description),
         ("model", before.model, after.model),
-        ("tags", list(before.tags), list(after.tags)),
+        ("tags", ", ".join(before.tags) or None, ", ".join(after.tags) or None),
     ]
     names = dict.fromkeys([*before.parameters, *after.parameters])
     pairs += [(f"parameters.{name}", before.parameters.get(name), after.parameters.get(name)) for name in names]

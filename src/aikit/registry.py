@@ -14,11 +14,11 @@ from typing import Protocol
 
 from aikit.config import Settings
 from aikit.database.connect import Database
-from aikit.errors import DatabaseUnavailable, PromptChanged, PromptError, PromptNotFound
+from aikit.errors import DatabaseUnavailable, PromptChanged, PromptError, PromptInvalid, PromptNotFound
 from aikit.ledger.following import Follower
 from aikit.ledger.prompt_line import Content, Key, Labels, Pointer, PromptLine
 from aikit.prompts.model import Prompt, Ref
-from aikit.prompts.refs import CANDIDATE, closest, parse_ref
+from aikit.prompts.refs import CANDIDATE, HOW, closest, parse_ref
 from aikit.types import Environment
 
 
@@ -221,9 +221,15 @@ class Registry:
         return found
 
 
-@lru_cache(maxsize=4096)
 def parsed(ref: str) -> Ref:
-    """The reference that a text is; read once."""
+    """The reference that a text is. Raises PromptInvalid."""
+    if not isinstance(ref, str):
+        raise PromptInvalid(f"A prompt is named by a text, not by {type(ref).__name__}.", remedy=HOW)
+    return _parsed(ref)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(ref: str) -> Ref:
     return parse_ref(ref)
 
 

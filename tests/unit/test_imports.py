@@ -10,7 +10,7 @@ import pytest
 import aikit
 
 HEAVY = ["openai", "anthropic", "google.genai", "genai_prices", "sqlalchemy", "alembic", "textual", "psycopg", "httpx2",
-         "pydantic", "typer", "rich"]  # fmt: skip
+         "pydantic", "typer", "rich", "jinja2", "jsonschema", "yaml"]  # fmt: skip
 
 
 def loaded(code: str) -> list[str]:
@@ -24,15 +24,14 @@ def test_importing_aikit_loads_nothing_heavy() -> None:
     assert loaded("import aikit; aikit.__version__; dir(aikit)") == []
 
 
-@pytest.mark.parametrize("name", ["tags", "Tags", "SpendCapExceeded", "Usage"])
+@pytest.mark.parametrize("name", ["tags", "Tags", "SpendCapExceeded", "Usage", "Prompt", "Rendered"])
 def test_a_light_name_stays_light(name: str) -> None:
     assert loaded(f"import aikit; aikit.{name}") == []
 
 
-def test_a_kit_loads_no_sdk_before_one_is_asked_for() -> None:
-    assert {"openai", "anthropic", "google.genai", "sqlalchemy", "textual", "typer", "rich"}.isdisjoint(
-        loaded("import aikit; aikit.AIKit; aikit.AsyncAIKit")
-    )
+def test_a_kit_loads_no_sdk_and_no_reader_of_prompts_before_one_is_asked_for() -> None:
+    later = {"openai", "anthropic", "google.genai", "sqlalchemy", "textual", "typer", "rich", "jinja2", "yaml"}
+    assert later.isdisjoint(loaded("import aikit; aikit.AIKit; aikit.AsyncAIKit"))
 
 
 def test_the_public_names_are_sorted_and_there() -> None:

@@ -129,7 +129,7 @@ def test_a_file_that_was_changed_is_told_not_passed_over() -> None:
         registry.get("summarize@v1")
 
 
-@pytest.mark.parametrize("ref", ["summarize", "summarize@latest", "summarize@3", "@v1", "Summarize@v1"])
+@pytest.mark.parametrize("ref", ["summarize", "summarize@latest", "summarize@3", "@v1", "Summarize@v1", 1, ["x"]])
 def test_what_is_no_reference_is_refused(ref: str) -> None:
     registry = Registry(Ledger(), Folder({1: a_prompt(1)}))
     for way_in in (registry.get, registry.at_hand):

@@ -166,7 +166,9 @@ def test_a_rollback_asks_no_gate(ledger: Database) -> None:
 def test_a_version_that_was_never_in_use_is_no_rollback(ledger: Database) -> None:
     production(ledger, 1)
     publish_versions(ledger, 2)
-    with pytest.raises(PromptNotFound, match=r"summarize@production points to v1, and has never pointed to v2") as refused:
+    with pytest.raises(
+        PromptNotFound, match=r"summarize@production points to v1, and has never pointed to v2"
+    ) as refused:
         rollback(ledger, NAME, to=2)
     assert "aikit prompt promote summarize@v2 production" in refused.value.remedy
 

@@ -286,3 +286,41 @@ def test_threads_that_ask_a_busy_line_wait_no_longer_than_it_may_take(ledger: Da
         with pytest.raises(Empty):
             answers.get(timeout=0.5)
         assert isinstance(answers.get(timeout=2), DatabaseUnavailable)
+
+
+READS = {
+    "the newest move": "SELECT coalesce(max(seq), 0) FROM aikit.prompt_moves",
+    "a published version": "SELECT source FROM aikit.prompt_versions WHERE name = 'p7' AND version = 1",
+    "the moves of a label": "SELECT * FROM aikit.prompt_moves WHERE name = 'p7' AND label = 'production' ORDER BY seq",
+    "what gates said": "SELECT DISTINCT ON (suite) suite, passed FROM aikit.prompt_gates "
+    "WHERE name = 'p7' AND sha256 = repeat('0', 64) ORDER BY suite, seq DESC",
+}
+MANY = """
+    ALTER TABLE aikit.prompt_moves DISABLE TRIGGER ALL;
+    INSERT INTO aikit.prompt_moves (at, name, label, kind, version, sha256, who)
+    SELECT now(), 'p' || i % 200, (ARRAY['production', 'staging'])[1 + i % 2], 'promote', 1, repeat('0', 64), 'ann'
+    FROM generate_series(1, 20000) i;
+    INSERT INTO aikit.prompt_gates (name, version, sha256, suite, passed, run, who)
+    SELECT 'p' || i % 200, 1, repeat('0', 64), 'suite ' || i % 3, true, '{}', 'ci' FROM generate_series(1, 20000) i;
+    INSERT INTO aikit.prompt_versions (name, version, sha256, source, published_by)
+    SELECT 'p' || i % 200, 1 + i / 200, encode(sha256(convert_to('text ' || i, 'UTF8')), 'hex'), 'text ' || i, 'ann'
+    FROM generate_series(0, 9999) i;
+    ANALYZE aikit.prompt_moves, aikit.prompt_gates, aikit.prompt_versions
+"""
+
+
+def test_every_read_of_a_process_is_a_look_into_an_index(ledger: Database) -> None:
+    tell(ledger, MANY)
+    for what, query in READS.items():
+        plan = "\n".join([line for (line,) in rows(ledger, f"EXPLAIN {query}")])
+        assert "Index" in plan and "Seq Scan" not in plan, f"{what}:\n{plan}"
+
+
+def test_all_labels_are_read_in_a_moment_after_many_moves(ledger: Database) -> None:
+    tell(ledger, MANY)
+    line = PromptLine(ledger)
+    began = time.monotonic()
+    found = line.labels(None)
+    assert time.monotonic() - began < prompt_line.ANSWER / 2
+    assert found is not None and len(found.pointers) == 200
+    line.close()

@@ -26,7 +26,9 @@ class _Worded:
         lowered = text[start:].lower()
         if not any(stem in lowered for stem in self._stems):
             return None
-        found = self._pattern.search(text, start)
-        if found is None:
-            return None
-        return Match(found.start(), found.end(), self._kind, " ".join(found.group().lower().split()))
+        while found := self._pattern.search(text, start):
+            said = found.group().lower()
+            if any(stem in said for stem in self._stems):
+                return Match(found.start(), found.end(), self._kind, " ".join(said.split()))
+            start = found.start() + 1
+        return None

@@ -45,12 +45,13 @@ class _Announced:
 
     def __init__(self, kind: str, words: tuple[str, ...], between: str, value: str) -> None:
         self._kind = kind
-        self._hints = tuple({hint for word in words for hint in (word, word.upper(), word.capitalize())})
+        self._words = words
         self._value = re.compile(value)
-        self._says = re.compile(f"(?i)(?:{joined(words)}){between}\\Z")
+        self._says = re.compile(f"(?ai)(?:{joined(words)}){between}\\Z")
 
     def seek(self, text: str, start: int) -> Match | None:
-        if not any(hint in text for hint in self._hints):
+        lowered = text.lower()
+        if not any(word in lowered for word in self._words):
             return None
         for candidate in self._value.finditer(text, start):
             before = text[max(0, candidate.start() - REACH) : candidate.start()]

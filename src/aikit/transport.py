@@ -276,6 +276,7 @@ def rewound(response: httpx2.Response, result: Whole) -> httpx2.Response:
     response.headers = httpx2.Headers(_headers(response, ours))
     response.extensions[ATTEMPT] = result.attempt
     response.stream = httpx2.ByteStream(result.body)
+    response._content = result.body  # what was read stays in it, and guards may have changed that
     response.is_stream_consumed = response.is_closed = False
     return response
 

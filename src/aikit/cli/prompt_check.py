@@ -18,9 +18,10 @@ def check(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Whether all prompts can be used, and whether nothing that was locked has changed. Exits 1 if not.
+    """Whether nothing that was locked has changed. Exits 1 if it has.
 
-    The lock is compared with the one at the merge base: with $GITHUB_BASE_REF, main, master, or the upstream branch.
+    And whether all prompts can be used. The lock is compared with the one at the merge base with $GITHUB_BASE_REF,
+    main, master or the upstream branch, whichever there is.
     """
     from aikit.cli.prompt_found import folder
     from aikit.prompts.base import find_base

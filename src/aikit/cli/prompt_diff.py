@@ -19,10 +19,10 @@ TITLES = {"settings": "Settings", "input": "Inputs", "output": "Output"}
 
 
 def diff(versions: Versions, json: Json = False) -> None:
-    """What differs: body, settings, inputs and output apart. Exits 1 if it breaks those who use the prompt.
+    """What differs between two versions, and what of it breaks.
 
-    Breaking is an input that is new and required, removed or of another type, and a field of the output that is
-    removed or of another type.
+    Body, settings, inputs and output apart. Breaking is an input that is new and required, removed or of another
+    type, and a field of the output that is removed or of another type. Exits 1 if anything is breaking.
     """
     from aikit.prompts.diffing import compare
 

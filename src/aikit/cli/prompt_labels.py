@@ -133,17 +133,18 @@ def _version(version: int | None) -> str | None:
 
 def known_labels() -> Mapping[str, Sequence[str]]:
     """The labels that point to each version, for `list` and `show`, which must not start or wait for a database."""
-    import psycopg
-
     from aikit.cli.books import is_running
     from aikit.config import load
-    from aikit.database.connect import open_database
-    from aikit.errors import DatabaseError
-    from aikit.ledger.prompt_line import PromptLine
 
     settings = load()
     if settings.database_url is None and not is_running(settings.data_dir / "postgres"):
         return {}
+    import psycopg
+
+    from aikit.database.connect import open_database
+    from aikit.errors import DatabaseError
+    from aikit.ledger.prompt_line import PromptLine
+
     try:
         with closing(PromptLine(open_database(settings))) as ledger:
             found = ledger.labels(None)

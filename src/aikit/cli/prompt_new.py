@@ -20,7 +20,10 @@ def new(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write the next version, to be edited: a copy of the newest, or a small template for the first."""
+    """Write the next version, to be edited.
+
+    It is a copy of the newest; the first is a small template.
+    """
     from aikit.cli.prompt_found import folder
     from aikit.prompts.locking import begin
 
@@ -41,7 +44,10 @@ def lock(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Lock drafts: append them to prompts.lock. From then on their content never changes."""
+    """Lock drafts: from then on they never change.
+
+    Their hashes are appended to prompts.lock. Without a NAME, all drafts are locked.
+    """
     from datetime import UTC, datetime
 
     from aikit.cli.prompt_found import folder

@@ -18,7 +18,10 @@ Reference = Annotated[str, typer.Argument(metavar="REF", help="summarize@v3, or 
 
 
 def list_(json: Json = False) -> None:
-    """Every prompt: its newest version, whether that is locked, and the labels that point to its versions."""
+    """Every prompt, its newest version, and its labels.
+
+    Those of the folder of prompts first, then the kit's own, whose names the folder does not have.
+    """
     from aikit.cli.layout import Column
     from aikit.cli.prompt_found import folders, labels
 
@@ -38,7 +41,7 @@ def show(
     raw: Annotated[bool, typer.Option("--raw", help="The file as it is, and nothing else.")] = False,
     json: Json = False,
 ) -> None:
-    """One version: its settings, inputs and output, and its messages."""
+    """One version: settings, inputs, output and messages."""
     from aikit.cli.prompt_found import find, labels, prompt_data
 
     prompt = find(ref)

@@ -40,7 +40,7 @@ def find_base(folder: Path, ref: str | None = None, environ: Mapping[str, str] |
     names = [ref] if ref is not None else list(_candidates(folder, os.environ if environ is None else environ))
     for name in names:
         if _commit(folder, name) is not None:
-            return _compared(folder, name)
+            return _compared(folder, name, stated=ref is not None)
     if ref is not None:
         raise _unknown(ref, "git does not know it")
     if _shallow(folder):
@@ -76,7 +76,7 @@ def _candidates(folder: Path, environ: Mapping[str, str]) -> Iterator[str]:
     yield "@{upstream}"
 
 
-def _compared(folder: Path, name: str) -> Base:
+def _compared(folder: Path, name: str, *, stated: bool) -> Base:
     shown = name.removeprefix("refs/heads/").removeprefix("refs/remotes/")
     found = _git(folder, "merge-base", "HEAD", name)
     if not found:
@@ -86,7 +86,9 @@ def _compared(folder: Path, name: str) -> Base:
     commit = found.split()[0]
     text = _git(folder, "show", f"{commit}:./{FILE}")
     said = f"{shown}, at {commit[:10]}"
-    return Base(said, text) if text is not None else Base(f"{said}, which has no {FILE} yet", "")
+    only_itself = not stated and commit == (_commit(folder, "HEAD") or "").strip()
+    warning = _SHALLOW if only_itself and _shallow(folder) else None
+    return Base(said, text, warning) if text is not None else Base(f"{said}, which has no {FILE} yet", "", warning)
 
 
 def _commit(folder: Path, name: str) -> str | None:

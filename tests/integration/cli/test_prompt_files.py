@@ -344,6 +344,7 @@ def test_a_shallow_clone_says_that_nothing_was_compared_and_what_to_do(repositor
     assert "this clone is shallow. Fetch all of it" in ended.err
     assert "`fetch-depth: 0`" in ended.err
     git(clone, "switch", "--quiet", "--detach")
+    git(clone, "remote", "set-head", "origin", "--delete")
     ended = clone.ok("prompt", "check")
     assert ended.out == "prompts/: ok · 4 locked · compared with nothing: this clone is shallow\n"
     assert "`fetch-depth: 0`" in ended.err

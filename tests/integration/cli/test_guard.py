@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -168,6 +169,25 @@ def test_what_can_not_be_known_here_is_left_out_and_said(alone: Cli) -> None:
         "canary is not tried: it looks for a token that is in the request of a call.",
         "No guard that can be tried here looks at output.",
     ]
+
+
+def test_a_guard_that_an_installed_package_offers_is_listed_and_tried(
+    alone: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tone_of_voice.py").write_text(
+        "def tone(text, place):\n    return [(0, 3, 'rude', '')] if text.startswith('Oi ') else []\n", encoding="utf-8"
+    )
+    info = tmp_path / "tone_of_voice-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tone-of-voice\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text("[aikit.guards]\ntone = tone_of_voice:tone\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    (row,) = [row for row in alone.data("guard", "list") if row["guard"] == "custom.tone"]
+    assert row == {"guard": "custom.tone", "about": None, "object": "tone_of_voice:tone", "package": "tone-of-voice"}
+    assert "custom.tone  tone-of-voice  tone_of_voice:tone" in alone.ok("guard", "list").out
+    data = alone.data("guard", "check", "Oi you", "--guard", 'custom.tone = "redact"')
+    assert data["text"] == "[TONE_RUDE_1]you"
+    monkeypatch.delitem(sys.modules, "tone_of_voice")
 
 
 def test_the_guards_in_force_for_a_caller_are_tried(acme: Cli) -> None:

@@ -27,7 +27,7 @@ SOURCE = '---\ndescription: Sums up.\n---\n{{% role "user" %}}Summarize, the {}.
 DOWN = 5.0
 """Seconds without a server: long enough for everything that is known to be old."""
 SLOWEST = 0.8
-"""Seconds that anybody may wait for an answer meanwhile: a server that is gone refuses at once, one that is silent takes a second."""
+"""Seconds that anybody may wait for an answer meanwhile: less than for a server that says nothing."""
 
 
 def test_a_label_holds_without_its_server_and_is_followed_when_it_is_back(

@@ -17,7 +17,9 @@ from aikit.config import Settings
 from aikit.errors import ConfigError, PromptError, PromptInputInvalid, PromptNotFound
 from aikit.kit import AIKit
 from aikit.ledger.prompt_labels import rollback
+from aikit.ledger.prompts import Draft, publish
 from aikit.prompts.model import PROMPT_HEADER
+from aikit.prompts.reading import read_prompt
 from aikit.registry import open_registry
 from aikit.sim import Simulator
 from aikit.transport import PROMPT
@@ -128,6 +130,18 @@ def test_what_the_call_says_goes_before_what_the_prompt_says(kit: AIKit, books: 
     kit.flush()
     assert reply.provider == "anthropic"
     assert books.entry()["prompt"] == "summarize@v2"
+
+
+def test_a_prompt_s_model_may_be_a_route(tmp_path: Path, simulator: Simulator, books: Books) -> None:
+    source = a_prompt(1).source.replace("openai/gpt-4o-mini", "routes.chat")
+    prompt = read_prompt(source, NAME, 1)
+    publish(Database(books.dsn, False, "test"), [Draft(prompt, None)])
+    routes = '[routes]\nchat = ["gemini/gemini-2.5-flash", "openai/gpt-4o-mini"]'
+    with AIKit.open(settings_for(tmp_path, simulator, books.dsn, routes)) as kit:
+        reply = kit.complete(kit.prompt("summarize@v1", text=SAYS), tenant=TENANT)
+        kit.flush()
+    assert (reply.provider, [tried.model for tried in reply.tried]) == ("gemini", ["gemini/gemini-2.5-flash"])
+    assert (books.entry()["prompt"], books.entry()["prompt_hash"]) == prompt.id
 
 
 def test_the_request_carries_the_version_and_the_prompt_itself(kit: AIKit, settings: Settings) -> None:

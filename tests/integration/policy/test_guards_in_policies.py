@@ -121,9 +121,10 @@ def test_a_guard_of_the_application_looks_where_its_policy_says(
 
 def test_a_guard_that_nobody_knows_lets_nothing_pass_if_it_should_block(settings: Settings, books: Books) -> None:
     books.policy(f"{BASE}guards.custom.tone = 'block'")
-    with AIKit.open(settings) as kit, pytest.raises(aikit.AIKitError) as caught:
-        answer(kit)
-    kit.flush()
+    with AIKit.open(settings) as kit:
+        with pytest.raises(aikit.AIKitError) as caught:
+            answer(kit)
+        kit.flush()
     assert caught.value.code == "GUARD_BLOCKED"
     assert findings(books) == [("custom.tone", "crashed", "input", "block")]
 

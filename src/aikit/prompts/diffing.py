@@ -9,6 +9,14 @@ from typing import Any, NamedTuple
 from aikit.prompts.model import Block, Prompt
 from aikit.prompts.schemas import stated
 
+LIMITS = frozenset({
+    "enum", "exclusiveMaximum", "exclusiveMinimum", "format", "maxItems", "maxLength", "maxProperties", "maximum",
+    "minItems", "minLength", "minProperties", "minimum", "multipleOf", "pattern", "uniqueItems",
+})  # fmt: skip
+"""Keywords without which more is right."""
+WORDS = frozenset({"$comment", "default", "description", "examples", "title"})
+"""Keywords that only people read."""
+
 
 class BodyChange(NamedTuple):
     """A message that differs. `kind`: added, removed, changed. `lines` as a unified diff has them, without a head."""
@@ -94,7 +102,7 @@ def _inputs(before: Prompt, after: Prompt) -> Iterator[FieldChange]:
             yield FieldChange("input", name, f"added, {'required' if name in now else 'optional'}", name in now)
         else:
             if old[name] != new[name]:
-                yield FieldChange("input", name, f"{_shape(old[name])} → {_shape(new[name])}", True)
+                yield FieldChange("input", name, _retyped(old[name], new[name]), _narrows(old[name], new[name]))
             if (name in was) != (name in now):
                 yield FieldChange("input", name, "now required" if name in now else "now optional", name in now)
     yield from _rest("input", before.inputs, after.inputs)
@@ -115,7 +123,7 @@ def _output(before: Prompt, after: Prompt) -> Iterator[FieldChange]:
             yield FieldChange("output", name, "added")
         else:
             if old[name] != new[name]:
-                yield FieldChange("output", name, f"{_shape(old[name])} → {_shape(new[name])}", True)
+                yield FieldChange("output", name, _retyped(old[name], new[name]), _narrows(new[name], old[name]))
             if (name in was) != (name in now):
                 yield FieldChange("output", name, "always there" if name in now else "may be absent", name in was)
     yield from _rest("output", before.output, after.output)
@@ -141,11 +149,32 @@ def _meaningful(part: Any) -> Any:
     """A part of a schema without what only people read."""
     if not isinstance(part, dict):
         return part
-    return {name: value for name, value in part.items() if name not in ("title", "description", "examples", "$comment")}
+    return {name: value for name, value in part.items() if name not in WORDS}
 
 
-def _shape(part: Any) -> str:
-    return str(part["type"]) if isinstance(part, dict) and set(part) == {"type"} else stated(part)
+def _retyped(old: Any, new: Any) -> str:
+    """How a part of a schema differs: its type, or else its keywords."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return f"{_said(old)} → {_said(new)}"
+    if old.get("type") != new.get("type"):
+        return f"{_said(old.get('type', 'anything'))} → {_said(new.get('type', 'anything'))}"
+    names = [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
+    return ", ".join(f"{name} {_said(old.get(name))} → {_said(new.get(name))}" for name in names)
+
+
+def _narrows(old: Any, new: Any) -> bool:
+    """Something may be right by the old and wrong by the new; True where that is not known."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return True
+    for name in {*old, *new}:
+        before, after = old.get(name), new.get(name)
+        dropped = name in LIMITS and after is None
+        grown = (
+            name == "enum" and isinstance(after, list) and isinstance(before, list) and all(v in after for v in before)
+        )
+        if before != after and not (dropped or grown):
+            return True
+    return False
 
 
 def _said(value: Any) -> str:

@@ -25,6 +25,11 @@ def inputs(*lines: str) -> str:
         (["a: string"], ["a?: string"], [("a", "now optional", False)]),
         (["a?: string"], ["a: string"], [("a", "now required", True)]),
         (["a: {type: string}"], ["a: {type: string, description: other words}"], []),
+        (["a: string"], ["a: {type: string, maxLength: 9}"], [("a", "maxLength none → 9", True)]),
+        (["a: {type: string, maxLength: 9}"], ["a: string"], [("a", "maxLength 9 → none", False)]),
+        (["a: {enum: [x]}"], ["a: {enum: [x, y]}"], [("a", "enum x → x or y", False)]),
+        (["a: {enum: [x, y]}"], ["a: {enum: [x]}"], [("a", "enum x or y → x", True)]),
+        (["a: {type: string, maxLength: 9}"], ["a: array"], [("a", "string → array", True)]),
     ],
 )
 def test_inputs(before: list[str], after: list[str], changes: list[tuple[str, str, bool]]) -> None:
@@ -46,6 +51,8 @@ def output(properties: str, required: str = "[]", rest: str = "") -> str:
         (output("a: {type: string}"), output("a: {type: string}, b: {type: string}"), [("b", "added", False)]),
         (output("a: {type: string}, b: {type: string}"), output("a: {type: string}"), [("b", "removed", True)]),
         (output("a: {type: string}"), output("a: {type: integer}"), [("a", "string → integer", True)]),
+        (output("a: {enum: [x]}"), output("a: {enum: [x, y]}"), [("a", "enum x → x or y", True)]),
+        (output("a: {enum: [x, y]}"), output("a: {enum: [x]}"), [("a", "enum x or y → x", False)]),
         (output("a: {type: string}", "[a]"), output("a: {type: string}"), [("a", "may be absent", True)]),
         (output("a: {type: string}"), output("a: {type: string}", "[a]"), [("a", "always there", False)]),
         (output("a: {}"), output("a: {}", rest=", minProperties: 2"), [("minProperties", "none → 2", True)]),

@@ -25,6 +25,12 @@ KEYS = {
     "prompt": "coalesce(e.prompt, '')",
 }
 """What findings can be reported by. A key is empty where the attempts named no feature or no prompt."""
+DONE = """
+    CASE WHEN f.kind = 'crashed' AND f.action = 'redact' THEN 'block'
+         WHEN f.guard = 'json_schema' AND f.kind = 'repaired' AND f.action = 'block' THEN 'redact'
+         ELSE f.action END"""
+"""What was done, where that is not the guard's action: one that should redact and crashes blocks; one that should block
+and can repair does that."""
 CELLS = tuple(product(Place, GuardAction))
 
 
@@ -32,8 +38,8 @@ CELLS = tuple(product(Place, GuardAction))
 class FindingsRow:
     """The findings of one key. A text that was found five times in one place of an attempt is five findings.
 
-    `attempts` have a finding; `acted` says how many of them have one with which action: an attempt with several actions
-    counts for each. `counts` are findings by place and action, without those of which there are none.
+    `attempts` have a finding; `acted` says in how many of them what was done with one: an attempt in which several
+    things were done counts for each. `counts` are findings by place and what was done, without zeros.
     """
 
     key: str
@@ -96,7 +102,7 @@ def counting(by: str) -> str:
             WHERE findings IS NOT NULL AND attempt >= :first AND refused_at >= :since
               AND (CAST(:tenant AS text) IS NULL OR tenant = :tenant)
         ), single AS (
-            SELECT {KEYS[by]} AS key, e.attempt, f.place, f.action, f.times
+            SELECT {KEYS[by]} AS key, e.attempt, f.place, {DONE} AS action, f.times
             FROM found e CROSS JOIN LATERAL jsonb_to_recordset(e.findings)
                  f (guard text, kind text, place text, action text, times integer)
             WHERE (CAST(:guard AS text) IS NULL OR f.guard = :guard)

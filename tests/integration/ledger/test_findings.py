@@ -108,6 +108,16 @@ def test_they_are_narrowed_to_a_tenant_a_guard_a_kind_or_a_time(
     assert report.totals.findings == sum(row.findings for row in report.rows)
 
 
+def test_what_was_done_counts_not_what_the_guard_should_have_done(ledger: Database, till: Till) -> None:
+    add_tenant(ledger, "acme", uncapped=True)
+    sent(till, "acme", Finding("pii", "crashed", Place.INPUT, REDACT), Finding("pii", "crashed", Place.INPUT, FLAG))
+    sent(till, "acme", after=(Finding("json_schema", "repaired", Place.OUTPUT, BLOCK),))
+    sent(till, "acme", after=(Finding("json_schema", "mismatch", Place.OUTPUT, BLOCK),))
+    till.flush()
+    acted = {row.key: {action: count for action, count in row.acted.items() if count} for row in findings(ledger).rows}
+    assert acted == {"pii": {FLAG: 1, BLOCK: 1}, "json_schema": {REDACT: 1, BLOCK: 1}}
+
+
 def test_a_ledger_without_findings_has_none(ledger: Database) -> None:
     report = findings(ledger)
     assert (report.rows, report.totals.findings, report.totals.attempts, report.totals.counts) == ((), 0, 0, {})

@@ -19,7 +19,9 @@ PAGE = (DOCS / "reference" / "policies.md").read_text(encoding="utf-8")
 HOW_TO = (DOCS / "how-to" / "policy-as-code.md").read_text(encoding="utf-8")
 CODE = " ".join(re.findall(r"`([^`\n]+)`", PAGE))
 WORDS = set(re.findall(r"[a-z0-9_]+", CODE))
-EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE + HOW_TO, re.DOTALL)
+GUARDS = (DOCS / "how-to" / "guard-what-goes-in-and-out.md").read_text(encoding="utf-8")
+FOUND = re.findall(r"```toml\n(.*?)```", PAGE + HOW_TO + GUARDS, re.DOTALL)
+EXAMPLES = [example for example in FOUND if not example.startswith("[project.")]
 
 
 def fields(schema: Any) -> Iterator[str]:

@@ -1,33 +1,31 @@
-"""One attempt: what its request demands and may cost, what was decided, and its one ending. No I/O."""
+"""One attempt: what was decided on its order, and its one ending. No I/O."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
 from contextvars import copy_context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from aikit.config import Provider
 from aikit.desk import Desk
-from aikit.errors import GuardBlocked, MeteringUnavailable, Refused, RequestInvalid
+from aikit.errors import MeteringUnavailable, Refused
 from aikit.failures.said import plain
 from aikit.guarding import Guarding
-from aikit.headers import of_decision, of_findings, prompt_of, rate_limits
-from aikit.idempotency import digest_of, kept, once_of, replay, taken
+from aikit.headers import of_decision, of_findings, rate_limits
+from aikit.idempotency import kept, replay, taken
+from aikit.intake import Intake
 from aikit.meter.judge import affordable
-from aikit.money import MAX_NANO, credits, usd_string
-from aikit.pricing.price import Price
-from aikit.refusal import denied, metadata, refused
+from aikit.money import credits, usd_string
+from aikit.refusal import metadata, refused
 from aikit.types import (
     GUARD_BLOCKED,
     Answer,
-    Call,
     Decision,
     Earlier,
     Entry,
-    GuardRule,
     Health,
     Hold,
     Metric,
@@ -35,22 +33,9 @@ from aikit.types import (
     Refusal,
     Tags,
     Usage,
-    new_id,
 )
 from aikit.verdict import Verdict, answered, lost, rejected
 from aikit.wire.codec import Codec, Demand, Outcome, WireReply, WireRequest
-
-TAG_HEADERS = {
-    "x-aikit-tenant": "tenant",
-    "x-aikit-user": "user",
-    "x-aikit-feature": "feature",
-    "x-aikit-environment": "environment",
-}
-"""Request headers that name tags. They are ours and never sent on."""
-LONG = 20_000
-"""Bytes of text that guards look at in another thread where an event loop would wait for them."""
-FINGERPRINT = 8
-"""Bytes of a digest by which requests are told apart that are counted as repetitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +49,19 @@ class Receipt:
 
 
 class Attempt:
-    """One wire request on its way. Call `order` first, then `decided`, then one of the endings."""
+    """One wire request on its way. Its `intake` first, then `order`, `decided`, and one of the endings."""
 
     def __init__(
         self, codec: Codec, request: WireRequest, provider: Provider, tags: Tags, desk: Desk, *, api: str | None = None
     ) -> None:
         """`api` names what was asked for where that is not what the codec reads: it then only words the refusal."""
         self.codec = codec
-        self.receipt: Receipt | None = None
-        self._request = request
-        self._came = request
-        """As it came, whatever guards have made of it."""
-        self._provider = provider
         self.desk = desk
-        call = Call(request.call or new_id(), tags, provider.name, "", api or codec.name)
-        self._order = Order(request.attempt or new_id(), call, 0, 0)
-        self.guards: Guarding | None = None
-        """What checks its texts; None: nothing does."""
-        self._guarded: tuple[GuardRule, ...] = ()
-        self._blocked: Refused | None = None
+        self.intake = Intake(codec, request, provider, tags, desk, api)
+        self.receipt: Receipt | None = None
+        self._granted: Order | None = None
+        self._withheld: Refused | None = None
+        """What a guard has against the response."""
         self.decision: Decision | None = None
         self.leased = False
         """Its hold covers only a part of what its request may come to, and is to be extended."""
@@ -97,96 +76,26 @@ class Attempt:
         self._status: int | None = None
         self._headers: Mapping[str, str] = {}
 
-    def tag(self, headers: Mapping[str, str]) -> None:
-        """Take the tags that the request's own headers name. Raises RequestInvalid for an unusable one."""
-        named = {TAG_HEADERS[name]: headers[name] for name in headers.keys() & TAG_HEADERS.keys()}
-        if not named:
-            return
-        try:
-            tags = Tags(**named).over(self._order.call.tags)
-        except ValueError as error:
-            raise RequestInvalid(f"A tag can't be used: {error}.", remedy="Correct the x-aikit header.") from None
-        self._order = self._order._replace(call=self._order.call._replace(tags=tags))
+    @property
+    def _order(self) -> Order:
+        """As it was decided on, or as far as it is known."""
+        return self._granted or self.intake.so_far
 
     @property
-    def body(self) -> bytes:
-        """The request's body as it came."""
-        return self._came.body
+    def demand(self) -> Demand:
+        """What the request asks for."""
+        return self.intake.demand
 
-    def is_long(self, body: bytes) -> bool:
-        """Whether to look at this text takes longer than an event loop should wait."""
-        return len(body) > LONG or bool(self.desk.custom)
-
-    def expected_guards(self) -> tuple[GuardRule, ...]:
-        """The guards that its policies will probably ask for. Raises PolicyDenied without a tenant."""
-        if self._order.call.tags.tenant is None:
-            raise denied("TENANT_REQUIRED", self._order)
-        return self.desk.expected_guards(self._order.call.tags)
-
-    def guard(self, rules: tuple[GuardRule, ...]) -> None:
-        """Let the request pass these guards. One that they block is still asked for, so that it is on record.
-
-        Raises Refused where they can't look at it.
-        """
-        self._guarded, self._blocked, self.guards, self._request = rules, None, None, self._came
-        self.desk.learn_guards(self._order.call.tags, rules)
-        if not rules:
-            return
-        tenant, schema = self._order.call.tenant, self._came.schema
-        self.guards = Guarding(
-            self.codec, rules, secret=self.desk.secret, tenant=tenant, schema=schema, custom=self.desk.custom
-        )
-        try:
-            self._request = replace(self._came, body=self.guards.request(self._came.body))
-        except GuardBlocked as error:
-            self._blocked = error
+    @property
+    def guards(self) -> Guarding | None:
+        """What checks its texts; None: nothing does."""
+        return self.intake.guards
 
     def order(self) -> Order:
         """Read and price the request. Raises Refused when that can't be done."""
-        tags = self._order.call.tags
-        self._read(self.desk.ceiling(tags))
-        demand = self.demand
-        call = Call(
-            self._order.call.id,
-            tags,
-            self._provider.name,
-            demand.model,
-            self.codec.name,
-            demand.stream,
-            prompt_of(self._came.headers),
-        )
-        bound = demand.bound
-        once = once_of(self._came)
-        order = Order(
-            self._order.attempt,
-            call,
-            0,
-            bound.input_tokens + bound.output_tokens,
-            output_tokens=bound.output_tokens,
-            named=demand.named_output,
-            answers=demand.answers,
-            least=demand.least_output_tokens,
-            characters=demand.characters,
-            leasable=demand.stream and demand.visible_output,
-            once=once,
-            fingerprint=(once.request_hash if once else digest_of(self._came))[:FINGERPRINT].hex(),
-            guarded=self._guarded,
-            findings=self.guards.input_findings if self.guards else (),
-            blocked=self._blocked is not None,
-        )
-        price = self._price(demand)
-        if price is None:
-            self._order = order._replace(bound=bound)
-        else:
-            self.price = price
-            self.desk.prices[price.id] = price
-            cost = price.bounding(bound)
-            nano, tokens = cost.nano(bound.output_tokens), price.input_limit(bound) + bound.output_tokens
-            self._order = order._replace(nano=nano, tokens=tokens, price_id=price.id, cost=cost)
-        if self._order.nano > MAX_NANO:
-            raise RequestInvalid("The request could cost more than nine billion dollars.", remedy="Ask for less.")
+        order = self.intake.order()
         self._asked = time.monotonic()
-        return self._order
+        return order
 
     def decided(self, decision: Decision) -> None:
         """Take the meter's decision, and write the granted output limit into the request. Raises Refused for a no."""
@@ -195,10 +104,10 @@ class Attempt:
         if decision.earlier is not None and self._repeats(decision, decision.earlier):
             return
         if decision.hold is None:
-            self._order = decision.order or self._order
-            if self._blocked is not None and decision.reason_code == GUARD_BLOCKED:
-                self._blocked.decision = decision
-                raise self._blocked
+            self._granted = decision.order
+            if (blocked := self.intake.blocked) is not None and decision.reason_code == GUARD_BLOCKED:
+                blocked.decision = decision
+                raise blocked
             raise refused(
                 decision,
                 self._order,
@@ -211,12 +120,12 @@ class Attempt:
         self.leased = granted.limit is not None
         written = granted.limit or granted.output_tokens
         if written != self._order.output_tokens:
-            self._read(written, most=written)
+            self.intake.read(written, most=written)
             if not granted.named and not decision.clamped:
                 self.desk.granted(granted)
         if granted.bound is not None:
-            self.price = decision.rules.unpriced
-        self._order = granted
+            self.intake.price = decision.rules.unpriced
+        self._granted = granted
         if self._context is not None:
             self.desk.notify.admitted(self.hold, decision, self._waited, self._context)
         if decision.soft or decision.warned or decision.tripped or self.hold.opened:
@@ -235,11 +144,6 @@ class Attempt:
         elif error := taken(decision, self._order.once.request_hash if self._order.once else b""):
             raise error
         return self.replayed is not None
-
-    def _read(self, output_tokens: int, most: int | None = None) -> None:
-        self.demand = self.codec.read_request(
-            self._request, default_output_tokens=output_tokens, native=self._provider.native, most_output_tokens=most
-        )
 
     def refusal(self, error: Refused) -> WireReply:
         """The refusal in the API's own shape; recorded, unless the meter has done that or can't."""
@@ -290,7 +194,7 @@ class Attempt:
     def block(self, error: Refused) -> None:
         """A guard has blocked the response; what it cost is still to be found out."""
         error.decision = self.decision
-        self._blocked = error
+        self._withheld = error
 
     @property
     def is_kept(self) -> bool:
@@ -305,20 +209,21 @@ class Attempt:
         """
         if self.receipt is not None:  # a stream is finished again when nobody holds it any more
             return
-        price = self.price if self._order.bound is not None else self._price(self.demand, outcome.service_tier)
+        intake = self.intake
+        price = intake.price if self._order.bound is not None else intake.price_of(outcome.service_tier)
         slow = self.demand.stream and timedelta(milliseconds=self._first_byte_ms or 0) > self.desk.slow_after
         found = answered(outcome, price, self._most(outcome), status=self._status, slow=slow, broken=broken)
         if found.exact and found.price is not None:
             self.desk.served(self._order, found.price)
-        if self._blocked is not None:
-            found = found._replace(error=self._blocked.code)
-        keeps = found.exact and self.is_kept and self._blocked is None
+        if self._withheld is not None:
+            found = found._replace(error=self._withheld.code)
+        keeps = found.exact and self.is_kept and self._withheld is None
         self._end(found, kept(body, stream=self.demand.stream, safe=self.desk.safe) if keeps else None)
 
     def extended(self, decision: Decision) -> Refused | None:
         """Take the meter's decision on a stream that asked to hold more. Returns why it may not, None if it may."""
         if decision.hold is not None:
-            self.hold, self._order = decision.hold, decision.hold.order
+            self.hold, self._granted = decision.hold, decision.hold.order
             return None
         order = decision.order or self._order
         return refused(decision, order, affordable=0, nano_per_credit=self.desk.nano_per_credit)
@@ -356,13 +261,6 @@ class Attempt:
             headers |= of_findings((*self.guards.input_findings, *self.guards.output_findings))
         return headers
 
-    def _price(self, demand: Demand, tier: str | None = None) -> Price | None:
-        """The price in force, None if it is not known for all that the request can use."""
-        price = self.desk.book.find(
-            self._provider.name, demand.model, at=datetime.now(UTC), service_tier=tier or demand.service_tier
-        )
-        return price if price is not None and price.covers(demand.bound) else None
-
     def _cheaper(self, decision: Decision) -> str | None:
         """The cheapest allowed model of the provider that would fit where this one is too dear."""
         credits = [state for state in decision.failing if state.metric is Metric.CREDITS]
@@ -370,7 +268,7 @@ class Attempt:
             return None
         left = min(state.cap - state.counted for state in credits)
         most = min(left, self._order.nano - 1)
-        found = self.desk.cheapest(self._provider, decision.rules, self.demand.bound)
+        found = self.desk.cheapest(self.intake.provider, decision.rules, self.demand.bound)
         return next((offer.name for offer in found if offer.nano <= most), None)
 
     def _end(self, found: Verdict, answer: Answer | None = None) -> None:

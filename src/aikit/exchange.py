@@ -17,6 +17,7 @@ from aikit.attempt import Attempt
 from aikit.config import Provider
 from aikit.desk import Desk
 from aikit.errors import Refused, UnmeteredEndpoint
+from aikit.intake import Intake
 from aikit.streams.account import StreamAccount
 from aikit.types import UNGUARDED, Decision, GuardRule, Order, Tags
 from aikit.wire import registry
@@ -117,11 +118,11 @@ def exchange(request: WireRequest, provider: Provider, tags: Tags, desk: Desk) -
     try:
         if codec is None:
             raise _unmetered(request, provider)
-        attempt.tag(request.headers)
-        yield from _guard(attempt, attempt.expected_guards())
+        attempt.intake.tag(request.headers)
+        yield from _guard(attempt.intake, attempt.intake.expected_guards())
         decision: Decision = yield Admit(attempt.order())
         while decision.reason_code == UNGUARDED:
-            yield from _guard(attempt, decision.rules.guards)
+            yield from _guard(attempt.intake, decision.rules.guards)
             decision = yield Admit(attempt.order())
         attempt.decided(decision)
         if attempt.replayed is not None:
@@ -134,7 +135,7 @@ def exchange(request: WireRequest, provider: Provider, tags: Tags, desk: Desk) -
         if attempt.failed or not attempt.demand.stream:
             body: bytes = yield Read()
             if not attempt.failed and attempt.guards is not None:
-                checked: bytes | Refused = yield Check(partial(attempt.checked, body), attempt.is_long(body))
+                checked: bytes | Refused = yield Check(partial(attempt.checked, body), attempt.intake.is_long(body))
                 if isinstance(checked, Refused):
                     return Withheld(attempt.withheld(body, checked), checked, attempt)
                 attempt.whole(body, checked)
@@ -147,12 +148,12 @@ def exchange(request: WireRequest, provider: Provider, tags: Tags, desk: Desk) -
         raise
 
 
-def _guard(attempt: Attempt, rules: tuple[GuardRule, ...]) -> Generator[Effect, Any, None]:
+def _guard(intake: Intake, rules: tuple[GuardRule, ...]) -> Generator[Effect, Any, None]:
     """Let the request pass these guards."""
     if rules:
-        yield Check(partial(attempt.guard, rules), attempt.is_long(attempt.body))
+        yield Check(partial(intake.guard, rules), intake.is_long(intake.body))
     else:
-        attempt.guard(rules)
+        intake.guard(rules)
 
 
 def _unmetered(request: WireRequest, provider: Provider) -> UnmeteredEndpoint:

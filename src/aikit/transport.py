@@ -9,7 +9,6 @@ from weakref import WeakSet
 
 import httpx2
 
-from aikit.attempt import TAG_HEADERS
 from aikit.config import Provider
 from aikit.desk import Desk
 from aikit.exchange import (
@@ -28,6 +27,7 @@ from aikit.exchange import (
     exchange,
 )
 from aikit.idempotency import HEADER
+from aikit.intake import TAG_HEADERS
 from aikit.prompts.model import PROMPT_HEADER, Prompt
 from aikit.streams.account import StreamAccount
 from aikit.streams.asynchronous import AsyncMeteredStream

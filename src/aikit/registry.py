@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from aikit.config import Settings
 from aikit.database.connect import Database
@@ -21,12 +21,18 @@ from aikit.prompts.model import Prompt, Ref
 from aikit.prompts.refs import CANDIDATE, HOW, closest, parse_ref
 from aikit.types import Environment
 
+if TYPE_CHECKING:
+    from aikit.prompts.folder import PromptFolders
+
 
 class Files(Protocol):
-    """Where prompts are read from files: the application's folder, or what ships with aikit."""
+    """Where prompts are read from files: the application's folder, and what ships with aikit."""
 
     def find(self, name: str, version: int) -> Prompt | None:
-        """A locked version, its hash verified; None if there is none. Raises PromptError."""
+        """A locked version of the application, its hash verified; None if there is none. Raises PromptError."""
+
+    def shipped(self, name: str, version: int) -> Prompt | None:
+        """A version of a prompt that is the kit's own, of which the application has no file."""
 
     def newest(self, name: str) -> Prompt | None:
         """The newest version, locked or not; None if there is none. Raises PromptError."""
@@ -39,13 +45,18 @@ class FilesOf:
         self._folder = folder
 
     def find(self, name: str, version: int) -> Prompt | None:
-        return self._all.find(name, version)
+        own = self._all.folders[0]
+        return own.find(name, version) if self._all.of(name) is own else None
+
+    def shipped(self, name: str, version: int) -> Prompt | None:
+        own = self._all.folders[0]
+        return None if self._all.of(name) is own else self._all.find(name, version)
 
     def newest(self, name: str) -> Prompt | None:
         return self._all.newest(name)
 
     @cached_property
-    def _all(self) -> Files:
+    def _all(self) -> PromptFolders:
         from aikit.prompts.shipped import with_shipped
 
         return with_shipped(self._folder)
@@ -172,7 +183,7 @@ class Registry:
     def _on_file(self, name: str, version: int, sha256: str) -> Prompt | None:
         """A file with another content, or one that can't be used, is not asked for."""
         try:
-            found = self._files.find(name, version)
+            found = self._files.find(name, version) or self._files.shipped(name, version)
         except PromptError:
             return None
         return found if found is not None and found.sha256 == sha256 else None
@@ -193,7 +204,16 @@ class Registry:
         return read_prompt(content.source, name, version)
 
     def _version(self, name: str, version: int) -> Prompt:
-        found = self._files.find(name, version) or self._from_ledger(name, version)
+        """Of no file of the application: the published one, before ours, which may be called the same."""
+        found = self._files.find(name, version)
+        if found is None:
+            shipped = self._files.shipped(name, version)
+            try:
+                found = self._from_ledger(name, version) or shipped
+            except DatabaseUnavailable:
+                if shipped is None:
+                    raise
+                return shipped
         if found is None:
             raise PromptNotFound(
                 f"There is no {name}@v{version}, neither as a file nor published.",
@@ -249,7 +269,7 @@ def _no_label(name: str, label: str, snapshot: Snapshot) -> PromptNotFound:
 
 
 def open_registry(settings: Settings, database: Database, *, candidates: bool = False) -> Registry:
-    """The registry of a kit: the application's folder, what ships with aikit, then what is published.
+    """The registry of a kit: the application's folder, what is published, then what ships with aikit.
 
     `@candidate` is for the environment dev, and for evals, which ask for it.
     """

@@ -17,9 +17,8 @@ from aikit.ledger.opening import migrate
 from aikit.ledger.prompt_labels import promote, rollback
 from aikit.ledger.prompt_line import PromptLine
 from aikit.ledger.prompts import Draft, publish
-from aikit.prompts.folder import PromptFolder
 from aikit.prompts.reading import read_prompt
-from aikit.registry import Registry
+from aikit.registry import FilesOf, Registry
 from support.embedded import postmaster, wait_for
 from support.ledger import tell
 
@@ -40,7 +39,7 @@ def test_a_label_holds_without_its_server_and_is_followed_when_it_is_back(
         publish(ledger, [Draft(prompts[0], None), Draft(prompts[1], 1)])
         for version in (1, 2):
             promote(ledger, "summarize", version, "production", force=True, why="a test")
-        registry = Registry(PromptLine(ledger), PromptFolder(tmp_path))
+        registry = Registry(PromptLine(ledger), FilesOf(tmp_path))
         seen: list[tuple[float, float, int]] = []
         over = threading.Event()
 

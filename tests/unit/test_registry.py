@@ -36,6 +36,7 @@ class Folder:
 
     prompts: dict[int, Prompt | PromptError] = field(default_factory=dict)
     asked: int = 0
+    own: dict[str, Prompt] = field(default_factory=dict)
 
     def find(self, name: str, version: int) -> Prompt | None:
         self.asked += 1
@@ -43,6 +44,9 @@ class Folder:
         if isinstance(found, PromptError):
             raise found
         return found
+
+    def shipped(self, name: str, version: int) -> Prompt | None:
+        return self.own.get(name) if version == 1 else None
 
     def newest(self, name: str) -> Prompt | None:
         return self.find(name, max(self.prompts, default=0))
@@ -121,6 +125,24 @@ def test_a_version_without_a_file_is_the_published_one() -> None:
     assert registry.get("summarize@v3") == a_prompt(3)
     with pytest.raises(PromptNotFound, match="no summarize@v4, neither as a file nor published"):
         registry.get("summarize@v4")
+
+
+def test_a_prompt_of_the_kit_s_own_gives_way_to_a_published_one_of_that_name() -> None:
+    ledger, folder = Ledger(), Folder(own={"summarize": a_prompt(1, "ours")})
+    registry = Registry(ledger, folder)
+    assert registry.get("summarize@v1") == a_prompt(1)
+    ledger.away = True
+    assert Registry(ledger, folder).get("summarize@v1") == a_prompt(1, "ours")
+    with pytest.raises(DatabaseUnavailable):
+        Registry(ledger, folder).get("summarize@v2")
+
+
+def test_what_the_ledger_could_not_be_asked_about_is_asked_again() -> None:
+    ledger = Ledger(away=True)
+    registry = Registry(ledger, Folder(own={"summarize": a_prompt(1, "ours")}))
+    assert registry.get("summarize@v1") == a_prompt(1, "ours")
+    ledger.away = False
+    assert registry.get("summarize@v1") == a_prompt(1)
 
 
 def test_a_file_that_was_changed_is_told_not_passed_over() -> None:

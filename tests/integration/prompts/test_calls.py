@@ -20,6 +20,7 @@ from aikit.ledger.prompt_labels import rollback
 from aikit.ledger.prompts import Draft, publish
 from aikit.prompts.model import PROMPT_HEADER
 from aikit.prompts.reading import read_prompt
+from aikit.prompts.shipped import shipped
 from aikit.registry import open_registry
 from aikit.sim import Simulator
 from aikit.transport import PROMPT
@@ -130,6 +131,17 @@ def test_what_the_call_says_goes_before_what_the_prompt_says(kit: AIKit, books: 
     kit.flush()
     assert reply.provider == "anthropic"
     assert books.entry()["prompt"] == "summarize@v2"
+
+
+def test_a_published_prompt_is_not_mistaken_for_one_of_the_kit_s_own(
+    tmp_path: Path, simulator: Simulator, books: Books
+) -> None:
+    ours = shipped().names()[0]
+    theirs = read_prompt(a_prompt(1).source, ours, 1)
+    publish(Database(books.dsn, False, "test"), [Draft(theirs, None)])
+    with AIKit.open(settings_for(tmp_path, simulator, books.dsn)) as kit:
+        assert kit.prompt(f"{ours}@v1", text="x").prompt == theirs
+        assert kit.registry.get(f"{shipped().names()[1]}@v1") == shipped().load(f"{shipped().names()[1]}@v1")
 
 
 def test_a_prompt_s_model_may_be_a_route(tmp_path: Path, simulator: Simulator, books: Books) -> None:

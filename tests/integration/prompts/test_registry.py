@@ -20,8 +20,7 @@ from aikit.errors import DatabaseUnavailable, PromptChanged, PromptNotFound
 from aikit.ledger import following, prompt_line
 from aikit.ledger.prompt_labels import promote, rollback
 from aikit.ledger.prompt_line import PromptLine
-from aikit.prompts.folder import PromptFolder
-from aikit.registry import Registry
+from aikit.registry import FilesOf, Registry
 from integration.prompts.conftest import NAME, a_prompt, production, publish_versions, source_of, write_folder
 from support.ledger import rows, tell
 from support.proxy import Proxy
@@ -32,10 +31,9 @@ import os, sys, time
 from pathlib import Path
 from aikit.database.connect import Database
 from aikit.ledger.prompt_line import PromptLine
-from aikit.prompts.folder import PromptFolder
-from aikit.registry import Registry
+from aikit.registry import FilesOf, Registry
 
-registry = Registry(PromptLine(Database(sys.argv[1], False, "test")), PromptFolder(Path(sys.argv[2])))
+registry = Registry(PromptLine(Database(sys.argv[1], False, "test")), FilesOf(Path(sys.argv[2])))
 if sys.argv[3] == "fork":
     registry.get("summarize@production")
     if os.fork():
@@ -51,7 +49,7 @@ while seen != 1:
 
 
 def registry_on(database: Database, folder: Path) -> Registry:
-    return Registry(PromptLine(database), PromptFolder(folder))
+    return Registry(PromptLine(database), FilesOf(folder))
 
 
 @pytest.fixture
@@ -143,14 +141,14 @@ def test_content_comes_from_the_ledger_where_there_is_no_file(ledger: Database, 
     assert registry.get(REF) == a_prompt(1)
     assert registry.get("summarize@v1") == a_prompt(1)
     with pytest.raises(PromptNotFound):
-        registry.get("summarize@v2")
+        registry.get("summarize@v999")
 
 
 def test_content_comes_from_the_file_where_it_is_the_published_one(ledger: Database, tmp_path: Path) -> None:
     production(ledger, 1)
     line = PromptLine(ledger)
-    folder = PromptFolder(write_folder(tmp_path / "prompts", 1))
-    assert Registry(line, folder).get(REF) is folder.find(NAME, 1)
+    files = FilesOf(write_folder(tmp_path / "prompts", 1))
+    assert Registry(line, files).get(REF) is files.find(NAME, 1)
 
 
 @pytest.mark.usefixtures("quick")

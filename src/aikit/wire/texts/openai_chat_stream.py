@@ -142,7 +142,7 @@ def _strings(value: Any, without: frozenset[str] = _CALLS, path: Path = (), grow
     """All texts in a delta."""
     named = isinstance(value, dict)
     for key, item in value.items() if named else enumerate(value):
-        if named and ((not path and key in without) or not is_text(key, value)):
+        if named and ((not path and key in without) or not is_text(str(key), value)):
             continue
         if isinstance(item, str):
             yield Found((*path, key), item, grows and (not path or key in _GROWING))

@@ -44,7 +44,9 @@ def _fine(options: Options) -> Iterator[Wrong]:
 
 @dataclass(frozen=True, slots=True)
 class ScorerKind:
-    """One kind of scorer. `unit` is empty for a share from 0 to 1; `asks` says that it asks a model."""
+    """One kind of scorer. `unit` is empty where values have none; `share` says that they are from 0 to 1; `asks` that
+    it asks a model.
+    """
 
     name: str
     doc: str
@@ -52,6 +54,7 @@ class ScorerKind:
     required: tuple[str, ...] = ()
     higher_is_better: bool = True
     unit: str = ""
+    share: bool = True
     asks: bool = False
     needs: Callable[[Options], tuple[Need, ...]] = needs.nothing
     """What each case must have for it."""
@@ -224,8 +227,8 @@ _KINDS = (
         asks=True,
         needs=needs.source,
     ),
-    ScorerKind("cost", "What the answer cost, in dollars.", higher_is_better=False, unit="USD"),
-    ScorerKind("latency", "How long the answer took, in seconds.", higher_is_better=False, unit="s"),
+    ScorerKind("cost", "What the answer cost, in dollars.", higher_is_better=False, unit="USD", share=False),
+    ScorerKind("latency", "How long the answer took, in seconds.", higher_is_better=False, unit="s", share=False),
     ScorerKind(
         "findings",
         "1 if guards found nothing of the stated kinds in the call, else 0.",
@@ -243,17 +246,19 @@ _KINDS = (
                 "`module:function`, or the name of an entry point in the group `aikit.scorers`.",
             ),
             "options": Field(OBJECT, "Passed to the function by name."),
+            "lower_is_better": Field(FLAG, "The less the better; false unless stated."),
             "timeout_seconds": Field(number(0.05, 3600), f"{CUSTOM_SECONDS:g} unless stated."),
         },
         required=("function",),
+        share=False,
     ),
 )
 KINDS: Mapping[str, ScorerKind] = {kind.name: kind for kind in _KINDS}
 
 
 def higher_is_better(spec: ScorerSpec) -> bool:
-    """False for what is better the less it is: dollars and seconds."""
-    return KINDS[spec.use].higher_is_better
+    """False for what is better the less it is: dollars, seconds, and functions that say so."""
+    return KINDS[spec.use].higher_is_better and spec.options.get("lower_is_better") is not True
 
 
 def unit_of(spec: ScorerSpec) -> str:

@@ -42,11 +42,15 @@ _SHARE_GATE = mapping(
     least=1,
 )
 _AMOUNT_GATE = mapping({"max_drop": Field(number(0), _MAX_DROP)}, least=1)
+_FREE_GATE = mapping(
+    {"min": Field(number(None), "What its mean must come to, at least."), "max_drop": Field(number(0), _MAX_DROP)},
+    least=1,
+)
 
 
 def _stated(kind: ScorerKind) -> Kind:
     use = Field(words(kind.name), "Which kind of scorer it is; need not be stated if that is its name.")
-    gate = Field(_AMOUNT_GATE if kind.unit else _SHARE_GATE, "What a run must come to.")
+    gate = Field(_SHARE_GATE if kind.share else _AMOUNT_GATE if kind.unit else _FREE_GATE, "What a run must come to.")
     return mapping({"use": use, "gate": gate, **kind.options}, required=kind.required)
 
 

@@ -80,18 +80,19 @@ def whole(low: int, high: int) -> Kind:
     return Kind({"type": "integer", "minimum": low, "maximum": high}, read)
 
 
-def number(low: float, high: float | None = None) -> Kind:
-    """A number, as a float."""
-    reach = f"from {low:g}" if high is None else f"from {low:g} to {high:g}"
+def number(low: float | None, high: float | None = None) -> Kind:
+    """A number, as a float; with no bounds, any that is finite."""
+    reach = "" if low is None else f" from {low:g}" if high is None else f" from {low:g} to {high:g}"
 
     def read(value: Any, _: Place) -> float:
         if not is_number(value):
-            raise Wrong(f"is {shown(value)}", f"Write a number {reach}, without quotes.")
-        if value < low or (high is not None and value > high):
-            raise Wrong(f"is {shown(value)}", f"It must be {reach}.")
+            raise Wrong(f"is {shown(value)}", f"Write a number{reach}, without quotes.")
+        if (low is not None and value < low) or (high is not None and value > high):
+            raise Wrong(f"is {shown(value)}", f"It must be{reach}.")
         return float(value)
 
-    return Kind({"type": "number", "minimum": low, **({} if high is None else {"maximum": high})}, read)
+    bounds = {"minimum": low, "maximum": high}
+    return Kind({"type": "number", **{name: bound for name, bound in bounds.items() if bound is not None}}, read)
 
 
 def words(*known: str) -> Kind:

@@ -16,6 +16,8 @@ from aikit.prompts.values import BITS
 
 DEEPEST = 60
 """Levels of the tree of a template."""
+MOST_PARTS = 5_000
+"""Of the tree of the template of one message."""
 DEEPEST_NESTING = 10
 """Loops and conditions inside of each other."""
 RESERVED = frozenset({"caller", "kwargs", "loop", "range", "self", "super", "varargs"})
@@ -46,7 +48,9 @@ class NotAllowed(Exception):
 
 def check(tree: nodes.Template) -> None:
     """Raises NotAllowed for the first thing, from above, that a template may not have."""
-    for node, depth, nesting in _walk(tree):
+    for parts, (node, depth, nesting) in enumerate(_walk(tree)):
+        if parts > MOST_PARTS:
+            raise NotAllowed(node.lineno, f"it has more than {MOST_PARTS:,} parts", "Pass what is data as an input.")
         if depth > DEEPEST or nesting > DEEPEST_NESTING:
             raise NotAllowed(node.lineno, "this is nested too deeply", "Write it in simpler steps, with {% set %}.")
         if type(node) not in ALLOWED:

@@ -10,6 +10,7 @@ from typing import Any
 from aikit.prompts.plain_yaml import Path
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
+MOST_KEYWORDS = 2_000
 _POINTER = re.compile(r"#(?:/.*)?", re.DOTALL)
 _REFERENCES = ("$ref", "$dynamicRef")
 _TEXTS_OF_SCHEMAS = {"enum", "const", "default", "examples"}
@@ -29,7 +30,9 @@ def check_schema(schema: Mapping[str, Any]) -> None:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError, best_match
 
-    for path, name, value in _keywords(schema, ()):
+    for number, (path, name, value) in enumerate(_keywords(schema, ())):
+        if number > MOST_KEYWORDS:
+            raise SchemaWrong((), f"it has more than {MOST_KEYWORDS:,} keywords")
         if name == "$id":
             raise SchemaWrong(path, "$id can't be used: a schema has no address")
         if name == "$schema" and (len(path) > 1 or value not in (DRAFT, DRAFT + "#")):

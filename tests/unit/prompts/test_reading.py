@@ -216,6 +216,16 @@ WRONG = {
     "a NUL": (front("description: d", "{% role 'user' %}\n\0"), "line 5: there is a NUL", "Remove"),
     "half a character": (front("description: d", "{% role 'user' %}\n\ud800"), "line 5: this is not UTF-8", ""),
     "too much": (front("description: d", "{% role 'user' %}" + "x" * 300_000), "more than 262,144 bytes", "inputs"),
+    "a schema without end": (
+        front("description: d\ninput:\n" + "".join(f"  a{number}: string\n" for number in range(2000))),
+        "can't be used: it has more than 2,000 keywords",
+        "Correct",
+    ),
+    "a template without end": (
+        front("description: d", "{% role 'user' %}\n" + "{{ 1 }}" * 10_000),
+        "it has more than 5,000 parts",
+        "Pass what is data",
+    ),
     "a bottomless list": (front("description: d\ntags: " + "[" * 5000), "line", ""),
     "a deep list": (front("description: d\ntags: " + "[" * 50 + "]" * 50), "line 3: tags", "fewer levels"),
 }

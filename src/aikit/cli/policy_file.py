@@ -63,12 +63,14 @@ def check(file: File, json: Json = False) -> None:
     text, where = read_text(file)
     policies = parse(text, where, USUAL_CREDIT)
     limits = sum(len(policy.limits) for policy in policies)
+    guards = sum(len(policy.guards) for policy in policies)
     in_credits = parse(text, where, 1) != policies
     if json:
-        data = {"file": where, "valid": True, "policies": len(policies), "limits": limits}
+        data = {"file": where, "valid": True, "policies": len(policies), "limits": limits, "guards": guards}
         emit_json("policy.check", data | {"nano_usd_per_credit": USUAL_CREDIT if in_credits else None})
         return
-    line(f"{where}: valid, {_count(len(policies), 'policy', 'policies')} with {_count(limits, 'limit', 'limits')}")
+    parts = [_count(limits, "limit", "limits"), *([_count(guards, "guard", "guards")] if guards else [])]
+    line(f"{where}: valid, {_count(len(policies), 'policy', 'policies')} with {' and '.join(parts)}")
     if in_credits:
         note("Caps in credits were read at $0.0001 a credit, which a database can be set up to have otherwise.")
 

@@ -147,6 +147,11 @@ def test_what_can_not_be_tried_is_told(alone: Cli, given: list[str], told: str) 
     assert told in ended.err
 
 
+def test_a_file_is_checked_with_its_guards(alone: Cli) -> None:
+    ended = alone.ok("policy", "check", "policies.toml")
+    assert ended.out == "policies.toml: valid, 4 policies with 0 limits and 7 guards\n"
+
+
 def test_the_guards_of_a_policy_file_are_tried_for_any_caller(alone: Cli) -> None:
     check = ("guard", "check", MAIL, "--policies", "policies.toml")
     assert alone.data(*check)["text"] == "Mail [EMAIL_1] about [CARD_1]"

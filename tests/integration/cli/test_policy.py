@@ -86,6 +86,7 @@ def test_caps_in_credits_are_checked_at_the_usual_rate_and_that_is_said(cli: Cli
         "valid": True,
         "policies": 1,
         "limits": 1,
+        "guards": 0,
         "nano_usd_per_credit": 100_000,
     }
     assert cli.ok("policy", "check", written(cli, FREE)).err == ""

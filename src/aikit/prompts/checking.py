@@ -140,6 +140,8 @@ def _const(node: nodes.Const) -> None:
         isinstance(value, float) and not math.isfinite(value)
     ):
         raise NotAllowed(node.lineno, "this number is too large", "Write a smaller one.")
+    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        raise NotAllowed(node.lineno, "this text has half of a character", "Write the character itself.")
 
 
 _RULES: dict[type[nodes.Node], Any] = {

@@ -173,17 +173,21 @@ def rounded(budget: Budget, value: Any, precision: Any = 0) -> Any:
 
 def to_int(budget: Budget, value: Any) -> int:
     """A number without its fraction, or a text that is a whole number."""
-    return int(number(int(_legible(value, "int"))))
+    return int(number(_read(int, value, "int")))
 
 
 def to_float(budget: Budget, value: Any) -> float:
-    return float(number(float(_legible(value, "float"))))
+    return float(number(_read(float, value, "float")))
 
 
-def _legible(value: Any, what: str) -> Any:
-    if type(given(value)) is str and len(value) <= LONGEST_NUMBER:
-        return value
-    return _number(value, what)
+def _read(kind: type[int] | type[float], value: Any, what: str) -> Any:
+    found = value if type(given(value)) is str else _number(value, what)
+    try:
+        if type(found) is not str or len(found) <= LONGEST_NUMBER:
+            return kind(found)
+    except ValueError:
+        pass
+    raise Misused(f"{what} takes a number, or a text that is one, and this text is none")
 
 
 def _number(value: Any, what: str) -> Any:

@@ -5,7 +5,7 @@ Jinja's own lexer finds the tags, so that what looks like one in a comment, a st
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from jinja2 import TemplateSyntaxError
@@ -16,9 +16,14 @@ from aikit.prompts.sandbox import SANDBOX
 
 ROLES = ("system", "user", "assistant")
 MOST_BLOCKS = 100
+MOST_TOKENS = 30_000
 HOW = 'Begin each message with a line like {% role "user" %}.'
 _OPENS = {"if", "for"}
 _CLOSES = {"endif", "endfor"}
+
+
+Token = tuple[int, str, str, int]
+"""The line, the kind, the text and the position of one of Jinja's tokens."""
 
 
 class Tag(NamedTuple):
@@ -35,9 +40,10 @@ def split_blocks(body: str, *, first_line: int = 1, where: str = "the prompt") -
 
     Raises PromptInvalid that names line and remedy.
     """
-    tags = list(_roles(body, first_line, where))
+    tokens = list(_tokens(body, first_line, where))
+    tags = list(_roles(tokens, where))
     before = tags[0][1].start if tags else len(body)
-    for line, kind, value, at in _tokens(body, first_line, where):
+    for line, kind, value, at in tokens:
         if at < before and value.strip() and not kind.startswith("comment"):
             blank = value[: len(value) - len(value.lstrip())].count("\n")
             raise _wrong(where, line + blank, "text stands before the first role", HOW)
@@ -56,10 +62,10 @@ def _block(role: str, tag: Tag, text: str, first_line: int, body: str) -> Block:
     return Block(role, text.strip(), line)
 
 
-def _roles(body: str, first_line: int, where: str) -> Iterator[tuple[str, Tag]]:
+def _roles(tokens: Iterable[Token], where: str) -> Iterator[tuple[str, Tag]]:
     """The role tags and their roles."""
     open_tags: list[tuple[str, int]] = []
-    for tag in _tags(body, first_line, where):
+    for tag in _tags(tokens):
         name = tag.words[0][1] if tag.words else ""
         if name in _OPENS:
             open_tags.append((name, tag.line))
@@ -85,10 +91,10 @@ def _role(tag: Tag, where: str) -> str:
     return role
 
 
-def _tags(body: str, first_line: int, where: str) -> Iterator[Tag]:
+def _tags(tokens: Iterable[Token]) -> Iterator[Tag]:
     words: list[tuple[str, str]] = []
-    start, line = 0, first_line
-    for found, kind, value, at in _tokens(body, first_line, where):
+    start = line = 0
+    for found, kind, value, at in tokens:
         if kind == "block_begin":
             words, start, line = [], at, found
         elif kind == "block_end":
@@ -97,11 +103,14 @@ def _tags(body: str, first_line: int, where: str) -> Iterator[Tag]:
             words.append((kind, value))
 
 
-def _tokens(body: str, first_line: int, where: str) -> Iterator[tuple[int, str, str, int]]:
-    """Line, kind, text and position of each token. The lexer gives no positions, but what it leaves out is blank."""
+def _tokens(body: str, first_line: int, where: str) -> Iterator[Token]:
+    """The lexer gives no positions, but what it leaves out is blank."""
     at = 0
     try:
-        for line, kind, value in SANDBOX.lexer.tokeniter(body, None):
+        for number, (line, kind, value) in enumerate(SANDBOX.lexer.tokeniter(body, None)):
+            if number > MOST_TOKENS:
+                what = f"it has more than {MOST_TOKENS:,} words in tags"
+                raise _wrong(where, first_line + line - 1, what, "Pass what is data as an input.")
             at = body.index(value, at)
             yield first_line + line - 1, kind, value, at
             at += len(value)

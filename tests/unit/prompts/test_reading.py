@@ -222,8 +222,13 @@ WRONG = {
         "Correct",
     ),
     "a template without end": (
+        front("description: d", "{% role 'user' %}\n" + "{{ 1+1 }}" * 4_000),
+        "line 5: it has more than 5,000 parts",
+        "Pass what is data",
+    ),
+    "a body without end": (
         front("description: d", "{% role 'user' %}\n" + "{{ 1 }}" * 10_000),
-        "it has more than 5,000 parts",
+        "line 5: it has more than 30,000 words in tags",
         "Pass what is data",
     ),
     "a bottomless list": (front("description: d\ntags: " + "[" * 5000), "line", ""),

@@ -12,7 +12,7 @@ from aikit.wire import sse as sse_module
 from aikit.wire.codec import Codec
 from aikit.wire.texts import weaving
 from unit.wire.samples import ANTHROPIC, BODIES, CHAT, EMBEDDINGS, GEMINI, GENERATING, RESPONSES, sse
-from unit.wire.texts.answers import Said, data_of, guarding, passed, stream, streamed, terms, told, whole
+from unit.wire.texts.answers import Said, data_of, events, guarding, passed, stream, streamed, terms, told, whole
 
 CANARY = GuardRule("canary", GuardAction.BLOCK, (Place.OUTPUT, Place.TOOL_ARGUMENTS))
 TOKEN = token(b"secret", "acme")

@@ -67,7 +67,9 @@ class SSEFraming:
         return self.plain(event.raw)
 
     def plain(self, raw: bytes) -> bytes:
-        """Something may be put behind what was cut off at the end."""
+        """Something may be put behind what was cut off at the end. A line feed that came later was left out."""
+        if raw.endswith(b"\r\n\r"):
+            return raw + b"\n"
         return raw + b"\n\n" if self._ends and not raw.endswith(_ENDED) else raw
 
     def end(self) -> bytes:

@@ -301,6 +301,22 @@ MISTAKES = {
         '[default.guards]\njson_schema = { schema = \'{"$ref": "http://example.com/a"}\' }',
         'refers to "http://example.com/a". Refer to its own parts only',
     ),
+    "a schema with a number that is none": (
+        "[default.guards]\njson_schema = { schema = '{\"maximum\": NaN}' }",
+        "guards.json_schema.schema: is not JSON.",
+    ),
+    "a schema that can't be stored": (
+        '[default.guards]\njson_schema = { schema = \'{"title": "\\u0000"}\' }',
+        "guards.json_schema.schema: has characters that can't be stored",
+    ),
+    "a schema that is nested too deeply": (
+        "[default.guards]\njson_schema = { schema = '" + '{"not": ' * 600 + "{}" + "}" * 600 + "' }",
+        "guards.json_schema.schema: is n",
+    ),
+    "a term that can't be printed": (
+        '[default.guards]\nbanned_terms = { terms = ["a\\u0000b"] }',
+        "terms[0]: has characters that can't be printed",
+    ),
     "a custom guard without a name": (
         "[default.guards]\ncustom = 'flag'",
         'guards.custom: is "flag". Write the name of the guard as well: custom.NAME = "flag".',

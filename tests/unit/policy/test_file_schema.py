@@ -38,6 +38,10 @@ ONLY_THE_READER_KNOWS = {
     "a schema that is no JSON",
     "a schema that is none",
     "a schema from elsewhere",
+    "a schema with a number that is none",
+    "a schema that can't be stored",
+    "a schema that is nested too deeply",
+    "a term that can't be printed",
 }
 """Mistakes that a JSON Schema can't tell, or only by repeating the reader."""
 

@@ -246,6 +246,14 @@ def test_editors_are_told_of_every_guard_kind_and_option() -> None:
                     assert table["properties"][option.name]["items"]["enum"] == list(option.choices)
 
 
+def test_a_schema_may_name_characters_that_it_must_not_hold() -> None:
+    assert guard("""json_schema = { schema = '{"pattern": "[^\\\\u0000]"}' }""").options == (
+        r'{"schema":{"pattern":"[^\\u0000]"}}'
+    )
+    with pytest.raises(ConfigError, match="can't be stored"):
+        guard("""json_schema = { schema = '{"title": "\\ud800"}' }""")
+
+
 def test_options_of_a_rule_are_canonical() -> None:
     stated = guard("banned_terms = { terms = ['b', 'a', 'Ü'], restore = true, action = 'redact' }")
     assert stated.options == '{"restore":true,"terms":["a","b","Ü"]}'

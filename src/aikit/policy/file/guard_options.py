@@ -61,6 +61,8 @@ def _read_text(value: Any, _: Place) -> str:
         raise Wrong(f"is {shown(value)}", "Write text in quotes.")
     if len(value) > LONGEST_TEXT:
         raise Wrong(f"has {len(value):,} characters", f"It must have 1 to {LONGEST_TEXT}.")
+    if not value.isprintable():
+        raise Wrong("has characters that can't be printed", "Remove them.")
     return value
 
 
@@ -93,27 +95,57 @@ def _read_schema(value: Any, _: Place) -> dict[str, Any]:
     if len(text) > LONGEST_SCHEMA:
         raise Wrong(f"has {len(text):,} characters", f"{LONGEST_SCHEMA:,} are the most.")
     try:
-        stated = json.loads(text)
+        stated = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise Wrong("is not JSON", """Write a JSON Schema in single quotes, like '{"type": "object"}'.""") from None
     if not isinstance(stated, dict):
         raise Wrong("is no JSON object", """Write a JSON Schema, like '{"type": "object"}'.""")
-    _check_schema(stated)
+    if problem := _problem(json.dumps(stated, sort_keys=True)):
+        raise Wrong(*problem)
     return stated
 
 
-def _check_schema(schema: dict[str, Any]) -> None:
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+@lru_cache(maxsize=1024)
+def _problem(text: str) -> tuple[str, str] | None:
+    """What is wrong with a JSON Schema, and the remedy. Remembered, as stored policies are read again and again."""
     from jsonschema import Draft202012Validator, SchemaError
     from jsonschema.validators import validator_for
 
-    outside = [ref for ref in _references(schema) if not ref.startswith("#")]
-    if outside:
-        raise Wrong(f"refers to {shown(outside[0])}", 'Refer to its own parts only, like "#/$defs/name".')
+    schema = json.loads(text)
     try:
+        if not all(map(_is_stored, _texts_in(schema))):
+            return "has characters that can't be stored", "Remove them."
+        outside = [ref for ref in _references(schema) if not ref.startswith("#")]
+        if outside:
+            return f"refers to {shown(outside[0])}", 'Refer to its own parts only, like "#/$defs/name".'
         validator_for(schema, default=Draft202012Validator).check_schema(schema)
+    except RecursionError:
+        return "is nested too deeply", "Simplify it."
     except SchemaError as error:
         at = "/".join([str(part) for part in error.absolute_path])
-        raise Wrong(f"is no JSON Schema: {error.message[:100]}{f' at {at}' if at else ''}", "Correct it.") from None
+        return f"is no JSON Schema: {error.message[:100]}{f' at {at}' if at else ''}", "Correct it."
+    return None
+
+
+def _is_stored(text: str) -> bool:
+    """Whether PostgreSQL takes it: no NUL, and no half of a surrogate pair."""
+    return "\0" not in text and text.encode(errors="ignore").decode() == text
+
+
+def _texts_in(schema: Any) -> Iterator[str]:
+    if isinstance(schema, str):
+        yield schema
+    elif isinstance(schema, dict):
+        for name, value in schema.items():
+            yield name
+            yield from _texts_in(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _texts_in(value)
 
 
 def _references(schema: Any) -> Iterator[str]:

@@ -16,10 +16,10 @@ _HASH = "sha256:"
 
 
 class Judge(NamedTuple):
-    """Who judges for a scorer: the model, and the version of the prompt that it is asked with (None: none)."""
+    """Who judges for a scorer: the model, and the versions of the prompts that it is asked with."""
 
     model: str
-    prompt: PromptId | None
+    prompts: tuple[PromptId, ...]
 
 
 def fingerprint_of(
@@ -45,8 +45,7 @@ def fingerprint_of(
     for spec in suite.scorers:
         parts[f"scorer {spec.name}"] = _hash([spec.use, dict(spec.options)])
     for scorer, judge in (judges or {}).items():
-        prompt = f" {judge.prompt.id} {judge.prompt.sha256}" if judge.prompt else ""
-        parts[f"judge {scorer}"] = f"{judge.model}{prompt}"
+        parts[f"judge {scorer}"] = " ".join([judge.model, *(word for prompt in judge.prompts for word in prompt)])
     return parts
 
 

@@ -16,13 +16,13 @@ from aikit.evals.scored import (
     changes,
     fails,
     gated,
-    lower_is_better,
     lower_ones,
     means_of,
     values_of,
     worse_by,
     worst_first,
 )
+from aikit.evals.scorers.catalogue import higher_is_better
 from aikit.evals.statistics import LEVEL, holm, paired, smallest_drop
 
 _GRAVEST = (Status.FAIL, Status.INCONCLUSIVE, Status.WARN, Status.PASS)
@@ -100,7 +100,7 @@ def _side(run: Run, suite: Suite, baseline: Baseline | None, spec: ScorerSpec, g
     if mean is None or not before or set(before) != set(after):
         why = _why_not(baseline, differs, before)
         return _Side(spec, gate, mean, after=after, not_compared=why, critical=bool(critical))
-    lower = lower_is_better(spec)
+    lower = not higher_is_better(spec)
     differences = [after[case] - before[case] for case in before]
     test = paired(differences, lower_is_better=lower)
     gates = sum(other.max_drop is not None for _, other in gated(suite))

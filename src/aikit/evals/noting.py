@@ -30,8 +30,8 @@ def _power(cases: int, results: Iterable[GateResult]) -> Iterator[str]:
     if smallest_p(cases) * len(tested) >= LEVEL:
         least = figure(smallest_p(cases) * len(tested))
         yield (
-            f"Underpowered: with {counted(cases, 'case')} and {counted(len(tested), 'gate')} no drop, however large, can "
-            f"be told from noise (p can't be below {least}), so none can fail."
+            f"Underpowered: with {counted(cases, 'case')} and {counted(len(tested), 'gate')} no drop, however large, "
+            f"can be told from noise (p can't be below {least}), so none can fail."
         )
     elif cases < FEW:
         yield f"Underpowered: {counted(cases, 'case')}; from {FEW} on a drop can be told from noise with some trust."

@@ -8,21 +8,15 @@ from statistics import fmean
 
 from aikit.evals.figures import above
 from aikit.evals.model import CaseChange, GateRule, Run, ScorerSpec, Suite
+from aikit.evals.scorers.catalogue import higher_is_better
 
 Values = Mapping[str, Sequence[float | None]]
 """Of one scorer: by case, what each trial has scored. None: it has no score."""
 
-_LOWER_IS_BETTER = frozenset({"cost", "latency"})
-
-
-def lower_is_better(spec: ScorerSpec) -> bool:
-    """Cost and latency are; a scorer of one's own if its options say `lower_is_better: true`."""
-    return spec.use in _LOWER_IS_BETTER or spec.options.get("lower_is_better") is True
-
 
 def lower_ones(suite: Suite) -> frozenset[str]:
     """The names of the scorers of which less is better."""
-    return frozenset(spec.name for spec in suite.scorers if lower_is_better(spec))
+    return frozenset(spec.name for spec in suite.scorers if not higher_is_better(spec))
 
 
 def gated(suite: Suite) -> list[tuple[ScorerSpec, GateRule]]:
@@ -70,7 +64,7 @@ def fails(values: Iterable[float | None], spec: ScorerSpec) -> bool:
 def _fails(value: float, spec: ScorerSpec) -> bool:
     gate = spec.gate or GateRule()
     if gate.min is None and gate.max is None:
-        return value <= 0 and not lower_is_better(spec)
+        return value <= 0 and higher_is_better(spec)
     return (gate.min is not None and above(gate.min, value)) or (gate.max is not None and above(value, gate.max))
 
 

@@ -33,19 +33,20 @@ MOST_CONCURRENT = 1_000
 NAME = r"^[a-z][a-z0-9_-]{0,63}$"
 CASE_ID = r"^[a-z0-9][a-z0-9._-]{0,119}$"
 
-_MAX_DROP = "How far its mean may be below the baseline's, or above it for cost and latency, in the scorer's unit."
-_SHARE_GATE = mapping(
+_MAX_DROP = "How much worse its mean may be than the baseline's, in the scorer's unit."
+_MIN = "What its mean must come to, at least."
+_MAX = "What its mean may come to, at most."
+_SHARE_GATE = mapping({"min": Field(number(0, 1), _MIN), "max_drop": Field(number(0, 1), _MAX_DROP)}, least=1)
+_AMOUNT_GATE = mapping({"max": Field(number(0), _MAX), "max_drop": Field(number(0), _MAX_DROP)}, least=1)
+_FREE_GATE = mapping(
     {
-        "min": Field(number(0, 1), "What its mean must come to, at least."),
-        "max_drop": Field(number(0, 1), _MAX_DROP),
+        "min": Field(number(None), _MIN),
+        "max": Field(number(None), _MAX),
+        "max_drop": Field(number(0), _MAX_DROP),
     },
     least=1,
 )
-_AMOUNT_GATE = mapping({"max_drop": Field(number(0), _MAX_DROP)}, least=1)
-_FREE_GATE = mapping(
-    {"min": Field(number(None), "What its mean must come to, at least."), "max_drop": Field(number(0), _MAX_DROP)},
-    least=1,
-)
+"""For functions of one's own: their values can be anything."""
 
 
 def _stated(kind: ScorerKind) -> Kind:
@@ -78,7 +79,7 @@ def _read_scorer(value: Any, place: Place) -> ScorerSpec | None:
         place.report(wrong)
     options.pop("use", None)
     gate = options.pop("gate", None)
-    return ScorerSpec(name, use, options, GateRule(gate.get("min"), gate.get("max_drop")) if gate else None)
+    return ScorerSpec(name, use, options, GateRule(**gate) if gate else None)
 
 
 def _read_scorers(value: Any, place: Place) -> tuple[ScorerSpec, ...]:

@@ -26,8 +26,10 @@ class Stray(NamedTuple):
 class PromptFolder:
     """Reads prompts from files. What was verified once is kept, since it never changes; drafts are read each time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, only: frozenset[str] | None = None) -> None:
+        """`only` are the names of those that are read; None: all."""
         self.path = path
+        self._only = only
         self._verified: dict[tuple[str, int], Prompt] = {}
         self._lock: tuple[tuple[int, int], Lock] | None = None
 
@@ -113,6 +115,8 @@ class PromptFolder:
         """
         if (known := self._verified.get((name, version))) is not None:
             return known
+        if self._only is not None and name not in self._only:
+            return None
         locked = self.lock().find(name, version)
         data = self._data(name, version)
         if locked is None and data is None:
@@ -179,8 +183,9 @@ class PromptFolder:
             check_name(name)
         for path in self.path.glob(f"{name}/v*{SUFFIX}"):
             version = parse_version(path.stem)
-            if version is not None and _is_name(path.parent.name):
-                yield path.parent.name, version, path
+            found = path.parent.name
+            if version is not None and _is_name(found) and (self._only is None or found in self._only):
+                yield found, version, path
 
     def _not_found(self, ref: Ref) -> PromptNotFound:
         versions, names = self.versions(ref.name), self.names()

@@ -9,6 +9,8 @@ from aikit.prompts.folder import PromptFolder, PromptFolders
 
 INSTALLED = Path(__file__).parents[1] / "_prompts"
 """Where a wheel has them (pyproject.toml says so)."""
+OWN = frozenset({"setup_agent", "judge", "claims", "verdict"})
+"""What the kit itself asks models with. The repository's other prompts are examples, and nobody else's."""
 CHECKOUT = Path(__file__).parents[3] / "prompts"
 """Where a checkout of the repository has them."""
 
@@ -16,7 +18,7 @@ CHECKOUT = Path(__file__).parents[3] / "prompts"
 @cache
 def shipped() -> PromptFolder:
     """The folder of the prompts that come with aikit."""
-    return PromptFolder(INSTALLED if INSTALLED.is_dir() else CHECKOUT)
+    return PromptFolder(INSTALLED if INSTALLED.is_dir() else CHECKOUT, OWN)
 
 
 def with_shipped(folder: Path) -> PromptFolders:

@@ -13,7 +13,7 @@ from aikit.prompts.base import Base
 from aikit.prompts.folder import PromptFolder, PromptFolders
 from aikit.prompts.lock import Locked, appended, read_lock
 from aikit.prompts.locking import begin, lock_drafts
-from aikit.prompts.shipped import CHECKOUT, shipped, with_shipped
+from aikit.prompts.shipped import CHECKOUT, OWN, shipped, with_shipped
 from aikit.prompts.verifying import Checked, check_folder
 
 DAY = date(2026, 11, 20)
@@ -359,6 +359,11 @@ def test_a_name_belongs_to_the_application_with_all_of_its_versions(made: Made, 
     assert both.load("judge@v1") == shipped().load("judge@v1")
     assert both.newest("judge") == shipped().newest("judge")
     assert PromptFolders([PromptFolder(tmp_path / "none"), shipped()]).names() == shipped().names()
+
+
+def test_what_ships_is_the_kit_s_own_and_no_example() -> None:
+    assert shipped().names() == sorted(OWN)
+    assert shipped().find("summarize", 1) is None
 
 
 def test_the_prompts_that_ship_are_locked_and_good() -> None:

@@ -105,15 +105,14 @@ class Guarding:
         texts, checker = self._returned()
         if texts is None or not body.strip():
             return body
+        reply = read_object(body)
         try:
-            reply = read_object(body)
-            if reply is None:
+            if reply is None or not _understood(lambda: texts.response(reply, checker, self._asked)):
                 checker.unreadable()
                 return body
-            texts.response(reply, checker, self._asked)
-            return to_json(reply) if checker.altered else body
         except Stopped as stop:
             raise _blocked(stop.findings, "response") from None
+        return to_json(reply) if checker.altered else body
 
     def stream(self) -> StreamGuard | None:
         """For one 2xx stream, behind the codec's reader, which must see what the provider sent. None if no guard looks
@@ -187,7 +186,8 @@ class StreamGuard:
         self._out += [self._framing.framed(event) for event in events]
 
     def _seen(self, event: Event) -> None:
-        self._hand_on(self._texts.see(event))
+        if not _understood(lambda: self._hand_on(self._texts.see(event))):
+            self._unread(event.raw, None)
 
     def _unread(self, raw: bytes, data: bytes | None) -> None:
         """Something that is no JSON object: a comment, the end, or what can't be checked."""
@@ -205,6 +205,17 @@ class StreamGuard:
             self._hand_on(self._texts.end())
             self._out.append(self._framing.end())
             self._over = True
+
+
+def _understood(step: Callable[[], None]) -> bool:
+    """Whether texts could be found: what a provider sends may have a form that nobody foresaw. Raises Stopped."""
+    try:
+        step()
+    except Stopped:
+        raise
+    except Exception:
+        return False
+    return True
 
 
 def texts_of(codec: Codec) -> Texts | None:

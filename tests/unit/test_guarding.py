@@ -225,6 +225,23 @@ def test_a_whole_answer_that_cannot_be_read_is_blocked_likewise() -> None:
     assert guarding(CHAT, ZEBRA).response(b"") == b""
 
 
+@pytest.mark.parametrize("index", [[], {}])
+@pytest.mark.parametrize("codec", GENERATING, ids=lambda codec: codec.name)
+def test_an_event_of_a_form_that_nobody_foresaw_is_blocked_likewise(codec: Codec, index: Any) -> None:
+    name = {CHAT: "index", GEMINI: "index", ANTHROPIC: "index", RESPONSES: "output_index"}[codec]
+    body = stream(codec, list, [Said("text", "zebra")]).replace(f'"{name}": 0'.encode(), f'"{name}": {index}'.encode())
+    with pytest.raises(GuardBlocked, match="unreadable"):
+        passed(guarding(codec, ZEBRA), body)
+    assert passed(guarding(codec, terms("flag", "QWXYV")), body) == body
+
+
+def test_arguments_of_any_depth_are_checked() -> None:
+    for depth in (100, 900, 980, 5_000):
+        nested = "[" * depth + '"zebra"' + "]" * depth
+        with pytest.raises(GuardBlocked, match="tool arguments"):
+            guarding(CHAT, ZEBRA).response(json.dumps(whole(CHAT, [Said("call", nested, "f")])).encode())
+
+
 def test_an_event_too_large_to_be_read_is_blocked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse_module, "EVENT_LIMIT", 1_000)
     with pytest.raises(GuardBlocked, match="unreadable"):

@@ -136,7 +136,10 @@ def arguments(text: str, place: Place, at: str, checks: Checks) -> str:
     if value is None:
         return _unparsed(text, place, at, checks)
     before = checks.altered
-    value = leaves(value, place, at, checks)
+    try:
+        value = leaves(value, place, at, checks)
+    except RecursionError:
+        return _unparsed(text, place, at, checks)
     if checks.altered == before:
         return text
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -85,9 +85,9 @@ class _Reader:
 
     def value(self, node: yaml.Node, path: Path) -> Any:
         line = node.start_mark.line + 1
-        self.lines.setdefault(path, line)
+        stands = self.lines.setdefault(path, line)
         if id(node) in self.seen:
-            raise YAMLWrong(line, f"{self._said(path)} is an alias (*)", "Write it out; aliases can't be used.")
+            raise YAMLWrong(stands, f"{self._said(path)} is an alias (*)", "Write it out; aliases can't be used.")
         self.seen.add(id(node))
         if len(path) > DEEPEST:
             raise YAMLWrong(line, f"{self._said(path)} is nested too deeply", "Write it in fewer levels.")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aikit.completion import Reply
     from aikit.config import Settings
     from aikit.context import tags
-    from aikit.errors import AIError, AIKitError, Refused, SpendCapExceeded
+    from aikit.errors import AIError, AIKitError, GuardBlocked, Refused, SpendCapExceeded
     from aikit.events import Event
     from aikit.kit import AIKit
     from aikit.prompts.model import Prompt, Rendered
@@ -31,6 +31,7 @@ __all__ = [
     "AsyncAIKit",
     "Decision",
     "Event",
+    "GuardBlocked",
     "Prompt",
     "Refused",
     "Rendered",
@@ -49,6 +50,7 @@ _HOMES = {
     "AsyncAIKit": "async_kit",
     "Decision": "types",
     "Event": "events",
+    "GuardBlocked": "errors",
     "Prompt": "prompts.model",
     "Refused": "errors",
     "Rendered": "prompts.model",

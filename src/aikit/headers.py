@@ -11,7 +11,7 @@ from math import ceil
 from aikit.errors import RequestInvalid
 from aikit.meter.judge import is_rate, reason_code
 from aikit.prompts.model import PROMPT_HEADER
-from aikit.types import Action, Decision, Finding, LimitState, Metric, Order, PromptId
+from aikit.types import Action, Decision, Finding, GuardAction, LimitState, Metric, Order, PromptId
 
 PROMPT = re.compile(r"([a-z][a-z0-9_-]{0,63}@v[0-9]{1,9}) ([0-9a-f]{64})")
 MOST_FINDINGS = 20
@@ -55,10 +55,11 @@ def of_decision(decision: Decision, order: Order, nano_per_credit: int) -> dict[
 
 
 def of_findings(findings: Iterable[Finding]) -> dict[str, str]:
-    """What guards found, by guard, kind, place and action: `pii email input redact 2`."""
+    """What guards found and are to tell of, by guard, kind, place and action: `pii email input redact 2`."""
     counts = Counter[tuple[str, ...]]()
     for guard, kind, place, action, _, _, times in findings:
-        counts[guard, kind, place, action] += times
+        if action is not GuardAction.ALLOW:
+            counts[guard, kind, place, action] += times
     told = [plain(" ".join([*found, str(times)])) for found, times in counts.most_common(MOST_FINDINGS)]
     return {"x-aikit-findings": ", ".join(told)} if told else {}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from datetime import UTC, datetime
 from functools import cache
@@ -29,6 +28,7 @@ from aikit.meter.engine import Meter
 from aikit.meter.opening import open_meter
 from aikit.meter.prices import PriceRow
 from aikit.notices import Notices
+from aikit.policy.guards import CUSTOM_NAME
 from aikit.pricing.book import PriceBook
 from aikit.pricing.overrides import parse_overrides
 from aikit.pricing.price import Price
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 
 Client = TypeVar("Client")
 
-CUSTOM_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 TIMEOUT = httpx2.Timeout(600.0, connect=5.0)
 LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
 

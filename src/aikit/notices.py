@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from contextvars import Context
 from datetime import UTC, datetime
 from typing import Protocol
@@ -19,7 +20,7 @@ from aikit.events import (
     PolicyEvent,
 )
 from aikit.meter.judge import reason_code
-from aikit.types import Decision, Entry, EventKind, Hold, LimitState, Order, Tags, Watched
+from aikit.types import Decision, Entry, EventKind, Finding, GuardAction, Hold, LimitState, Order, Tags, Watched
 
 log = logging.getLogger("aikit.policy")
 MOST_REMEMBERED = 100_000
@@ -71,7 +72,7 @@ class Notices:
                 entry.first_byte_ms,
                 waited * 1000,
                 order.call.prompt.id if order.call.prompt else None,
-                (*order.findings, *entry.findings),
+                _told((*order.findings, *entry.findings)),
             ),
             context,
         )
@@ -91,7 +92,7 @@ class Notices:
                 waited * 1000,
                 decision.tripped if decision else (),
                 order.call.prompt.id if order.call.prompt else None,
-                order.findings,
+                _told(order.findings),
             ),
             context,
         )
@@ -170,6 +171,11 @@ class Notices:
         context: Context | None,
     ) -> None:
         self.tell(PolicyEvent(*_about(kind, order), code, state, decision), context)
+
+
+def _told(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Those that are not only recorded."""
+    return tuple([finding for finding in findings if finding.action is not GuardAction.ALLOW])
 
 
 def _about(kind: EventKind, order: Order) -> tuple[EventKind, datetime, UUID, UUID, Tags, str, str, str, bool]:

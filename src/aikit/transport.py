@@ -258,7 +258,7 @@ def finished(result: Result | None, response: httpx2.Response | None, request: h
         reply = result.reply
         return _unread(reply, result.attempt.headers(), request, {ATTEMPT: result.attempt})
     assert isinstance(result, Whole) and response is not None
-    return rewound(response, result)
+    return rewound(response, result, request)
 
 
 def _unread(
@@ -270,13 +270,17 @@ def _unread(
     return httpx2.Response(reply.status, headers=headers, stream=stream, request=request, extensions=extensions)
 
 
-def rewound(response: httpx2.Response, result: Whole) -> httpx2.Response:
+def rewound(response: httpx2.Response, result: Whole, request: httpx2.Request) -> httpx2.Response:
     """A response that we have read, as if nobody had: a new one would cost more than the rest of the exchange."""
     ours = {"content-length": str(len(result.body)), **result.attempt.headers()}
-    response.headers = httpx2.Headers(_headers(response, ours))
-    response.extensions[ATTEMPT] = result.attempt
-    response.stream = httpx2.ByteStream(result.body)
-    response._content = result.body  # what was read stays in it, and guards may have changed that
+    headers, extensions = _headers(response, ours), {**response.extensions, ATTEMPT: result.attempt}
+    stream = httpx2.ByteStream(result.body)
+    if result.body is not response.content:  # guards have changed it
+        status = response.status_code
+        return httpx2.Response(status, headers=headers, stream=stream, request=request, extensions=extensions)
+    response.headers = httpx2.Headers(headers)
+    response.extensions = extensions
+    response.stream = stream
     response.is_stream_consumed = response.is_closed = False
     return response
 

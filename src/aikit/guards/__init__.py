@@ -1,4 +1,5 @@
-"""Guards: checks on text that goes in or out. Pure; which of them apply is for policies to say.
+"""Guards: checks on text that goes in or out. Pure; which of them apply is for policies to say."""
 
-`Screening` (`aikit.guards.screening`) is all guards of one attempt; `aikit.guards.catalogue` says which there are.
-"""
+from aikit.guards.matches import CustomGuard, Match
+
+__all__ = ["CustomGuard", "Match"]

@@ -28,7 +28,7 @@ def seekers(kinds: Collection[str]) -> list[Seeker]:
 
 
 def _bounded(pattern: str) -> str:
-    return rf"\b(?<![\w.-])(?:{pattern})(?![\w-])(?!\.[0-9])"
+    return rf"\b(?<![\w.-])(?<![0-9] )(?:{pattern})(?![\w-])(?![. ][0-9])"
 
 
 def _accept(number: Number, words: re.Pattern[str] | None) -> Accept:

@@ -15,6 +15,8 @@ _SHAPE = (
     r"[0-9(+](?<![\w./#$€£@%+-][0-9(+])(?<![0-9],[0-9(+])"
     rf"(?:{_GAP}{{0,2}}[0-9]){{6,15}}(?![\w])(?!-[0-9])"
 )
+MOST_GROUPS = 8
+FEWEST_DIGITS = 7
 _SAYS_PHONE = re.compile(
     r"(?i)\b(?:tel|phone|telephone|call|mobile|cell|fax|sms|whatsapp|text|dial|reach|ring|telefon|tél|móvil|handy|"
     r"telefono|teléfono|telefone|celular)"
@@ -47,10 +49,10 @@ def seekers(regions: tuple[str, ...]) -> list[Seeker]:
 
 def _beginnings(found: str) -> Iterator[str]:
     """The candidate, and what remains of it with groups of digits taken from its end."""
-    yield found
-    for gap in reversed(list(_GAPS.finditer(found, 1))):
-        part = found[: gap.start()]
-        if sum(map(str.isdigit, part)) < 7:
+    ends = [gap.start() for gap in _GAPS.finditer(found, 1)] + [len(found)]
+    for end in reversed(ends[:MOST_GROUPS]):
+        part = found[:end]
+        if len(digits(part)) < FEWEST_DIGITS:
             return
         if part.count("(") == part.count(")"):
             yield part
@@ -73,15 +75,23 @@ def _national(part: str, regions: list[str], said: bool) -> str | None:
     if not said and (not in_groups or len(groups) > 6 or (len(groups) == 2 and "." in part)):
         return None
     number = digits(part)
+    sizes = tuple(map(len, groups))
     for region in regions:
         lengths, trunk, general = _plan(region)
         significant = number.removeprefix(trunk) if trunk else number
         if len(significant) in lengths and general.fullmatch(significant):
-            if not said and trunk == "0" and not number.startswith("0") and part[0] != "(":
+            if not said and not _as_at_home(trunk, sizes, part):
                 continue
             if (valid := _valid_in(number, region)) is not None:
                 return valid
     return None
+
+
+def _as_at_home(trunk: str, sizes: tuple[int, ...], part: str) -> bool:
+    """Whether people of a region with this prefix write its numbers so: North Americans in threes and a four."""
+    if trunk == "1":
+        return sizes in ((3, 3, 4), (1, 3, 3, 4))
+    return trunk != "0" or part[0] in "0("
 
 
 def _valid_in(number: str, region: str) -> str | None:
@@ -91,7 +101,7 @@ def _valid_in(number: str, region: str) -> str | None:
         parsed = phonenumbers.parse(number, region)
     except phonenumbers.NumberParseException:
         return None
-    return _normal(parsed) if phonenumbers.is_valid_number_for_region(parsed, region) else None
+    return _normal(parsed) if phonenumbers.is_valid_number(parsed) else None
 
 
 @lru_cache(maxsize=300)

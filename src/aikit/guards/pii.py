@@ -35,7 +35,7 @@ def eyes(options: Mapping[str, Any]) -> Eyes:
 
 _UNDECIDED = earliest(
     run_at_end(r"[\w.+%'@:-]", LONGEST_WORD),
-    run_at_end("[A-Z0-9 ()+./\u00a0\u2010-\u2015-]", LONGEST_NUMBER),
+    run_at_end("[A-Z0-9 ()+./\u00a0\u2010-\u2015-]", LONGEST_NUMBER, not_first=" )./-\u00a0"),
 )
 
 
@@ -44,6 +44,7 @@ class _Emails:
 
     _local = re.compile(r"[\w.+%'-]{1,64}")
     _domain = re.compile(r"@(?:[\w-]{1,63}\.){1,6}[^\W\d_]{2,24}(?!\w)")
+    _in_a_url = re.compile(r"://[^\s/@]{0,60}:\Z")
     _of_an_image = re.compile(r"@[0-9](?:\.[0-9])?x\.")
 
     def seek(self, text: str, start: int) -> Match | None:
@@ -58,6 +59,8 @@ class _Emails:
             name = local.group()[::-1].lstrip(".'-%")
             begin = at - len(name)
             if not name or name.endswith(".") or begin < start:
+                continue
+            if self._in_a_url.search(text[max(0, begin - BEHIND) : begin]):
                 continue
             if name in ("git", "hg") and text[domain.end() : domain.end() + 1] == ":":
                 continue

@@ -58,14 +58,18 @@ def as_kind(kind: str) -> Accept:
     return lambda text, candidate: Match(candidate.start(), candidate.end(), kind)
 
 
-def run_at_end(characters: str, longest: int) -> Undecided:
-    """Holds the characters of a class at the end of the text, at most the last `longest`."""
+def run_at_end(characters: str, longest: int, not_first: str = "") -> Undecided:
+    """Holds the characters of a class at the end of the text, at most the last `longest`, from the first one on with
+    which a match can begin."""
     run = re.compile(f"{characters}{{0,{longest}}}")
 
     def undecided(text: str, start: int) -> int:
         tail = text[-1 : -longest - 1 : -1]
         matched = run.match(tail)
-        return max(start, len(text) - matched.end()) if matched else len(text)
+        held = matched.end() if matched else 0
+        if not_first and held:
+            held = len(tail[:held].rstrip(not_first))
+        return max(start, len(text) - held)
 
     return undecided
 

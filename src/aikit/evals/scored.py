@@ -74,18 +74,20 @@ def changes(scorer: str, before: Mapping[str, float], after: Mapping[str, float]
 
 
 def worst_first(changed: Iterable[CaseChange], lower: frozenset[str]) -> list[CaseChange]:
-    """By how much worse they became; cases without a score on one side come first, as nobody knows how bad they are.
+    """By how much worse they became. First of all those that have no score any more, last those that had none before.
 
     Dollars and seconds are taken as a share of the mean before, so that they can stand beside scores from 0 to 1.
     """
     rows = list(changed)
     units = {scorer: _unit(rows, scorer) if scorer in lower else 1.0 for scorer in {row.scorer for row in rows}}
 
-    def key(row: CaseChange) -> tuple[bool, float, str, str]:
-        if row.before is None or row.after is None:
-            return (row.after is not None, 0.0, row.case, row.scorer)
+    def key(row: CaseChange) -> tuple[int, float, str, str]:
+        if row.after is None:
+            return (0, 0.0, row.case, row.scorer)
+        if row.before is None:
+            return (2, 0.0, row.case, row.scorer)
         drop = worse_by(row.before, row.after, lower=row.scorer in lower) / units[row.scorer]
-        return (True, -drop, row.case, row.scorer)
+        return (1, -drop, row.case, row.scorer)
 
     return sorted(rows, key=key)
 

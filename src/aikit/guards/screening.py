@@ -236,4 +236,5 @@ _TURNS = (GuardAction.ALLOW, GuardAction.FLAG, GuardAction.BLOCK, GuardAction.RE
 
 def _turn(rule: GuardRule) -> tuple[int, str, int]:
     name = rule.guard.partition(".")[0]
-    return ORDER.index(name), rule.guard, _TURNS.index(rule.action)
+    turn = ORDER.index(name) if name in ORDER else len(ORDER)
+    return turn, rule.guard, _TURNS.index(rule.action)

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from aikit.guards.build import Guarded
 from aikit.guards.catalogue import ALL_ACTIONS, BY_NAME, CATALOGUE, EVERYWHERE, ORDER, defaults
+from aikit.guards.flow import Ending, Flow
 from aikit.guards.matches import Match
-from aikit.guards.screening import MOST_FINDINGS, Blocked, Screening
+from aikit.guards.screening import MOST_FINDINGS, Blocked, Doing, Screening
 from aikit.types.guards import Finding, GuardAction, GuardRule, Place
 
 ALLOW, FLAG, REDACT, BLOCK = ALL_ACTIONS
@@ -318,6 +320,11 @@ def test_a_custom_guard_that_nobody_registered_counts_as_crashed() -> None:
         screening(rule("custom.nobody", BLOCK)).check(Place.INPUT, "a", "some text")
 
 
+def test_a_guard_that_this_version_does_not_know_counts_as_crashed() -> None:
+    with pytest.raises(Blocked, match="crashed"):
+        screening(rule("of_tomorrow", BLOCK)).check(Place.INPUT, "a", "some text")
+
+
 def test_a_custom_guard_redacts_under_its_own_name() -> None:
     def codes(text: str, place: Place) -> Iterable[Match]:
         return [Match(at, at + 6, "code") for at in range(len(text) - 5) if text.startswith("HR-", at)]
@@ -337,3 +344,27 @@ def test_the_catalogue_is_consistent() -> None:
             assert option.default is None or option.type != "texts" or isinstance(option.default, list)
             assert not option.choices or set(option.default) <= set(option.choices)
             assert defaults(guard.name)[option.name] == option.default
+
+
+class _BreaksLater:
+    """A stage that holds all it is given, and fails at a question mark."""
+
+    def feed(self, flow: Flow, /) -> Flow:
+        if "?" in flow.text:
+            raise RuntimeError(flow.text)
+        return Flow("")
+
+
+@pytest.mark.parametrize("action", ALL_ACTIONS)
+def test_a_stage_that_fails_in_the_middle_of_a_text_loses_nothing_or_releases_nothing(action: GuardAction) -> None:
+    upstream = Finding("unicode", "bidi", Place.OUTPUT, FLAG)
+    crashed = Finding("pii", "crashed", Place.OUTPUT, action, "a")
+    made = screening(rule("pii", action))
+    stage = Guarded(_BreaksLater(), Doing(made, made._rules[0], Place.OUTPUT, "a"))
+    assert stage.feed(Flow("held ", ((2, upstream),))) == Flow("")
+    out = stage.feed(Flow("and?"))
+    if action in (BLOCK, REDACT):
+        assert out == Flow("", (), Ending((crashed,)))
+    else:
+        assert out == Flow("held and?", ((0, crashed), (0, upstream)))
+        assert stage.feed(Flow(" more?", (), Ending())) == Flow(" more?", (), Ending())

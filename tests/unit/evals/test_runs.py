@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import stat
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,15 @@ def test_whatever_a_run_holds_comes_back(tmp_path_factory, scores, rest, prompt,
     path = tmp_path_factory.getbasetemp() / "any-run.json"
     path.write_text(run_text(run))
     assert read_run(path) == run
+
+
+def test_every_field_of_a_run_is_stored(tmp_path: Path) -> None:
+    """What is added to the model is added to the file, or it would come back as its default."""
+    _, found = stored(tmp_path)
+    trial = found["results"][0]
+    assert {field.name for field in fields(Run)} == set(found) - {"schema"}
+    assert {field.name for field in fields(Trial)} == set(trial)
+    assert {field.name for field in fields(Score)} == set(trial["scores"]["faithfulness"])
 
 
 def test_a_value_that_json_has_no_word_for_stays_an_error(tmp_path: Path) -> None:

@@ -254,6 +254,15 @@ def test_a_drop_is_seen_four_times_in_five(size: tuple[int, int], drop: float) -
     assert 0.93 <= held <= 0.97
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_the_smallest_drop_is_the_one_that_is_seen_four_times_in_five(size: tuple[int, int]) -> None:
+    unchanged = continuous(numpy.random.default_rng(14), *size, 0.0)[:200]
+    told = float(numpy.median([smallest_drop(run.tolist()) for run in unchanged]))
+    seen = (found_in(continuous(numpy.random.default_rng(15), *size, told)).p < LEVEL).mean()
+    print(f"{shown(size, continuous)}, the smallest drop {told:.3f}: seen {seen:.1%}")
+    assert 0.75 <= seen <= 0.85
+
+
 def test_what_scores_of_zero_and_one_can_show() -> None:
     """No bound is promised for these, but that larger suites see more."""
     shares = []

@@ -34,7 +34,7 @@ def gap_of(run: Run, suite: Suite, baseline: Baseline | None) -> Gap | None:
     return (
         _deleted(suite, baseline)
         or _nothing(run, suite)
-        or _over_budget(run)
+        or _ended_early(run, suite)
         or _other_cases(run, suite)
         or _not_recorded(run, suite)
         or _not_scored(run, suite)
@@ -45,7 +45,8 @@ def incomparable(run: Run, baseline: Run | Baseline, scorers: Iterable[str]) -> 
     """What differs between the run and the baseline, so that these scorers' values can't be compared; None: nothing."""
     differs = differing(run.fingerprint, baseline.fingerprint, scorers)
     if any(part.startswith(CASES) for part in differs):
-        added = [case for case in run.cases if case not in set(baseline.cases)]
+        known = set(baseline.cases)
+        added = [case for case in run.cases if case not in known]
         differs += [f"cases that it does not have: {listed(added)}"] if added else []
     if run.suite != baseline.suite:
         differs.append(f"the suite ({run.suite}, was {baseline.suite})")
@@ -99,19 +100,21 @@ def _nothing(run: Run, suite: Suite) -> Gap | None:
     return None
 
 
-def _over_budget(run: Run) -> Gap | None:
-    if not run.over_budget:
-        return None
-    return _unclear(
-        "It came to its budget before its end", "Raise the suite's `budget`, or have fewer cases or trials."
-    )
+def _ended_early(run: Run, suite: Suite) -> Gap | None:
+    if run.interrupted:
+        return _unclear("It was interrupted", _again(run, suite))
+    if run.over_budget:
+        raised = "Raise the suite's `budget`, or have fewer cases or trials."
+        return _unclear("It came to its budget before its end", raised)
+    return None
 
 
 def _other_cases(run: Run, suite: Suite) -> Gap | None:
-    ids = [case.id for case in suite.cases]
-    missing = [case for case in ids if case not in set(run.cases)]
-    more = [case for case in run.cases if case not in set(ids)]
-    if not missing and not more and len(run.cases) == len(ids):
+    ids = dict.fromkeys(case.id for case in suite.cases)
+    tried = set(run.cases)
+    missing = [case for case in ids if case not in tried]
+    more = [case for case in run.cases if case not in ids]
+    if not missing and not more and len(run.cases) == len(suite.cases):
         return None
     what = [f"lacks {listed(missing)}"] * bool(missing) + [f"has {listed(more)}, which the suite has not"] * bool(more)
     return _unclear(

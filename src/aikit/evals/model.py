@@ -186,6 +186,8 @@ class Run:
     over_budget: bool = False
     simulated: bool = False
     """Its answers, or some, were made by the simulator."""
+    interrupted: bool = False
+    """Somebody stopped it before its end."""
 
 
 class Status(StrEnum):

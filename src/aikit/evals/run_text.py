@@ -35,6 +35,7 @@ def run_text(run: Run) -> str:
         "estimated_nano": run.estimated_nano,
         "over_budget": run.over_budget,
         "simulated": run.simulated,
+        "interrupted": run.interrupted,
     }
     lines = ",\n".join(f"    {json.dumps(_trial(trial), allow_nan=False)}" for trial in run.results)
     begun = json.dumps(head, indent=2, allow_nan=False).removesuffix("\n}")
@@ -92,6 +93,7 @@ def _run(fields: Fields) -> Run:
         estimated_nano=fields.whole_or_none("estimated_nano"),
         over_budget=fields.truth("over_budget"),
         simulated=fields.truth("simulated"),
+        interrupted=fields.truth("interrupted"),
     )
     fields.nothing_else()
     return run

@@ -115,11 +115,15 @@ def over(run: Run) -> Run:
     return replace(run, over_budget=True)
 
 
+def interrupted(run: Run) -> Run:
+    return replace(run, interrupted=True)
+
+
 def others(run: Run) -> Run:
     return replace(run, cases=(*run.cases[1:], "another"))
 
 
-@pytest.mark.parametrize("spoil", [lost, missing, over, others])
+@pytest.mark.parametrize("spoil", [lost, missing, over, interrupted, others])
 @pytest.mark.parametrize("reason", [None, "it must be"])
 def test_an_incomplete_run_is_refused_whatever_the_reason(
     tmp_path: Path, spoil: Callable[[Run], Run], reason: str | None

@@ -215,10 +215,11 @@ def test_the_command_that_records_names_another_prompt_than_the_suites() -> None
     assert "`aikit eval summarize --record --prompt summarize@v3`" in decide(run, suite, None).remedy
 
 
-def test_over_budget_is_inconclusive_however_good_or_bad_it_is() -> None:
+@pytest.mark.parametrize("ended", ["over_budget", "interrupted"])
+def test_a_run_that_ended_early_is_inconclusive_however_good_or_bad_it_is(ended: str) -> None:
     suite, scores = suite_and_scores()
     for values in (scores[NAME], [[0.0] * 3] * 20):
-        verdict = decide(run_of(suite, {NAME: values}, over_budget=True), suite, baseline_of(suite, scores))
+        verdict = decide(run_of(suite, {NAME: values}, **{ended: True}), suite, baseline_of(suite, scores))
         assert verdict.status is INCONCLUSIVE
 
 

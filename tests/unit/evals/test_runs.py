@@ -36,7 +36,9 @@ def at(minutes: int, suite: str = "summarize") -> Run:
 
 
 def test_a_run_is_read_back_as_it_was_stored(tmp_path: Path) -> None:
-    run = a_run(spent_nano=12_345, estimated_nano=None, over_budget=True, simulated=True, mode=Mode.RECORD)
+    run = a_run(
+        spent_nano=12_345, estimated_nano=None, over_budget=True, simulated=True, interrupted=True, mode=Mode.RECORD
+    )
     scores = {"a": Score(-1.5, "so"), "b": Score(None, error="no")}
     rich = Trial("c00", 0, "ein Gruß \ud800 \u2028", scores, recovered=True, nano=5, judge_nano=0, latency_ms=12)
     gone = Trial("c02", 1, None, error="cut", missing=True)

@@ -123,7 +123,7 @@ fragments = st.one_of(
 )
 texts = st.lists(fragments, max_size=12).map("".join)
 cuts = st.lists(st.integers(0, 2000), max_size=12)
-MANY = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("action", list(GuardAction))
@@ -142,7 +142,7 @@ some_rules = st.lists(
 )
 
 
-@settings(MANY, max_examples=1500)
+@settings(MANY, max_examples=1000)
 @given(text=texts, at=cuts, chosen=some_rules)
 def test_guards_together_say_the_same_of_a_stream(
     text: str, at: list[int], chosen: list[tuple[str, GuardAction, bool]]

@@ -26,6 +26,7 @@ from aikit.types import (
     Decision,
     Earlier,
     Entry,
+    Finding,
     Health,
     Hold,
     Metric,
@@ -197,6 +198,11 @@ class Attempt:
         self._withheld = error
 
     @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What guards have found in the request and in the response."""
+        return () if self.guards is None else (*self.guards.input_findings, *self.guards.output_findings)
+
+    @property
     def is_kept(self) -> bool:
         """The answer is to be kept for the request's idempotency key."""
         return self._order.once is not None and self.desk.safe is not None
@@ -257,9 +263,7 @@ class Attempt:
         if self.decision is not None:
             headers |= of_decision(self.decision, self._order, self.desk.nano_per_credit)
             headers |= rate_limits(self.decision, datetime.now(UTC))
-        if self.guards is not None:
-            headers |= of_findings((*self.guards.input_findings, *self.guards.output_findings))
-        return headers
+        return headers | of_findings(self.findings)
 
     def _cheaper(self, decision: Decision) -> str | None:
         """The cheapest allowed model of the provider that would fit where this one is too dear."""

@@ -22,7 +22,7 @@ from aikit.money import usd_string
 from aikit.prompts.model import Rendered
 from aikit.routing.trying import Tried
 from aikit.transport import ATTEMPT, ERROR, IDS, PROMPT
-from aikit.types import Decision, Usage
+from aikit.types import Decision, Finding, Usage
 from aikit.wire import registry
 from aikit.wire.body import serialise
 from aikit.wire.codec import ChatCodec, ChatRequest, Message
@@ -55,6 +55,8 @@ class Reply:
     raw: Mapping[str, Any]
     tried: tuple[Tried, ...] = ()
     """What was asked, in this order; the one that served is the last."""
+    findings: tuple[Finding, ...] = ()
+    """What guards found in the request and in the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +204,7 @@ def _reply(sent: Dispatch, response: httpx2.Response, text: str, raw: Mapping[st
         decision=receipt.decision,
         call_id=attempt.call_id,
         raw=raw,
+        findings=attempt.findings,
     )
 
 

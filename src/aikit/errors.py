@@ -16,7 +16,10 @@
     │   ├── RunNotFound                 there is no such stored run
     │   ├── RunInvalid                  the file of a stored run can't be read
     │   ├── BaselineInvalid             the file of a baseline can't be read
-    │   └── BlessRefused                a run can't become the baseline
+    │   ├── BlessRefused                a run can't become the baseline
+    │   ├── RecordingInvalid            the file of recorded answers can't be used
+    │   ├── MissingRecording            in replay, an answer that is not recorded
+    │   └── OverBudget                  what is left of the run's budget can't pay for the call
     ├── Refused                         an attempt that was not sent; carries its decision
     │   ├── RequestInvalid              400  the body can't be read
     │   ├── RequestTooLarge             413/400
@@ -220,6 +223,28 @@ class BlessRefused(EvalError):
     code = "BLESS_REFUSED"
     status = 409
     exit = Exit.NO
+
+
+class RecordingInvalid(EvalError):
+    """The file of recorded answers can't be used."""
+
+    code = "RECORDING_INVALID"
+
+
+class MissingRecording(EvalError):
+    """This answer is not recorded."""
+
+    code = "RECORDING_MISSING"
+    status = 404
+    exit = Exit.INCONCLUSIVE
+
+
+class OverBudget(EvalError):
+    """What is left of the run's budget can't pay for the call."""
+
+    code = "EVAL_OVER_BUDGET"
+    status = 402
+    exit = Exit.INCONCLUSIVE
 
 
 class Refused(AIKitError):

@@ -12,6 +12,8 @@ keep_answers = true                        # encrypted with AIKIT_ENCRYPTION_KEY
 [breaker]                                  # when a failing provider is left alone: see `aikit.config.breaker`
 [prompts]
 folder = "prompts"                         # beside aikit.toml; the default
+[evals]
+tenant = "evals"                           # in whose name `aikit eval` calls models; the default
 [providers.ollama]
 kind = "openai"                            # openai, anthropic or gemini
 base_url = "http://127.0.0.1:11434/v1"
@@ -43,7 +45,7 @@ from aikit.config.signals import QUIET, SignalSettings, SignalsTable, read_signa
 from aikit.errors import ConfigError
 from aikit.routing.routes import Route, read_routes
 from aikit.safe import VARIABLE, Safe
-from aikit.types import Environment
+from aikit.types import Environment, check_tag
 
 DRAIN_SECONDS = 5
 MOST_DRAIN_SECONDS = 300
@@ -78,6 +80,13 @@ class PromptsTable(BaseModel):
     folder: str = "prompts"
 
 
+class EvalsTable(BaseModel):
+    """`[evals]` as it is written."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    tenant: str = "evals"
+
+
 class File(BaseModel):
     """`aikit.toml` as a whole."""
 
@@ -89,6 +98,7 @@ class File(BaseModel):
     signals: SignalsTable = SignalsTable()
     breaker: BreakerTable = DEFAULTS
     prompts: PromptsTable = PromptsTable()
+    evals: EvalsTable = EvalsTable()
     providers: dict[str, dict[str, Any]] = {}
     routes: dict[str, Any] = {}
     prices: dict[str, Any] = {}
@@ -113,6 +123,8 @@ class Settings:
     breaker: BreakerTable = DEFAULTS
     prompts_folder: Path = Path("prompts")
     """Where the application's prompts are."""
+    evals_tenant: str = "evals"
+    """In whose name evals call models."""
 
     def provider(self, name: str) -> Provider:
         """Raises ConfigError for a name that is not configured."""
@@ -169,6 +181,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         safe=_safe(variables.get(VARIABLE, ""), file.idempotency.keep_answers),
         signals=read_signals(file.signals, variables, FILE),
         breaker=file.breaker,
+        evals_tenant=_tenant(file.evals.tenant),
         prompts_folder=(path.parent if path else Path.cwd()) / Path(file.prompts.folder).expanduser(),
     )
 
@@ -183,6 +196,14 @@ def _safe(keys: str, keep_answers: bool | None) -> Safe | None:
             remedy=f"Set {VARIABLE} (openssl rand -base64 32 | tr '+/' '-_'), or leave keep_answers out.",
         )
     return None if keep_answers is False else safe
+
+
+def _tenant(stated: str) -> str:
+    try:
+        check_tag("tenant", stated)
+    except ValueError as error:
+        raise ConfigError(f"{FILE} [evals]: {error}.", remedy="Name another tenant, such as evals.") from None
+    return stated
 
 
 def _drain_seconds(stated: str, source: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -32,6 +32,10 @@ class Ask:
     max_tokens: int | None = None
     reasons: bool = False
     choices: int = 1
+
+
+Answering = Callable[[Ask], str | None]
+"""What a simulated model says instead of prose: a text, or None for prose. Called in the simulator's thread."""
 
 
 class BadAsk(Exception):

@@ -71,8 +71,11 @@ class Generation:
         return replace(self.usage, output=-(-self.usage.output * pieces // len(self.pieces)))
 
 
-def generate(ask: Ask, wish: Wish) -> Generation:
-    """The answer to `ask`. Dictated usage is reported to the token, and its text has as many words as its output."""
+def generate(ask: Ask, wish: Wish, said: str | None = None) -> Generation:
+    """The answer to `ask`, with the text `said` unless the wish has one. Dictated usage is reported to the token, and
+    its text has as many words as its output.
+    """
+    wish = replace(wish, text=said) if wish.text is None else wish
     seed = int.from_bytes(blake2b(f"{ask.model}\0{ask.prompt}".encode("utf-8", "replace"), digest_size=8).digest())
     if wish.usage is not None:
         words = words_of(wish.text) if wish.text is not None else _prose(seed, wish.usage.output // ask.choices)

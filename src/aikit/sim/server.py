@@ -11,7 +11,7 @@ from typing import Any
 from aikit.errors import ConfigError
 from aikit.sim import anthropic, catalogue, gemini, http, openai_chat, openai_embeddings, openai_responses
 from aikit.sim.answer import JSON, SIMULATED, Answer, identity
-from aikit.sim.api import Api, BadAsk, encode
+from aikit.sim.api import Answering, Api, BadAsk, encode
 from aikit.sim.connection import Connection
 from aikit.sim.faults import FaultBook
 from aikit.sim.generate import generate
@@ -31,8 +31,9 @@ _APIS: dict[str, Api] = {
 class Server:
     """Answers requests; `listen` puts it on a loopback port."""
 
-    def __init__(self) -> None:
+    def __init__(self, answering: Answering | None = None) -> None:
         self.served = Served()
+        self._answering = answering
         self.faults = FaultBook()
         self._peers: set[Connection] = set()
         self._listening: asyncio.Server | None = None
@@ -96,7 +97,7 @@ class Server:
             self._refuse(api, connection, id, 400, f"The simulator can't do what was asked: {problem}.")
             return None
         fault = wish.fault or self.faults.take(api.name, ask.model)
-        made = generate(ask, wish)
+        made = generate(ask, wish, self._answering(ask) if self._answering else None)
         if fault.missing_usage:
             made = replace(made, tells_usage=False)
         return Answer(api, request, ask, made, fault, id, self.served).send(connection)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Self, TypeVar
 
+from aikit.sim.api import Answering
 from aikit.sim.server import LOOPBACK, Server
 
 T = TypeVar("T")
@@ -22,9 +23,10 @@ class Simulator:
         assert sim.served()["totals"]["billed"] == {"input": 3, "output": 40}
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, answering: Answering | None = None) -> None:
+        """`answering` is given each request (`aikit.sim.api.Ask`) and returns the text of its answer, or None."""
         self._port = port
-        self._server = Server()
+        self._server = Server(answering)
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop
         self._stopped: asyncio.Event

@@ -19,7 +19,8 @@ class Prompts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a scorer may use. `answer` is all that is known of the call; None where a target of one's own answered.
+    """What a scorer may use. `answer` is all that is known of the call; None if nothing is. It names no model where a
+    target of one's own answered.
 
     `trial` counts from 0: a judge is asked anew for each trial.
     """

@@ -47,7 +47,7 @@ class Custom:
             getattr(self._function, "__call__", None)  # noqa: B004  # an object whose call is a coroutine
         ):
             return await self._function(*given, **self._given)
-        found = await _in_thread(lambda: self._function(*given, **self._given))
+        found = await in_thread(lambda: self._function(*given, **self._given))
         return await found if inspect.isawaitable(found) else found
 
 
@@ -108,7 +108,7 @@ def _not_found(named: str, why: str) -> ConfigError:
     )
 
 
-async def _in_thread(work: Callable[[], Any]) -> Any:
+async def in_thread(work: Callable[[], Any]) -> Any:
     """Runs in a thread that nobody waits for at the end: a function that hangs holds up nothing but its own score."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Any] = loop.create_future()

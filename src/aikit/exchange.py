@@ -60,7 +60,9 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Result for a free endpoint: send the request on as it is."""
+    """Result for a free endpoint: send the request on with this body."""
+
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +113,14 @@ Exchange = Generator[Effect, Any, Result]
 def exchange(request: WireRequest, provider: Provider, tags: Tags, desk: Desk) -> Exchange:
     """Carry one wire request from its codec to its ending."""
     codec = registry.find(provider.kind, request.method, request.path)
-    if codec is None and registry.is_free(provider.kind, request.method, request.path):
-        return Forward()
+    free = codec is None and registry.is_free(provider.kind, request.method, request.path)
+    if free and not request.body:
+        return Forward(request.body)
     api = None if codec else f"{request.method} {request.path}"[:200]
     attempt = Attempt(codec or registry.chat_codec(provider.kind), request, provider, tags, desk, api=api)
     try:
+        if free:
+            return (yield from _forward(attempt, request.headers))
         if codec is None:
             raise _unmetered(request, provider)
         attempt.intake.tag(request.headers)
@@ -146,6 +151,17 @@ def exchange(request: WireRequest, provider: Provider, tags: Tags, desk: Desk) -
     except BaseException as error:
         attempt.lost(error)
         raise
+
+
+def _forward(attempt: Attempt, headers: Mapping[str, str]) -> Generator[Effect, Any, Forward]:
+    """A request that nobody bills, with a prompt in it: it passes the guards all the same. Raises Refused."""
+    intake = attempt.intake
+    intake.tag(headers)
+    if intake.so_far.call.tags.tenant is not None:
+        decision: Decision = yield Admit(intake.question())
+        if decision.rules is not None:
+            yield from _guard(intake, decision.rules.guards)
+    return Forward(intake.passed())
 
 
 def _guard(intake: Intake, rules: tuple[GuardRule, ...]) -> Generator[Effect, Any, None]:

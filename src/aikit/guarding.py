@@ -8,7 +8,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from aikit.errors import GuardBlocked, PolicyDenied, RequestInvalid
+from aikit.errors import PolicyDenied, RequestInvalid
+from aikit.guards.blocking import blocked
 from aikit.guards.matches import CustomGuard
 from aikit.types.guards import Finding, GuardRule, Place
 from aikit.wire.body import parse, read_object, serialise
@@ -86,7 +87,7 @@ class Guarding:
         try:
             texts.request(fields, checker)
         except Stopped as stop:
-            raise _blocked(stop.findings, "request") from None
+            raise blocked(_folded(stop.findings)) from None
         except RecursionError:
             raise RequestInvalid("The request body is nested too deeply to be read.") from None
         if planted:
@@ -111,7 +112,7 @@ class Guarding:
                 checker.unreadable()
                 return body
         except Stopped as stop:
-            raise _blocked(stop.findings, "response") from None
+            raise blocked(_folded(stop.findings)) from None
         return to_json(reply) if checker.altered else body
 
     def stream(self) -> StreamGuard | None:
@@ -171,7 +172,7 @@ class StreamGuard:
         except Stopped as stop:
             self._over = True
             self._hand_on(stop.events)
-            error = _blocked(stop.findings, "response")
+            error = blocked(_folded(stop.findings))
             error.released = self._take()
             raise error from None
         return self._take()
@@ -243,16 +244,6 @@ def _fields(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return parse(body)
     return fields if isinstance(fields, dict) else parse(body)
-
-
-def _blocked(findings: tuple[Finding, ...], what: str) -> GuardBlocked:
-    first = findings[0]
-    where = f"{first.place.replace('_', ' ')} ({first.at})" if first.at else first.place.replace("_", " ")
-    return GuardBlocked(
-        f"The guard {first.guard} has blocked the {what}: {first.kind} in {where}.",
-        facts={"findings": [finding._asdict() for finding in _folded(findings)]},
-        remedy="Send it without that, or change what the guard does: aikit policy explain shows who asks for it.",
-    )
 
 
 def _unsupported(codec: Codec, rules: Iterable[GuardRule]) -> PolicyDenied:

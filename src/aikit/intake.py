@@ -103,6 +103,18 @@ class Intake:
         except GuardBlocked as error:
             self.blocked = error
 
+    def question(self) -> Order:
+        """Asks nothing but which guards its policies ask for."""
+        return self.so_far._replace(guarded=None)
+
+    def passed(self) -> bytes:
+        """The request's body as its guards let it pass. Raises GuardBlocked."""
+        if self.blocked is not None:
+            assert self.guards is not None
+            self.so_far = self.so_far._replace(findings=self.guards.input_findings)
+            raise self.blocked
+        return self._request.body
+
     def order(self) -> Order:
         """Read and price the request. Raises Refused when that can't be done."""
         tags = self.so_far.call.tags

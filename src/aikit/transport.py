@@ -114,7 +114,7 @@ class MeteredTransport(httpx2.BaseTransport):
         except StopIteration as stop:
             result = stop.value
         if isinstance(result, Forward):
-            return self.inner.handle_request(without_tags(request))
+            return self.inner.handle_request(with_body(request, result.body))
         if isinstance(result, Streamed):
             assert response is not None
             stream = MeteredStream(response, result.account, self._connections, self._drains, self._admitter)
@@ -179,7 +179,7 @@ class AsyncMeteredTransport(httpx2.AsyncBaseTransport):
         except StopIteration as stop:
             result = stop.value
         if isinstance(result, Forward):
-            return await self.inner.handle_async_request(without_tags(request))
+            return await self.inner.handle_async_request(with_body(request, result.body))
         if isinstance(result, Streamed):
             assert response is not None
             stream = AsyncMeteredStream(response, result.account, self._connections, self._drains, self._admitter)

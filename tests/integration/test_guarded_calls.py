@@ -330,3 +330,28 @@ def test_an_idempotent_request_hears_the_checked_answer_again(
         ask(client, MAIL, extra_headers=headers)
     assert caught.value.response.json()["error"]["code"] == "IDEMPOTENCY_CONFLICT"
     assert len(echo.bodies) == 1
+
+
+def test_a_prompt_whose_tokens_are_counted_passes_the_guards_too(kit: AIKit, books: Books) -> None:
+    guards(books, 'pii = "redact"\nsecrets = "block"')
+    sent: list[dict[str, Any]] = []
+
+    def provider(request: httpx2.Request) -> httpx2.Response:
+        sent.append(json.loads(request.content))
+        return httpx2.Response(200, json={"input_tokens": 7})
+
+    base = kit.settings.provider("anthropic").base_url
+    inner = httpx2.Client(transport=httpx2.MockTransport(provider))
+    client = kit.wrap(anthropic.Anthropic(api_key="k", base_url=base, http_client=inner, max_retries=0), tenant="acme")
+    ask = {"model": "claude-haiku-4-5"}
+    counted = client.messages.count_tokens(messages=[{"role": "user", "content": f"Hi {MAIL}"}], **ask)  # type: ignore[arg-type]
+    assert counted.input_tokens == 7 and sent[0]["messages"][0]["content"] == "Hi [EMAIL_1]"
+    with pytest.raises(anthropic.UnprocessableEntityError):
+        client.messages.count_tokens(messages=[{"role": "user", "content": KEY}], **ask)  # type: ignore[arg-type]
+    unknown = kit.wrap(anthropic.Anthropic(api_key="k", base_url=base, http_client=inner), tenant="nobody")
+    assert unknown.messages.count_tokens(messages=[{"role": "user", "content": "Hi"}], **ask).input_tokens == 7  # type: ignore[arg-type]
+    kit.flush()
+    assert len(sent) == 2
+    assert [row["tenant"] for row in books.refusals()] == ["acme"]
+    assert books.entries() == []
+    books.assert_balanced()

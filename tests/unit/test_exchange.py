@@ -18,7 +18,20 @@ from hypothesis import strategies as st
 from aikit.config import Provider
 from aikit.desk import Desk
 from aikit.errors import MeteringUnavailable
-from aikit.exchange import Admit, Exchange, Forward, Head, Read, Result, Send, Streamed, Synthetic, Whole, exchange
+from aikit.exchange import (
+    Admit,
+    Check,
+    Exchange,
+    Forward,
+    Head,
+    Read,
+    Result,
+    Send,
+    Streamed,
+    Synthetic,
+    Whole,
+    exchange,
+)
 from aikit.notices import Notices
 from aikit.policy.model import Rules
 from aikit.pricing.book import PriceBook
@@ -32,11 +45,14 @@ from aikit.types import (
     Ending,
     Entry,
     Extension,
+    GuardAction,
+    GuardRule,
     Hold,
     Limit,
     LimitState,
     Metric,
     Order,
+    Place,
     Refusal,
     Tags,
     Usage,
@@ -427,6 +443,30 @@ def test_a_free_endpoint_is_passed_on(journal: Journal) -> None:
         next(steps)
     assert isinstance(stop.value.value, Forward)
     assert (journal.entries, journal.refusals) == ([], [])
+
+
+def test_a_free_endpoint_with_a_prompt_asks_which_guards_it_has_to_pass_and_takes_no_hold(journal: Journal) -> None:
+    body = json.dumps(CHAT).encode()
+    steps = start(journal, body, path="/v1/messages/count_tokens", provider=CLAUDE)
+    admit = next(steps)
+    assert isinstance(admit, Admit) and admit.order.guarded is None
+    passed = result(steps, Decision(admit.order.attempt, "UNGUARDED", rules=Rules()))
+    assert isinstance(passed, Forward) and passed.body is body
+    assert (journal.entries, journal.refusals) == ([], [])
+
+
+def test_a_free_endpoint_with_a_prompt_is_not_sent_where_a_guard_blocks_it(journal: Journal) -> None:
+    body = CHAT | {"messages": [{"role": "user", "content": "to ann@example.com"}]}
+    steps = start(journal, body, path="/v1/messages/count_tokens", provider=CLAUDE)
+    admit = next(steps)
+    assert isinstance(admit, Admit)
+    rules = Rules(guards=(GuardRule("pii", GuardAction.BLOCK, (Place.INPUT,)),))
+    check = steps.send(Decision(admit.order.attempt, "UNGUARDED", rules=rules))
+    assert isinstance(check, Check)
+    refused = result(steps, check.run())
+    assert isinstance(refused, Synthetic) and refused.reply.status == 422
+    (recorded,) = journal.refusals
+    assert (recorded.reason_code, recorded.order.findings[0].kind) == ("GUARD_BLOCKED", "email")
 
 
 def test_tags_of_the_request_go_before_tags_of_the_client(journal: Journal) -> None:

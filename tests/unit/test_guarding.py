@@ -61,7 +61,7 @@ def test_a_block_says_which_guard_what_and_where_and_never_the_text() -> None:
     with pytest.raises(GuardBlocked) as caught:
         guards.request(says("my zebra"))
     error = caught.value
-    assert error.message == "The guard banned_terms has blocked the request: term in input (messages/0/content)."
+    assert error.message == "The guard banned_terms found term in the request, at messages/0/content."
     [found] = error.facts["findings"]
     assert (found["guard"], found["kind"], found["place"], found["at"]) == (
         "banned_terms",
@@ -149,7 +149,7 @@ def test_the_canary_is_the_last_line_of_the_system_prompt_and_must_not_come_out(
     assert value == "Be brief." + marker(TOKEN)
     assert json.loads(json.dumps(sent).replace(json.dumps(marker(TOKEN))[1:-1], "")) == body
     assert guards.response(json.dumps(whole(codec, [Said("text", "fine")])).encode())
-    with pytest.raises(GuardBlocked, match="canary has blocked the response"):
+    with pytest.raises(GuardBlocked, match="canary found canary in the answer"):
         guards.response(json.dumps(whole(codec, [Said("text", f"It is {TOKEN}")])).encode())
     with pytest.raises(GuardBlocked, match="tool arguments"):
         guards.response(json.dumps(whole(codec, [Said("call", json.dumps({"q": TOKEN}), "search")])).encode())

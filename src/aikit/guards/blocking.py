@@ -11,8 +11,8 @@ from aikit.types.guards import Finding, GuardAction, Place
 WHERE = {
     Place.INPUT: "in the request",
     Place.OUTPUT: "in the answer",
-    Place.TOOL_ARGUMENTS: "in what a tool is called with",
-    Place.TOOL_RESULTS: "in what a tool returned",
+    Place.TOOL_ARGUMENTS: "in tool arguments",
+    Place.TOOL_RESULTS: "in tool results",
 }
 CRASHED = "crashed"
 """The kind of finding of a guard that failed: what it can't check may not pass."""
@@ -37,6 +37,6 @@ def blocked(findings: Iterable[Finding], **rest: Any) -> GuardBlocked:
     return GuardBlocked(
         f"The guard {first.guard} found {first.kind} {where}{more}.",
         facts=facts,
-        remedy="Take it out; or let the policy redact or flag it. `aikit guard check` tries a text.",
+        remedy="Send it without that, or change what the guard does: `aikit policy explain` shows who asks for it.",
         **rest,
     )

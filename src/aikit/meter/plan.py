@@ -127,7 +127,7 @@ def plan(
             holds.append(hold_row(row, decision.hold, decision.limits, decision.reason_code, warned, decision.watch))
             if row.order.once is not None:
                 claims.append((row.order.call.tenant, row.order.once.key, claim_row(row.order, row.order.once)))
-        elif decision.reason_code not in (REPLAYED, UNGUARDED):
+        elif decision.reason_code not in (REPLAYED, UNGUARDED) and row.order.guarded is not None:
             order = decision.order or row.order
             refusals.append(Refusal(order, decision.reason_code, decision.limits, decision.source, decision.watch))
     extended = []

@@ -97,13 +97,14 @@ class StreamAccount:
         """What of it guards let pass; if one blocks it, what may pass before, and the error in the API's own form."""
         if self._guard is None or self.blocked:
             return b"" if self.blocked else passed
+        checked = b""
         try:
             checked = self._guard.feed(passed)
             return checked + self._guard.flush() if last else checked
         except GuardBlocked as error:
             self.blocked = True
             self.attempt.block(error)
-            return error.released + self._end_with(error)
+            return checked + error.released + self._end_with(error)
 
     def _keep(self, passed: bytes) -> bytes:
         """Collect the answer for the request's idempotency key, unless it is longer than what is kept."""

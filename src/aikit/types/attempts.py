@@ -109,8 +109,10 @@ class Order(NamedTuple):
     once: Once | None = None
     fingerprint: str = ""
     """The same for requests with the same content; empty: it is not known."""
-    guarded: tuple[GuardRule, ...] = ()
-    """The guards that its request has passed. If its policies ask for others, it is guarded and asks again."""
+    guarded: tuple[GuardRule, ...] | None = ()
+    """The guards that its request has passed. If its policies ask for others, it is guarded and asks again. None: it
+    is no more than the question which guards they ask for.
+    """
     findings: tuple[Finding, ...] = ()
     """What they found in the request."""
     blocked: bool = False

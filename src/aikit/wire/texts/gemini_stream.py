@@ -126,15 +126,14 @@ class CandidateStream(Weaving):
         flow = self.flows.pop((index, run.number), None)
         if flow is None:
             return []
-        if slot is None:
-            slot = {"text": ""} | ({"thought": True} if run.thought else {})
-            rest = flow.flush()
-            if rest:
-                slot["text"] = rest
-                parts.append(slot)
-        else:
+        if slot is not None:
             rest = flow.flush()
             slot["text"] += rest
+        else:
+            slot = {"text": ""} | ({"thought": True} if run.thought else {})
+            rest = self.rest(slot, "text", flow)
+            if rest:
+                parts.append(slot)
         event.changed = event.changed or bool(rest)
         run.altered = run.altered or flow.altered
         return flow.beside()

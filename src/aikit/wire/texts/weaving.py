@@ -31,6 +31,9 @@ class Flow:
         self._held = self._length = self._released = 0
         self._beside: deque[tuple[int, list[Any]]] = deque()
         self.altered = False
+        self.fed_in = 0
+        """The event that the last piece was in."""
+        self.over = False
         self.make: Make = _unmade
 
     def feed(self, piece: str, make: Make, beside: list[Any] | None = None) -> str:
@@ -49,6 +52,7 @@ class Flow:
 
     def flush(self) -> str:
         """The text is at its end. Where it is told again it is known by now."""
+        self.over = True
         rest = self._pass(self._channel.flush)
         self.altered = self.altered or self._held > 0
         if self._length <= EVENT_LIMIT:
@@ -69,6 +73,7 @@ class Flow:
         try:
             given = step()
         except Stopped as stop:
+            self.over = True
             if stop.released:
                 stop.events.append(self.make(stop.released))
             raise
@@ -129,11 +134,14 @@ class Weaving:
         self._ready: list[Event] = []
         self._queue: list[Event] = []
         self._queued = 0
+        self._event = self._since = 0
+        """The number of the event at hand, and of the one with which calls began to wait."""
         self._fed: list[tuple[Flow, dict[Any, Any], Any]] = []
         """The texts of the event at hand, as far as they may be handed on."""
 
     def see(self, event: Event) -> list[Event]:
         """The next event; what may be handed on now. Raises Stopped."""
+        self._event += 1
         return self._give(lambda: self.step(event))
 
     def end(self) -> list[Event]:
@@ -151,12 +159,27 @@ class Weaving:
         try:
             step()
         except Stopped as stop:
+            before = self._since if self.calls else self._event
+            self._end_others(before)
+            told = [one for one in self._fed if not self.calls or one[0].fed_in < before]
+            self._ready += [flow.make(holder[field]) for flow, holder, field in told if holder[field]]
             if not self.calls:
-                self._ready += [flow.make(holder[field]) for flow, holder, field in self._fed if holder[field]]
                 self._ready += stop.events
             stop.events[:] = self._take()
             raise
         return self._take()
+
+    def _end_others(self, before: int) -> None:
+        """Texts that were told before what is blocked end here, too, and what was held back of them is as whole as it
+        gets.
+        """
+        for flow in self.flows.values():
+            if not flow.over and flow.fed_in < before:
+                try:
+                    rest = flow.flush()
+                    self._ready += [flow.make(rest)] if rest else []
+                except Stopped as stop:
+                    self._ready += stop.events
 
     def feed(
         self, event: Event, holder: dict[Any, Any], field: Any, flow: Flow, make: Make, beside: list[Any] | None = None
@@ -164,9 +187,16 @@ class Weaving:
         """A piece of a text, where it stands in an event; only what may be handed on of it stays there."""
         text, holder[field] = holder[field], ""
         self._fed.append((flow, holder, field))
+        flow.fed_in = self._event
         given = holder[field] = flow.feed(text, make, beside)
         event.changed = event.changed or given != text
         return given
+
+    def rest(self, holder: dict[Any, Any], field: Any, flow: Flow) -> str:
+        """The end of a text, where it stands in the event at hand."""
+        holder[field] += (rest := flow.flush())
+        self._fed.append((flow, holder, field))
+        return rest
 
     def emit(self, event: Event) -> None:
         """The next event, behind all that waits for a call."""
@@ -194,17 +224,23 @@ class Weaving:
         return flow
 
     def close(self, which: Callable[[Any], bool]) -> None:
-        """These texts are at their end: what was held back of them comes in events of its own."""
+        """These texts are at their end: what was held back of them comes in events of its own, and before the calls
+        that wait, if all of it did.
+        """
         for key in [key for key in self.flows if which(key)]:
             flow = self.flows[key]
             rest = flow.flush()
-            if rest:
+            if rest and flow.fed_in < self._since:
+                self._ready.append(flow.make(rest))
+            elif rest:
                 self.emit(flow.make(rest))
             del self.flows[key]
 
     def wait(self, key: Any, at: str, event: Event, holder: dict[str, Any], field: str, *, json: bool = True) -> None:
         """This piece of a call's arguments, and all after it, waits until the call is `settle`d. `json`: they may be
         JSON in a string."""
+        if not self.calls:
+            self._since = self._event
         call = self.calls.get(key)
         if call is None:
             call = self.calls[key] = Call(at, json=json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from aikit.evals.model import Case, Score
@@ -14,16 +15,7 @@ from aikit.evals.scorers.texts import part_of
 from aikit.prompts.refs import parse_ref
 
 SUPPORTED = "supported"
-_CLAIMS = {
-    "type": "object",
-    "properties": {"claims": {"type": "array", "items": {"type": "string", "minLength": 1}}},
-    "required": ["claims"],
-}
-_VERDICT = {
-    "type": "object",
-    "properties": {"verdict": {"enum": [SUPPORTED, "not_supported", "contradicted"]}},
-    "required": ["verdict"],
-}
+VERDICTS = (SUPPORTED, "not_supported", "contradicted")
 
 
 class Faithfulness:
@@ -58,7 +50,7 @@ class Faithfulness:
         if not answer.strip():
             return []
         inputs = {"answer": answer, "most": self._most}
-        said = await ask(context, self._claims, inputs, options=self._options, needed=_CLAIMS)
+        said = await ask(context, self._claims, inputs, options=self._options, wrong=_wrong_claims)
         claims = list(dict.fromkeys(said["claims"]))
         if len(claims) > self._most:
             raise Unscored(f"{self._claims} listed {len(claims)} claims; {self._most} are the most (`most_claims`)")
@@ -66,7 +58,7 @@ class Faithfulness:
 
     async def _judge(self, claim: str, source: str, context: Context) -> str:
         inputs = {"claim": claim, "source": source}
-        said = await ask(context, self._verdict, inputs, options=self._options, needed=_VERDICT)
+        said = await ask(context, self._verdict, inputs, options=self._options, wrong=_wrong_verdict)
         return str(said["verdict"])
 
 
@@ -78,3 +70,13 @@ async def _together(asked: list[Any]) -> list[str]:
     except BaseExceptionGroup as several:
         raise several.exceptions[0] from None
     return [task.result() for task in tasks]
+
+
+def _wrong_claims(said: Mapping[str, Any]) -> str | None:
+    claims = said.get("claims")
+    fine = isinstance(claims, list) and all(isinstance(claim, str) and claim.strip() for claim in claims)
+    return None if fine else "its claims are no list of texts"
+
+
+def _wrong_verdict(said: Mapping[str, Any]) -> str | None:
+    return None if said.get("verdict") in VERDICTS else f"its verdict is none of {', '.join(VERDICTS)}"

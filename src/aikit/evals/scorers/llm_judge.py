@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from aikit.evals.model import Case, Score
 from aikit.evals.scorers.asking import ask
 from aikit.evals.scorers.base import Context, Options
 from aikit.evals.scorers.catalogue import JUDGE
 from aikit.evals.scorers.texts import part_of
+from aikit.evals.suites.kinds import is_number
 from aikit.prompts.refs import parse_ref
 
 
@@ -20,14 +23,6 @@ class LLMJudge:
         self._ref = parse_ref(options["prompt"]) if "prompt" in options else JUDGE
         scale = options.get("scale", {"from": 0.0, "to": 1.0})
         self._low, self._high = scale["from"], scale["to"]
-        self._needed = {
-            "type": "object",
-            "properties": {
-                "score": {"type": "number", "minimum": self._low, "maximum": self._high},
-                "reason": {"type": "string"},
-            },
-            "required": ["score", "reason"],
-        }
 
     async def score(self, case: Case, output: str, context: Context) -> Score:
         given = json.dumps(case.vars, ensure_ascii=False, sort_keys=True)
@@ -41,5 +36,11 @@ class LLMJudge:
             "context": case.context,
             "vars": given,
         }
-        said = await ask(context, self._ref, inputs, options=self._options, needed=self._needed)
+        said = await ask(context, self._ref, inputs, options=self._options, wrong=self._wrong)
         return Score((said["score"] - self._low) / (self._high - self._low), said["reason"])
+
+    def _wrong(self, said: Mapping[str, Any]) -> str | None:
+        score = said.get("score")
+        if not is_number(score) or not self._low <= score <= self._high:
+            return f"its score is no number from {self._low:g} to {self._high:g}"
+        return None if isinstance(said.get("reason"), str) else "it gives no reason"

@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 
 class Number(NamedTuple):
-    """How a number is written. `loose` ways count only after one of the `words`, for other numbers look the same."""
+    """How a number is written. `loose` ways count only after one of the `words`, for other numbers look the same.
+
+    Each way begins with a class of characters: that is what a search can skip through a text by.
+    """
 
     kind: str
     module: str
@@ -31,7 +34,8 @@ NUMBERS = (
         "fr.nir",
         rf"[12]{_S}?[0-9]{{2}}{_S}?[0-9]{{2}}{_S}?(?:[0-9]{{2}}|2[AB]){_S}?[0-9]{{3}}{_S}?[0-9]{{3}}{_S}?[0-9]{{2}}",
     ),
-    Number("es.nif", "es.nif", r"(?:[XYZ][ -]?[0-9]{7}|[0-9]{8})[ -]?[A-Z]"),
+    Number("es.nif", "es.nif", r"[0-9]{8}[ -]?[A-Z]"),
+    Number("es.nif", "es.nif", r"[XYZ][ -]?[0-9]{7}[ -]?[A-Z]"),
     Number(
         "it.codicefiscale",
         "it.codicefiscale",
@@ -44,7 +48,7 @@ NUMBERS = (
     Number(
         "gb.nino",
         "",
-        r"(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]",
+        r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z](?<!BG|GB|KN|NK|NT|TN|ZZ) ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]",
     ),
     Number(
         "in.aadhaar",

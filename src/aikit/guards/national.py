@@ -27,8 +27,17 @@ def seekers(kinds: Collection[str]) -> list[Seeker]:
     return found
 
 
+_FIRST = re.compile(r"(\[[^\]]+\])(?:\{([0-9]+)\})?")
+
+
 def _bounded(pattern: str) -> str:
-    return rf"\b(?<![\w.-])(?<![0-9] )(?:{pattern})(?![\w-])(?![. ][0-9])"
+    """A number that is no part of another one. The look behind it stands after its first character, or `re` would try
+    it everywhere instead of where that character is."""
+    beginning = _FIRST.match(pattern)
+    assert beginning is not None, pattern
+    first, times = beginning.groups(default="1")
+    rest = pattern[beginning.end() :] if times == "1" else f"{first}{{{int(times) - 1}}}{pattern[beginning.end() :]}"
+    return rf"{first}(?<![\w.-]{first})(?<![0-9] {first}){rest}(?![\w-])(?![. ][0-9])"
 
 
 def _accept(number: Number, words: re.Pattern[str] | None) -> Accept:

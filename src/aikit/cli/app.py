@@ -22,6 +22,7 @@ COMMANDS = (
     Entry("guard", "What is checked in texts: list, try, count what was found.", "guard"),
     Entry("breaker", "Providers that are not asked for a while: see, force, reset.", "breaker"),
     Entry("prompt", "Prompts: versions that never change, and labels on them.", "prompt"),
+    Entry("eval", "A regression fails the build, not production.", "eval"),
     Entry("explain", "Why a call was allowed or refused.", "explain"),
     Entry("audit", "Who changed what, when and why.", "audit"),
     Entry("spend", "What was spent, by tenant, user, model, day …", "spend"),

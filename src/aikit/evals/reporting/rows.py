@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from aikit.evals.figures import figure
 from aikit.evals.model import CaseChange, Status
 from aikit.evals.reporting.escaping import one_line, short
 from aikit.evals.reporting.outcome import Outcome
@@ -17,7 +16,6 @@ from aikit.evals.reporting.words import (
     interval,
     signed,
     value,
-    with_unit,
 )
 
 WORST = 3
@@ -46,7 +44,7 @@ def _row(outcome: Outcome, number: int) -> tuple[str, ...]:
         result.scorer,
         value(result.baseline_mean, unit),
         value(result.mean, unit),
-        signed(change(result, lower=lower)),
+        signed(change(result, lower=lower), unit),
         interval(result.interval),
         UNKNOWN if p is None else p_text(p),
         bounds(result, unit, lower=lower),
@@ -94,7 +92,7 @@ def compare_command(outcome: Outcome) -> str:
 def detectable_line(outcome: Outcome) -> str:
     """`smallest drop this suite can detect: 0.06`; nothing where nothing was compared."""
     seen = [
-        (result, with_unit(figure(result.smallest_drop), outcome.units.get(result.scorer, "")))
+        (result, value(result.smallest_drop, outcome.units.get(result.scorer, "")))
         for result in outcome.verdict.gates
         if result.smallest_drop is not None
     ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from math import floor, log10
+
 from aikit.errors import Exit
-from aikit.evals.figures import apart, counted, figure
+from aikit.evals.figures import apart, counted
 from aikit.evals.model import GateResult, Mode, Rule, Run, Status
 from aikit.evals.reporting.escaping import one_line, short
 from aikit.evals.reporting.outcome import Outcome
@@ -24,7 +26,13 @@ LISTED = 3
 
 def value(number: float | None, unit: str = "") -> str:
     """`0.71`, `$0.0012`, `1.20 s`; unknown is a dash."""
-    return UNKNOWN if number is None else with_unit(figure(number), unit)
+    return UNKNOWN if number is None else with_unit(digits(number), unit)
+
+
+def digits(number: float) -> str:
+    """Two decimals, and as many as two significant digits take for what is smaller than a hundredth."""
+    small = 0 < abs(number) < 0.01
+    return f"{number + 0.0:.{1 - floor(log10(abs(number))) if small else 2}f}"
 
 
 def with_unit(text: str, unit: str) -> str:
@@ -37,11 +45,11 @@ def with_unit(text: str, unit: str) -> str:
             return f"{text} {unit}"
 
 
-def signed(number: float | None) -> str:
+def signed(number: float | None, unit: str = "") -> str:
     """A change, with its sign."""
     if number is None:
         return UNKNOWN
-    text = figure(number + 0.0)
+    text = with_unit(digits(number), unit)
     return text if text.startswith("-") else f"+{text}"
 
 
@@ -116,7 +124,7 @@ def _apart(one: float, other: float) -> tuple[str, str]:
     """With as many digits as it takes; small amounts (dollars) have significant ones."""
     if all(number == 0 or abs(number) >= 0.005 for number in (one, other)):
         return apart(one, other)
-    first, second = figure(one), figure(other)
+    first, second = digits(one), digits(other)
     return (first, second) if first != second or one == other else apart(one, other)
 
 

@@ -144,6 +144,9 @@ def test_several_gates_share_one_chance_of_a_false_alarm() -> None:
     verdict = decide(run_of(suite, {NAME: now, **same}), suite, baseline_of(suite, {NAME: before, **same}))
     assert (alone.status, alone.gates[0].p_adjusted) == (FAIL, 1 / 64)
     assert (verdict.status, verdict.gates[0].p_adjusted) == (WARN, 4 / 64)
+    ungated = replace(suite, scorers=(suite.scorers[0], *(replace(s, gate=GateRule(min=0)) for s in suite.scorers[1:])))
+    watched = decide(run_of(ungated, {NAME: now, **same}), ungated, baseline_of(suite, {NAME: before, **same}))
+    assert [gate.p_adjusted for gate in watched.gates] == [1 / 64, None, None, None]
     assert [gate.p for gate in verdict.gates] == [1 / 64, 1, 1, 1]
 
 
@@ -256,8 +259,32 @@ def test_a_case_without_any_score_is_inconclusive_although_the_share_is_enough()
     suite, scores = suite_and_scores()
     scores[NAME][4] = [None, None, None]
     run = run_of(suite, scores, mode=Mode.LIVE)
-    assert decide(run, suite, None).scored_share == 0.95
-    assert decide(run, suite, None).status is INCONCLUSIVE
+    verdict = decide(run, suite, baseline_of(suite, {NAME: [[1.0] * 3] * 20}))
+    assert verdict.scored_share == 0.95
+    assert (verdict.status, verdict.gates[0].rule) == (INCONCLUSIVE, Rule.COVERAGE)
+
+
+@pytest.mark.parametrize(("errors", "status"), [(5, PASS), (6, INCONCLUSIVE)])
+def test_nineteen_of_twenty_trials_is_the_share(errors: int, status: Status) -> None:
+    suite, good = suite_of(50, {NAME: BOTH}), [[1.0, 1.0]] * 50
+    run = run_of(suite, {NAME: with_errors(good, errors)}, mode=Mode.LIVE)
+    assert decide(run, suite, baseline_of(suite, {NAME: good})).status is status
+
+
+def test_a_value_beside_an_error_is_no_score() -> None:
+    suite = suite_of(10, {NAME: BOTH})
+    run = run_of(suite, {NAME: GOOD})
+    both = replace(run.results[0], scores={NAME: Score(1.0, error="half of the answer is missing")})
+    verdict = decide(replace(run, results=(both, *run.results[1:])), suite, baseline_of(suite, {NAME: GOOD}))
+    assert verdict.status is INCONCLUSIVE
+    assert "half of the answer is missing" in verdict.notes[0]
+
+
+def test_the_baseline_of_another_suite_is_refused() -> None:
+    suite = suite_of(10, {NAME: BOTH})
+    verdict = decide(run_of(suite, {NAME: GOOD}), suite, replace(baseline_of(suite, {NAME: GOOD}), suite="other"))
+    assert verdict.status is INCONCLUSIVE
+    assert "the suite (summarize, was other)" in verdict.gates[0].why
 
 
 def test_errors_of_one_scorer_do_not_hide_behind_the_scores_of_others() -> None:
@@ -372,6 +399,18 @@ def test_a_smallest_drop_above_the_allowed_one_is_said_to_be_underpowered() -> N
     assert verdict.gates[0].smallest_drop is not None
     assert verdict.gates[0].smallest_drop > 0.01
     assert any(note.startswith(f"Underpowered for {NAME}: the smallest drop") for note in verdict.notes)
+
+
+def test_the_smallest_drop_is_larger_where_gates_share_the_level() -> None:
+    noisy = [[0.7 + 0.3 * (n % 2)] for n in range(20)]
+    gate = GateRule(max_drop=0.3)
+    one, two = suite_of(20, {NAME: gate}), suite_of(20, {NAME: gate, "b": gate})
+    good = {NAME: rows(of=20), "b": rows(of=20)}
+    alone = decide(run_of(one, {NAME: noisy}), one, baseline_of(one, good)).gates[0].smallest_drop
+    shared = decide(run_of(two, {**good, NAME: noisy}), two, baseline_of(two, good)).gates[0].smallest_drop
+    assert alone is not None
+    assert shared is not None
+    assert alone < shared
 
 
 def test_what_was_recovered_and_a_baseline_that_was_forced_are_said() -> None:

@@ -34,18 +34,24 @@ class Scale(NamedTuple):
 
 
 def means(results: Sequence[GateResult], units: dict[str, str], lower: frozenset[str]) -> Markup:
-    """A row for each gate: its mean with the interval, the baseline's, and where the gate is."""
-    share = _share_scale([result for result in results if not units.get(result.scorer)])
-    parts = []
-    for number, result in enumerate(results):
-        unit = units.get(result.scorer, "")
-        scale = share if not unit else _amount_scale(result)
-        parts.append(_row(result, unit, scale, number * ROW + ROW / 2, lower=result.scorer in lower))
-    height = len(results) * ROW + 24
-    if any(not units.get(result.scorer) for result in results):
-        parts += _axis(share, len(results) * ROW + 14)
+    """A row for each gate: its mean with the interval, the baseline's, and where the gate is.
+
+    Shares have an axis in common; below them, each amount has a scale of its own.
+    """
+    shares = [result for result in results if not units.get(result.scorer)]
+    amounts = [result for result in results if units.get(result.scorer)]
+    share, y, parts = _share_scale(shares), ROW / 2, []
+    for result in shares:
+        parts.append(_row(result, "", share, y, lower=result.scorer in lower))
+        y += ROW
+    if shares:
+        parts += _axis(share, y - ROW / 2 + 12)
+        y += 20
+    for result in amounts:
+        parts.append(_row(result, units[result.scorer], _amount_scale(result), y, lower=result.scorer in lower))
+        y += ROW
     names = ", ".join(f"{result.scorer} {value(result.mean, units.get(result.scorer, ''))}" for result in results)
-    return drawing(WIDE, height, f"Means: {names}", parts)
+    return drawing(WIDE, y - ROW / 2 + 2, f"Means: {names}", parts)
 
 
 def _row(result: GateResult, unit: str, scale: Scale, y: float, *, lower: bool) -> str:

@@ -19,6 +19,7 @@ MARK = "aikit_eval"
 FIXTURE = "aikit_verdict"
 FOLDER = "evals"
 SUFFIX = ".eval.yaml"
+NOT_PASSED = pytest.StashKey[str | None]()
 ABOUT = (
     "aikit_eval(suite, prompt=None, trials=None, gate=True): run the suite of that name in evals/ in replay; the test "
     "fails if the verdict is no pass. With gate=False the test judges it by itself, from the fixture aikit_verdict."
@@ -62,8 +63,15 @@ def aikit_verdict(request: pytest.FixtureRequest) -> Verdict:
     wanted = _wanted(*marker.args, **marker.kwargs)
     report = _replayed(wanted["suite"], wanted["prompt"], wanted["trials"])
     if wanted["gate"]:
-        _fail_unless_passed(report)
+        request.node.stash[NOT_PASSED] = _not_passed(report)
     return report.outcomes[0].verdict
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """The verdict fails the test itself, and not its set-up."""
+    if (text := item.stash.get(NOT_PASSED, None)) is not None:
+        pytest.fail(text, pytrace=False)
 
 
 class SuiteFile(pytest.File):
@@ -110,24 +118,21 @@ def _replayed(suite: str, prompt: str | None, trials: int | None, folder: Path |
     from aikit.evals.reporting.outcome import Report
     from aikit.prompts.refs import parse_ref
 
+    wrong = None
     try:
         settings = load()
         there = folder or evals_folder(settings)
         wish = Wish(prompt=parse_ref(prompt) if prompt else None, trials=trials)
         suites = chosen_suites(there, [suite], wish.prompt)
         report = Report(tuple(evaluate(suites, wish, settings, folder=there, store=False)), gate=True)
+        wrong = None if report.outcomes else "\n".join(report_lines(report))
     except AIKitError as error:
-        pytest.fail(str(error), pytrace=False)
+        wrong = str(error)
+    if wrong is not None:
+        pytest.fail(wrong, pytrace=False)
     if any(outcome.run.interrupted for outcome in report.outcomes):
         raise KeyboardInterrupt
-    if not report.outcomes:
-        pytest.fail("\n".join(report_lines(report)), pytrace=False)
     return report
-
-
-def _fail_unless_passed(report: Report) -> None:
-    if (text := _not_passed(report)) is not None:
-        pytest.fail(text, pytrace=False)
 
 
 def _not_passed(report: Report) -> str | None:

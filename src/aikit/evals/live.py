@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -114,7 +115,7 @@ class Live:
                 raise
             answer = answer_of(reply, round((time.perf_counter() - begun) * 1000))
             bill.nano = answer.nano or 0
-        return answer
+        return answer if self._latency is None else replace(answer, latency_ms=self._latency(answer))
 
 
 def rendered(call: ModelCall) -> Rendered | list[dict[str, str]]:

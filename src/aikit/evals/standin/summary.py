@@ -60,18 +60,18 @@ def answer(told: str, given: str) -> str:
 
 
 def _read(thread: str) -> list[Said]:
-    said = []
+    found: list[Said] = []
     for line in thread.split("\n"):
         speaker = _SPEAKER.fullmatch(line.strip())
         name = speaker["name"] if speaker else ""
-        customer = bool(speaker) and speaker["role"] == "customer"
-        for text in sentences(speaker["said"] if speaker else line):
+        customer = speaker is not None and speaker["role"] == "customer"
+        for text in sentences(speaker["said"] if speaker is not None else line):
             if text.endswith("?") or _EMPTY.match(text) or count_words(text) < 4:
                 continue
             is_open = bool(_OPEN.search(text))
             weight = 2 * bool(_DECIDED.search(text)) + 2 * is_open + min(len(numbers(text)), 2) - 2 * customer
-            said.append(Said(len(said), name, text, weight, is_open))
-    return said
+            found.append(Said(len(found), name, text, weight, is_open))
+    return found
 
 
 def _chosen(thread: list[Said], most: int, many: int) -> list[Said]:

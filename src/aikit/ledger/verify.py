@@ -46,7 +46,7 @@ from aikit.errors import PriceUnknown
 from aikit.pricing.price import Price
 from aikit.types import USAGE_CLASSES, Usage
 
-COMPARISONS = ("counters", "rollups", "attempts", "policies", "pruned", "breakers")
+COMPARISONS = ("counters", "rollups", "attempts", "policies", "pruned", "breakers", "prompts")
 AT_ONCE = 2000
 """Rows of distinct charges that are fetched at a time."""
 

@@ -148,9 +148,7 @@ async def test_an_installed_package_offers_scorers_as_entry_points(monkeypatch: 
 
     monkeypatch.setattr(custom, "entry_points", points)
     assert (await score("custom", "x", options={"function": "tidy"})).why == "tidy"
-    with pytest.raises(
-        ConfigError, match=r"no scorer 'tidi' in the group aikit\.scorers\. Installed packages offer"
-    ):
+    with pytest.raises(ConfigError, match=r"no scorer 'tidi' in the group aikit\.scorers\. Installed packages offer"):
         await score("custom", "x", options={"function": "tidi"})
 
 

@@ -68,6 +68,18 @@ def test_words_are_what_people_take_for_words(text: str, words: list[str]) -> No
     assert words_of(text) == words
 
 
+def test_an_answer_may_join_two_neighbouring_sentences() -> None:
+    source = "Ann paid the fee. Bob was late. Carl called twice."
+    joined, apart = "Ann paid the fee Bob was late", "Ann paid the fee Carl called twice"
+    assert mean(joined, source) == 1
+    assert mean(apart, source) < 0.9
+
+
+async def test_the_score_is_the_mean_over_the_sentences() -> None:
+    found = await score("grounding", f"It was paid on 3 June. {INVENTED}", case=Case("one", context=SOURCE))
+    assert found.value == pytest.approx(0.5)
+
+
 async def test_a_text_without_spaces_is_grounded_by_its_letters() -> None:
     case = Case("one", context="会議は火曜日の午後三時に始まります。場所は大阪です。")
     copied = await score("grounding", "場所は大阪です。", case=case)

@@ -12,6 +12,7 @@ from aikit.errors import AIError, SpendCapExceeded
 from aikit.evals.model import Case, ModelCall, Role, Score
 from aikit.prompts.model import Prompt, Ref
 from aikit.prompts.reading import read_prompt
+from aikit.prompts.shipped import shipped
 from support.scoring import Judges, as_text, score
 
 JUDGE = {
@@ -113,6 +114,35 @@ async def test_a_judge_that_answers_nonsense_is_an_error_and_no_low_score(said: 
     found = await score("llm_judge", "x", options=JUDGE, judges=Judges(lambda call: said))
     assert found.value is None
     assert found.error is not None and found.error.startswith("judge@v1")
+
+
+FREE = "---\ndescription: d\ninput: {answer: string}\n---\n{% role 'user' %}\nRate: {{ answer|tojson }}"
+
+
+@pytest.mark.parametrize("said", [value for name, value in NONSENSE.items() if name != "more than was asked for"])
+async def test_nonsense_is_an_error_where_a_prompt_of_ones_own_states_no_schema(said: str) -> None:
+    options = {"model": "a/b", "prompt": "own@v2"}
+    found = await score("llm_judge", "x", options=options, judges=Judges(lambda call: said), prompts=Own(FREE))
+    assert found.value is None
+    assert found.error is not None and found.error.startswith("own@v2")
+
+
+@pytest.mark.parametrize("said", ["{}", '{"verdict": "yes"}', '{"verdict": ["supported"]}', '{"verdict": null}', "[]"])
+async def test_a_verdict_by_a_prompt_of_ones_own_is_one_of_three_words(said: str) -> None:
+    class Folder(Own):
+        def load(self, ref: Ref | str) -> Prompt:
+            return self.prompt if str(ref) == "own@v2" else shipped().load(ref)
+
+    source = "---\ndescription: d\ninput: {claim: string}\n---\n{% role 'user' %}\n{{ claim|tojson }}"
+
+    def say(call: ModelCall) -> str:
+        assert call.prompt is not None
+        return '{"claims": ["a"]}' if call.prompt.id == "claims@v1" else said
+
+    options = {"model": "a/b", "verdict": "own@v2"}
+    found = await score("faithfulness", "x", options=options, case=CASE, judges=Judges(say), prompts=Folder(source))
+    assert found.value is None
+    assert (found.error or "").startswith("own@v2 answered what it may not")
 
 
 async def test_an_answer_in_one_code_block_is_taken() -> None:

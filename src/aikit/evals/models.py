@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import dataclass
 from typing import Protocol
 
 from aikit.errors import AIKitError, MissingRecording, RecordingInvalid
+from aikit.evals.figures import counted
 from aikit.evals.keys import key_of
 from aikit.evals.model import ModelAnswer, ModelCall, Models
 from aikit.evals.recordings import LIVE, SIMULATOR, Recordings
@@ -95,7 +97,7 @@ class Recorder:
         self._live = live
         self._refresh = refresh
         self._version = version
-        self._made: dict[str, asyncio.Future[ModelAnswer]] = {}
+        self._made: dict[str, _Asking] = {}
         self._used: set[str] = set()
         self._secrets: Counter[str] = Counter()
         self._notes: list[str] = []
@@ -111,7 +113,7 @@ class Recorder:
                     facts={"file": str(self._recordings.path), "made_with": before},
                     remedy="Record all of it anew: --refresh. Then compare with a new baseline.",
                 )
-            self._notes.append(f"The {len(self._recordings):,} recordings made with {_with(before)} are gone.")
+            self._notes.append(f"Gone: {counted(len(self._recordings), 'recording')} made with {_with(before)}.")
             self._recordings.clear()
         self._recordings.made_with = made_with
 
@@ -141,22 +143,34 @@ class Recorder:
             self._used.add(key)
             return known
         if key not in self._made:
-            return await self.ask_anew(call)
-        return await self._made[key]
+            self._made[key] = _Asking(asyncio.ensure_future(self._record(call)))
+        return await self._answer(key, self._made[key])
 
     async def ask_anew(self, call: ModelCall) -> ModelAnswer:
         """The same, whatever is recorded."""
         key = key_of(call)
-        asking = self._made[key] = asyncio.ensure_future(self._record(call))
+        self._made[key] = asking = _Asking(asyncio.ensure_future(self._record(call)))
+        return await self._answer(key, asking)
+
+    async def _answer(self, key: str, asking: _Asking) -> ModelAnswer:
+        """One of those who wait for it; the last who leaves ends it."""
+        asking.waiting += 1
         try:
-            answer = await asking
+            answer = await asyncio.shield(asking.task)
         except BaseException:
-            asking.cancel()
-            if self._made.get(key) is asking:
-                del self._made[key]
+            if asking.waiting == 1:
+                asking.task.cancel()
+            if asking.task.done() or asking.waiting == 1:
+                self._forget(key, asking)
             raise
+        finally:
+            asking.waiting -= 1
         self._used.add(key)
         return answer
+
+    def _forget(self, key: str, asking: _Asking) -> None:
+        if self._made.get(key) is asking:
+            del self._made[key]
 
     async def _record(self, call: ModelCall) -> ModelAnswer:
         answer, kinds = scrubbed_answer(await self._live.ask(call))
@@ -170,9 +184,17 @@ class Recorder:
     def close(self, *, prune: bool = False) -> None:
         """Raises ConfigError when the file can't be written."""
         if prune and (dropped := self._recordings.prune(self._used)):
-            self._notes.append(f"{dropped:,} recordings that this run did not use were dropped.")
+            self._notes.append(f"{counted(dropped, 'recording')} that this run did not use dropped.")
         self._recordings.write(self._version)
         self._live.close()
+
+
+@dataclass(slots=True)
+class _Asking:
+    """A call under way, or answered, and how many wait for it."""
+
+    task: asyncio.Future[ModelAnswer]
+    waiting: int = 0
 
 
 class _Anew:

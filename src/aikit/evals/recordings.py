@@ -7,6 +7,7 @@ and a file that nothing has changed is the same to the byte.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -23,6 +24,7 @@ SIMULATOR, LIVE = "simulator", "live"
 SHOWN = 120
 """Characters of the end of what was asked, for whoever reads the file."""
 _MODE = 0o644
+_LINE_ENDS = re.compile("[\x85\u2028\u2029\ud800-\udfff]")
 _REMEDY = (
     "Restore it (git checkout), or record it anew: `aikit eval SUITE --refresh`. After a merge, keep both sides' lines."
 )
@@ -193,13 +195,9 @@ def _order(call: Recorded) -> tuple[str, str, str, int, str]:
 
 
 def _line(row: dict[str, Any]) -> str:
-    """Half characters (lone surrogates) are written as they are in JSON, all others as themselves."""
+    """One line for whoever reads it, also where a text has characters that end lines elsewhere, or half characters."""
     text = json.dumps(row, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = json.dumps(row, separators=(",", ":"), allow_nan=False)
-    return text
+    return _LINE_ENDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _end(call: ModelCall) -> str:

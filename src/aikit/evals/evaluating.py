@@ -33,7 +33,8 @@ def evals_folder(settings: Settings) -> Path:
 def chosen_suites(folder: Path, names: Sequence[str], prompt: Ref | None) -> tuple[Suite, ...]:
     """Those that are named; without names all, or all that evaluate the prompt.
 
-    Raises ConfigError for a folder without suites, for a name that there is none of, and for a file with mistakes.
+    Raises ConfigError for a folder without suites, for a name that there is none of, for a file with mistakes, and for
+    a named suite that evaluates another prompt.
     """
     if not folder.is_dir():
         raise ConfigError(
@@ -42,6 +43,11 @@ def chosen_suites(folder: Path, names: Sequence[str], prompt: Ref | None) -> tup
             remedy=f"Write {folder.name}/NAME.eval.yaml, and its cases; or go to where aikit.toml is.",
         )
     suites = read_suites(folder, names)
+    if names:
+        from aikit.evals.performing import chosen
+
+        for suite in suites:
+            chosen(suite, prompt)
     if names or prompt is None:
         return suites
     found = tuple(suite for suite in suites if suite.prompt and suite.prompt.name == prompt.name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from aikit.evals.figures import counted
 from aikit.evals.model import CaseChange, Status
 from aikit.evals.reporting.block import block, total
 from aikit.evals.reporting.escaping import block as pre
@@ -87,9 +88,8 @@ def _worst(outcome: Outcome, answers: int) -> list[str]:
     if not rows:
         return []
     before, after = outcome.sides
-    named = "the worst" if len(outcome.verdict.worst) > len(rows) else "all"
-    count = len(outcome.verdict.worst)
-    head = f"<summary>{count} {'case' if count == 1 else 'cases'} became worse ({named} {len(rows)} shown)</summary>"
+    head = f"<summary>{counted(len({row.case for row in outcome.verdict.worst}), 'case')} became worse"
+    head += f" (the worst {len(rows)} changes)</summary>" if len(outcome.verdict.worst) > len(rows) else "</summary>"
     table = [f"| case | scorer | {markdown(before)} | {markdown(after)} |", "| --- | --- | ---: | ---: |"]
     table += [_row(outcome, row) for row in rows]
     command = compare_command(outcome)

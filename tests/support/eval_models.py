@@ -75,12 +75,12 @@ def text_of(call: ModelCall) -> str:
     return call.messages[-1].text
 
 
-def write_suite(folder: Path, cases: int = 3, *, name: str = "sums", prompt: str = PROMPT, **stated: Any) -> Suite:
+def write_suite(folder: Path, cases: int = 3, *, name: str = "sums", **stated: Any) -> Suite:
     """A suite in `evals/` that evaluates the prompt `sum`, v1 of it locked; it says `text N` back unless told else."""
     evals, prompts = folder / "evals", folder / "prompts" / "sum"
     evals.mkdir(exist_ok=True)
     prompts.mkdir(parents=True, exist_ok=True)
-    (prompts / "v1.prompt").write_text(prompt)
+    (prompts / "v1.prompt").write_text(PROMPT)
     lock_drafts(PromptFolder(folder / "prompts"), ["sum"], date(2026, 11, 21))
     body = {
         "prompt": "sum@v1",

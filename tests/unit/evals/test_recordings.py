@@ -18,7 +18,7 @@ from aikit.types import PromptId
 
 SECRET = "sk-ant-api03-" + "aB3dE5gH7jK9mN1pQ2rS" * 3
 ANSWER = ModelAnswer(
-    'Half.\u2028Ünïcödé, \ud83d "quoted"\n', "openai/gpt-4o-mini", 12, 3, nano=4_200, latency_ms=310, findings=("email",)
+    'Half.\u2028 é \ud83d "q"\n', "openai/gpt-4o-mini", 12, 3, nano=4_200, latency_ms=310, findings=("email",)
 )
 
 

@@ -34,9 +34,8 @@ class Written(NamedTuple):
     md: Path | None = None
 
 
-def conclude(report: Report, settings: Settings, *, json: bool, written: Written, interrupted: bool = False) -> int:
+def conclude(report: Report, settings: Settings, *, json: bool, written: Written) -> int:
     """Shows and writes everything; returns the exit code, which a file that can't be written makes 2 if it was 0."""
-    code = Exit.INTERRUPTED if interrupted else report.exit
     _show(report, json=json)
     wrong = [error for write in _writers(report, written) if (error := _tried(write))]
     if os.environ.get(ACTIONS) == "true":
@@ -45,7 +44,7 @@ def conclude(report: Report, settings: Settings, *, json: bool, written: Written
         from aikit.cli.errors import tell
 
         tell(error)
-    return code or (Exit.USAGE if wrong else Exit.OK)
+    return report.exit or (Exit.USAGE if wrong else Exit.OK)
 
 
 def _show(report: Report, *, json: bool) -> None:

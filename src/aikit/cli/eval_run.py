@@ -125,8 +125,7 @@ def _conclude(entries: list[Outcome | Stopped], settings: Settings, written: Wri
     from aikit.evals.reporting.outcome import Report
 
     report = Report(tuple(entries), gate)
-    interrupted = any(outcome.run.interrupted for outcome in report.outcomes)
-    return conclude(report, settings, json=json, written=written, interrupted=interrupted)
+    return conclude(report, settings, json=json, written=written)
 
 
 @contextmanager

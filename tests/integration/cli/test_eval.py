@@ -6,8 +6,10 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -182,6 +184,24 @@ def test_everything_is_written_whatever_the_verdict_is(alone: Cli, project: Eval
         assert md.read_text("utf-8").startswith("<!-- aikit-eval -->\n")
         assert summary.read_text("utf-8") == md.read_text("utf-8")
         assert (version == "v1") == (ended.err == "")
+
+
+def test_an_interrupted_run_writes_what_it_has_and_exits_130(alone: Cli, project: EvalProject, tmp_path: Path) -> None:
+    started, junit = tmp_path / "started", tmp_path / "junit.xml"
+    slow = f"import pathlib, time\ndef score(*_):\n    pathlib.Path({str(started)!r}).touch()\n    time.sleep(60)\n"
+    (alone.folder / "slow.py").write_text(slow)
+    suite = project.evals / "answers.eval.yaml"
+    suite.write_text(suite.read_text().replace('equals\n    value: "yes"', "custom\n    function: slow:score"))
+    asked = [str(SCRIPT), "eval", "--gate", "--junit", str(junit)]
+    running = subprocess.Popen(asked, cwd=alone.folder, env=dict(alone.environ), stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not started.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    out, _ = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert "interrupted — exit 130. Build blocked." in out
+    assert junit.exists()
 
 
 def test_annotations_go_to_stderr_and_only_on_github(alone: Cli, project: EvalProject) -> None:

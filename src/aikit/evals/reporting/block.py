@@ -62,6 +62,8 @@ def _ending(outcome: Outcome, *, gate: bool) -> list[str]:
             return [ending(len(failures(outcome)), Exit.NO, gate=gate), *remedy]
         case Status.INCONCLUSIVE:
             blocked = " Build blocked." if gate else ""
+            if outcome.run.interrupted:
+                return [f"interrupted — exit {Exit.INTERRUPTED.value}.{blocked}", *remedy]
             return [f"nothing decided — exit {Exit.INCONCLUSIVE.value}.{blocked}", *remedy]
         case Status.WARN:
             warned = sum(result.status is Status.WARN for result in outcome.verdict.gates)

@@ -82,7 +82,9 @@ class Report:
 
     @property
     def exit(self) -> Exit:
-        """The worst decides: a failed gate, then what stopped a suite, then what is inconclusive; nothing is that."""
+        """The worst decides: Ctrl-C, a failed gate, what stopped a suite, what is inconclusive, as nothing is."""
+        if any(outcome.run.interrupted for outcome in self.outcomes):
+            return Exit.INTERRUPTED
         statuses = {outcome.status for outcome in self.outcomes}
         if self.gate and Status.FAIL in statuses:
             return Exit.NO

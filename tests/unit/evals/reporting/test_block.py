@@ -91,6 +91,12 @@ def test_without_a_baseline_the_gates_that_need_one_are_undecided() -> None:
     assert lines[-1].endswith("`aikit eval bless summarize`.")
 
 
+def test_an_interrupted_run_says_so_and_exits_130() -> None:
+    outcome = outcome_of(GOOD, interrupted=True)
+    assert "interrupted — exit 130. Build blocked." in text(outcome).splitlines()
+    assert report_of(failing(), outcome).exit is Exit.INTERRUPTED
+
+
 def test_deleted_cases_are_one_regression_however_many_gates_there_are() -> None:
     outcome = passing()
     smaller = suite_of(9, {spec.name: spec.gate for spec in outcome.suite.scorers})

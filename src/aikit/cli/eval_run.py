@@ -125,6 +125,11 @@ def _conclude(entries: list[Outcome | Stopped], settings: Settings, written: Wri
     from aikit.evals.reporting.outcome import Report
 
     report = Report(tuple(entries), gate)
+    if gate:
+        from aikit.evals.recording_gate import remember
+
+        for told in remember(settings, [outcome.verdict for outcome in report.outcomes]):
+            note(told)
     return conclude(report, settings, json=json, written=written)
 
 
@@ -134,13 +139,12 @@ def _settings_for(wish: Wish, settings: Settings) -> Iterator[Settings]:
     if not wish.simulated:
         yield settings
         return
-    from tempfile import TemporaryDirectory
-
+    from aikit.demo.janitor import directory
     from aikit.evals.simulated import answering, settings_at
     from aikit.sim import Simulator
 
-    with TemporaryDirectory(prefix="aikit-eval-") as ledger, Simulator(answering=answering) as simulator:
-        yield settings_at(settings, simulator.url, Path(ledger))
+    with directory(keep=False) as ledger, Simulator(answering=answering) as simulator:
+        yield settings_at(settings, simulator.url, ledger)
 
 
 @contextmanager

@@ -84,7 +84,7 @@ async def run(suite: Suite, source: Source, mode: Mode, options: Options) -> Run
         critical=frozenset(case.id for case in suite.cases if case.critical),
         results=tuple(done[place] for place in sorted(done)),
         fingerprint=fingerprint_of(
-            suite, model=plan.model, parameters=plan.parameters, trials=plan.trials, judges=plan.judges
+            suite, model=plan.model, parameters=suite.parameters, trials=plan.trials, judges=plan.judges
         ),
         started_at=started,
         seconds=time.monotonic() - begun,

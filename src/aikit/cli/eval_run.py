@@ -125,12 +125,13 @@ def _conclude(entries: list[Outcome | Stopped], settings: Settings, written: Wri
     from aikit.evals.reporting.outcome import Report
 
     report = Report(tuple(entries), gate)
+    code = conclude(report, settings, json=json, written=written)
     if gate:
         from aikit.evals.recording_gate import remember
 
         for told in remember(settings, [outcome.verdict for outcome in report.outcomes]):
             note(told)
-    return conclude(report, settings, json=json, written=written)
+    return code
 
 
 @contextmanager

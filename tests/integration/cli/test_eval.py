@@ -17,7 +17,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from aikit.database.connect import Database
 from aikit.evals.suites.fields import suite_schema
+from aikit.ledger.prompt_gates import gate_of
+from aikit.prompts.folder import PromptFolder
 from integration.cli.conftest import SCRIPT, Cli
 from support.eval_projects import BAD, GOOD, EvalProject
 
@@ -26,12 +29,13 @@ FAIL prompts/answer@v3
 right 0.50 gate >= 0.80
 1 regression — exit 1. Build blocked.
 """
+NO_DATABASE = "No database is configured: that"
 
 
 @pytest.fixture
 def alone(open_cli: Callable[..., Cli]) -> Cli:
     """`aikit` without a database and without a key."""
-    return open_cli(DATABASE_URL="postgresql://nobody@127.0.0.1:1/none", NO_COLOR="1")
+    return open_cli(NO_COLOR="1")
 
 
 @pytest.fixture
@@ -79,7 +83,8 @@ def plain(shown: str) -> str:
 
 def test_a_worse_prompt_fails_with_these_lines(alone: Cli, project: EvalProject) -> None:
     ended = alone("eval", "--gate", "--prompt", "answer@v3")
-    assert (ended.code, ended.out, ended.err) == (1, FAILED, "")
+    assert (ended.code, ended.out) == (1, FAILED)
+    assert ended.err == f"{NO_DATABASE} answer@v3 failed answers is not on the record.\n"
 
 
 def test_a_good_one_passes(alone: Cli, project: EvalProject) -> None:
@@ -183,7 +188,7 @@ def test_everything_is_written_whatever_the_verdict_is(alone: Cli, project: Eval
         assert ElementTree.fromstring(junit.read_bytes()).tag == "testsuites"
         assert md.read_text("utf-8").startswith("<!-- aikit-eval -->\n")
         assert summary.read_text("utf-8") == md.read_text("utf-8")
-        assert (version == "v1") == (ended.err == "")
+        assert (version == "v1") == ("::" not in ended.err)
 
 
 def test_an_interrupted_run_writes_what_it_has_and_exits_130(alone: Cli, project: EvalProject, tmp_path: Path) -> None:
@@ -209,7 +214,8 @@ def test_annotations_go_to_stderr_and_only_on_github(alone: Cli, project: EvalPr
     on_github = Cli(alone.folder, {**alone.environ, "GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(alone.folder)})
     ended = on_github("eval", "--gate", "--prompt", "answer@v3")
     title = "title=FAIL prompts/answer@v3"
-    assert ended.err == f"::error file=prompts/answer/v3.prompt,line=1,{title}::right 0.50 gate >= 0.80\n"
+    annotation, _ = ended.err.splitlines()
+    assert annotation == f"::error file=prompts/answer/v3.prompt,line=1,{title}::right 0.50 gate >= 0.80"
     assert ended.out == FAILED
 
 
@@ -365,6 +371,30 @@ def test_replay_loads_no_sdk_and_no_database(alone: Cli, project: EvalProject) -
     asked = [sys.executable, "-c", code]
     done = subprocess.run(asked, cwd=alone.folder, env=dict(alone.environ), capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "0"
+
+
+def test_what_a_gate_said_of_a_prompt_is_on_the_record(cli: Cli, project: EvalProject, ledger: Database) -> None:
+    for version, passed in (("v1", True), ("v3", False)):
+        cli("eval", "--gate", "--prompt", f"answer@{version}")
+        prompt = PromptFolder(cli.folder / "prompts").draft("answer", int(version[1:]))
+        (result,) = gate_of(ledger, "answer", prompt.sha256).results
+        assert (result.suite, result.passed, result.version) == ("answers", passed, int(version[1:]))
+        assert result.run["gates"]["right"]["mean"] == (1.0 if passed else 0.5)
+    cli("eval", "--gate", "--prompt", "answer@v2")
+    unclear = PromptFolder(cli.folder / "prompts").draft("answer", 2)
+    assert gate_of(ledger, "answer", unclear.sha256).results == ()
+
+
+def test_without_gate_nothing_is_on_the_record(cli: Cli, project: EvalProject, ledger: Database) -> None:
+    cli.ok("eval")
+    prompt = PromptFolder(cli.folder / "prompts").draft("answer", 1)
+    assert gate_of(ledger, "answer", prompt.sha256).results == ()
+
+
+def test_a_database_that_is_away_changes_no_verdict(open_cli: Callable[..., Cli], project: EvalProject) -> None:
+    ended = open_cli(DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")("eval", "--gate")
+    assert (ended.code, ended.out.splitlines()[0]) == (0, "PASS prompts/answer@v1")
+    assert ended.err.startswith("That answer@v1 passed answers is not on the record.")
 
 
 PLUGIN = ["-p", "no:aikit", "-p", "aikit.evals.pytest_plugin", "-p", "no:cacheprovider", "-p", "no:asyncio", "-q"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Side = Annotated[
     str, typer.Argument(help="A stored run (its id, its beginning, last), a version (v2, summarize@v2), or baseline.")
 ]
-Most = Annotated[int, typer.Option("--cases", min=0, metavar="N", help="So many changes with their answers.")]
+Most = Annotated[int, typer.Option("--cases", min=0, metavar="N", help="So many cases with their answers.")]
 
 
 def compare(a: Side = "baseline", b: Side = "last", suite: OfSuite = None, most: Most = 5, json: Json = False) -> None:

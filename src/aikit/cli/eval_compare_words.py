@@ -35,32 +35,34 @@ def show(found: Comparison, suite: Suite, most: int) -> None:
     scorers = scorer_table(found, suite)
     columns = [Column(name, DISPENSABLE.get(name, 0)) for name in scorers.columns]
     table(f"{suite.name} · {before} → {after} · {size(found.after)}", columns, scorers.rows)
-    rows = changed(found)
+    cases = changed(found)
     gap()
-    if not rows:
+    if not cases:
         line("No case has changed.")
         return
     if found.rows[0].before is None:
         note(NO_OUTPUTS)
-    for row in rows[:most]:
-        _case(shown(found, row, suite), before, after, found.after.trials)
-    if len(rows) > most:
-        line(f"{len(rows) - most} more: --cases {len(rows)}")
+    for rows in cases[:most]:
+        _case(shown(found, rows, suite), before, after, found.after.trials)
+    if len(cases) > most:
+        line(f"{len(cases) - most} more: --cases {len(cases)}")
 
 
 def _case(one: Shown, before: str, after: str, trials: int) -> None:
     from aikit.evals.reporting.escaping import one_line, short
 
-    trial = f", trial {one.trial + 1} of {trials}" if trials > 1 else ""
-    line(f"{short(one.case)}  {one.scorer} {one.before} → {one.after}{trial}")
+    trial = f"  (trial {one.trial + 1} of {trials})" if trials > 1 else ""
+    said = ", ".join(f"{change.scorer} {change.before} → {change.after}" for change in one.changes)
+    line(f"{short(one.case)}  {said}{trial}")
     out = console()
     if out.is_terminal and out.width >= BESIDE and one.was is not None:
         _beside(one, before, after)
     else:
         _under(before, one.was)
         _under(after, one.now)
-    if one.why:
-        line(f"  {one.scorer}: {one_line(one.why)}")
+    for change in one.changes:
+        if change.why:
+            line(f"  {change.scorer}: {one_line(change.why)}")
     gap()
 
 

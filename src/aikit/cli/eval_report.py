@@ -25,7 +25,8 @@ Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the page
 def report(runs: Runs = None, suite: OfSuite = None, out: Out = OUT, json: Json = False) -> None:
     """Write an HTML page about stored runs.
 
-    One file with verdicts, plots, and every case with what was answered. It holds what models have answered; it opens from disk, and asks for nothing from anywhere.
+    One file with verdicts, plots, and every case with what was answered. It opens from disk, and asks for nothing
+    from anywhere.
     """
     from aikit.cli.eval_found import found, stored
     from aikit.evals.evaluating import decided, history

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from aikit.evals.baselines import Baseline
@@ -15,17 +16,23 @@ from aikit.evals.scored import lower_ones, values_of
 from aikit.evals.scorers.catalogue import unit_of
 
 
-class Shown(NamedTuple):
-    """A change of a case with the trial that shows it best: what was answered before and after, and what was said."""
+class Change(NamedTuple):
+    """A scorer of a case on both sides, and what it said of the trial that is shown."""
 
-    case: str
     scorer: str
     before: str
     after: str
+    why: str
+
+
+class Shown(NamedTuple):
+    """A case that has changed, its worst change first, with the trial that shows that best."""
+
+    case: str
+    changes: tuple[Change, ...]
     trial: int
     was: str | None
     now: str | None
-    why: str
 
 
 def names_of(found: Comparison) -> tuple[str, str]:
@@ -45,29 +52,31 @@ def scorer_table(found: Comparison, suite: Suite) -> Table:
     return Table(("scorer", *names_of(found), "change", "95 %", "p"), tuple(rows))
 
 
-def changed(found: Comparison) -> list[CaseRow]:
-    """The rows that differ, the worst first."""
-    return [row for row in found.rows if row.change.before != row.change.after]
+def changed(found: Comparison) -> list[list[CaseRow]]:
+    """The rows that differ, by case, the worst first."""
+    cases: dict[str, list[CaseRow]] = {}
+    for row in found.rows:
+        if row.change.before != row.change.after:
+            cases.setdefault(row.change.case, []).append(row)
+    return list(cases.values())
 
 
-def shown(found: Comparison, row: CaseRow, suite: Suite) -> Shown:
-    """The trial that scored worst now, beside the same trial before."""
-    change, unit = row.change, _units(suite).get(row.change.scorer, "")
-    scores = values_of(found.after, change.scorer).get(change.case, [])
+def shown(found: Comparison, rows: Sequence[CaseRow], suite: Suite) -> Shown:
+    """The trial that scored worst now where it changed most, beside the same trial before."""
+    first = rows[0]
+    scores = values_of(found.after, first.change.scorer).get(first.change.case, [])
     known = [(score, trial) for trial, score in enumerate(scores) if score is not None]
-    pick = max if change.scorer in lower_ones(suite) else min
+    pick = max if first.change.scorer in lower_ones(suite) else min
     trial = pick(known)[1] if known else 0
+    changes = tuple(_change(found, row, suite, trial) for row in rows)
+    return Shown(first.change.case, changes, trial, _at(first.before, trial), _at(first.after, trial))
+
+
+def _change(found: Comparison, row: CaseRow, suite: Suite, trial: int) -> Change:
+    change, unit = row.change, _units(suite).get(row.change.scorer, "")
     score = _score(found.after, change.case, trial, change.scorer)
-    return Shown(
-        change.case,
-        change.scorer,
-        value(change.before, unit),
-        value(change.after, unit),
-        trial,
-        _at(row.before, trial),
-        _at(row.after, trial),
-        (score.error or score.why) if score else "",
-    )
+    why = (score.error or score.why) if score else ""
+    return Change(change.scorer, value(change.before, unit), value(change.after, unit), why)
 
 
 def comparison_data(found: Comparison, suite: Suite) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -192,6 +192,10 @@ class Attempt:
         self.outcome(self.codec.read_response(body))
         return self._worded(error)
 
+    def unheard(self, body: bytes) -> None:
+        """End by a response that was read whole, and whose caller left while guards looked at it."""
+        self.outcome(self.codec.read_response(body))
+
     def block(self, error: Refused) -> None:
         """A guard has blocked the response; what it cost is still to be found out."""
         error.decision = self.decision
@@ -207,11 +211,11 @@ class Attempt:
         """The answer is to be kept for the request's idempotency key."""
         return self._order.once is not None and self.desk.safe is not None
 
-    def outcome(self, outcome: Outcome, body: bytes = b"", broken: Health | None = None) -> None:
+    def outcome(self, outcome: Outcome, body: bytes | None = None, broken: Health | None = None) -> None:
         """End by what the response says was used; without that, at the upper bound and marked as estimated.
 
-        `body` is there to be kept for an idempotency key. `broken` is what it says about its provider that the response
-        has not finished.
+        `body` is there to be kept for an idempotency key; None: nothing is. `broken` is what it says about its provider
+        that the response has not finished.
         """
         if self.receipt is not None:  # a stream is finished again when nobody holds it any more
             return
@@ -223,8 +227,8 @@ class Attempt:
             self.desk.served(self._order, found.price)
         if self._withheld is not None:
             found = found._replace(error=self._withheld.code)
-        keeps = found.exact and self.is_kept and self._withheld is None
-        self._end(found, kept(body, stream=self.demand.stream, safe=self.desk.safe) if keeps else None)
+        keeps = body is not None and found.exact and self.is_kept and self._withheld is None
+        self._end(found, kept(body or b"", stream=self.demand.stream, safe=self.desk.safe) if keeps else None)
 
     def extended(self, decision: Decision) -> Refused | None:
         """Take the meter's decision on a stream that asked to hold more. Returns why it may not, None if it may."""

@@ -140,7 +140,11 @@ def exchange(request: WireRequest, provider: Provider, tags: Tags, desk: Desk) -
         if attempt.failed or not attempt.demand.stream:
             body: bytes = yield Read()
             if not attempt.failed and attempt.guards is not None:
-                checked: bytes | Refused = yield Check(partial(attempt.checked, body), attempt.intake.is_long(body))
+                try:
+                    checked: bytes | Refused = yield Check(partial(attempt.checked, body), attempt.intake.is_long(body))
+                except BaseException:
+                    attempt.unheard(body)
+                    raise
                 if isinstance(checked, Refused):
                     return Withheld(attempt.withheld(body, checked), checked, attempt)
                 attempt.whole(body, checked)

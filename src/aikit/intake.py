@@ -16,6 +16,7 @@ from aikit.money import MAX_NANO
 from aikit.pricing.price import Price
 from aikit.refusal import denied
 from aikit.types import Call, GuardRule, Order, Tags, new_id
+from aikit.wire.body import parse
 from aikit.wire.codec import Codec, Demand, WireRequest
 
 TAG_HEADERS = {
@@ -108,11 +109,15 @@ class Intake:
         return self.so_far._replace(guarded=None)
 
     def passed(self) -> bytes:
-        """The request's body as its guards let it pass. Raises GuardBlocked."""
+        """The request's body as its guards let it pass, where no codec reads it. Raises GuardBlocked, and
+        RequestInvalid for a body that its provider may read otherwise than they did.
+        """
         if self.blocked is not None:
             assert self.guards is not None
             self.so_far = self.so_far._replace(findings=self.guards.input_findings)
             raise self.blocked
+        if self.guards is not None:
+            parse(self._request.body)
         return self._request.body
 
     def order(self) -> Order:

@@ -27,8 +27,7 @@ from aikit.exchange import (
     exchange,
 )
 from aikit.idempotency import HEADER
-from aikit.intake import TAG_HEADERS
-from aikit.prompts.model import PROMPT_HEADER, Prompt
+from aikit.prompts.model import Prompt
 from aikit.streams.account import StreamAccount
 from aikit.streams.asynchronous import AsyncMeteredStream
 from aikit.streams.drains import Drains
@@ -241,9 +240,8 @@ def with_body(request: httpx2.Request, body: bytes) -> httpx2.Request:
 
 def without_tags(request: httpx2.Request) -> httpx2.Request:
     """The request without headers of ours, which are never sent on."""
-    if any(name.lower().startswith(OUR_HEADERS) for name, _ in request.headers.raw):
-        for name in (*TAG_HEADERS, PROMPT_HEADER, HEADER):
-            request.headers.pop(name, None)
+    for name in {name.lower() for name, _ in request.headers.raw if name.lower().startswith(OUR_HEADERS)}:
+        del request.headers[name.decode("latin-1")]
     return request
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -354,4 +356,53 @@ def test_a_prompt_whose_tokens_are_counted_passes_the_guards_too(kit: AIKit, boo
     assert len(sent) == 2
     assert [row["tenant"] for row in books.refusals()] == ["acme"]
     assert books.entries() == []
+    books.assert_balanced()
+
+
+def test_a_key_given_twice_hides_nothing_where_tokens_are_counted(kit: AIKit, books: Books) -> None:
+    guards(books, 'secrets = "block"')
+    sent: list[bytes] = []
+
+    def provider(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request.content)
+        return httpx2.Response(200, json={"input_tokens": 7})
+
+    base = kit.settings.provider("anthropic").base_url
+    inner = httpx2.Client(transport=httpx2.MockTransport(provider))
+    client = kit.wrap(anthropic.Anthropic(api_key="k", base_url=base, http_client=inner), tenant="acme")
+    said = [json.dumps([{"role": "user", "content": text}]) for text in (KEY, "hi")]
+    body = f'{{"model": "claude-haiku-4-5", "messages": {said[0]}, "messages": {said[1]}}}'
+    answer = client._client.post(f"{base}/v1/messages/count_tokens", content=body)
+    assert (answer.status_code, sent) == (400, [])
+    assert "twice" in answer.text and KEY not in answer.text
+
+
+def test_no_header_of_ours_is_sent_on(client: openai.OpenAI, echo: Echo) -> None:
+    headers = {"x-aikit-user": "ann", "X-AIKit-Whatever": "1"}
+    assert ask(client, "hi", extra_headers=headers) == "hi"  # echo looks at what came
+
+
+async def test_a_caller_who_leaves_while_its_answer_is_checked_is_charged_what_it_cost(
+    async_kit: AsyncAIKit, books: Books
+) -> None:
+    guards(books, 'custom.slow = { action = "flag", on = ["output"] }')
+    checks, checked = threading.Event(), threading.Event()
+
+    def slow(text: str, place: str) -> list[Match]:
+        checks.set()
+        checked.wait(30)
+        return []
+
+    async_kit.guard("slow", slow)
+    says = '[[sim: {"text": "Done.", "usage": {"input": 10, "output": 5}}]]'
+    call = asyncio.create_task(async_kit.complete(says, model=f"openai/{MINI}", tenant="acme", idempotency_key="once"))
+    assert await asyncio.to_thread(checks.wait, 30)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    checked.set()
+    await asyncio.to_thread(async_kit.flush)
+    entry = books.entry()
+    assert (entry["ending"], entry["estimated"], entry["input"], entry["output"]) == ("settled", False, 10, 5)
+    assert books.rows("SELECT body FROM aikit.idempotency_keys") == [{"body": None}]
     books.assert_balanced()

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aikit.types.guards import Place
-from aikit.wire.body import objects
-from aikit.wire.texts.anthropic_blocks import TOLD, around, block, placing
+from aikit.wire.texts.anthropic_blocks import message, placing
 from aikit.wire.texts.anthropic_stream import MessageStream
 from aikit.wire.texts.model import Asked, Checks
 from aikit.wire.texts.walk import Walk, append_to_part, definitions
@@ -38,9 +37,7 @@ class MessageTexts:
         return append_to_part(system, line)
 
     def response(self, reply: dict[str, Any], checks: Checks, asked: Mapping[str, Asked]) -> None:
-        for number, part in enumerate(objects(reply.get("content"))):
-            block(part, checks, f"content/{number}")
-        around(reply, checks, TOLD)
+        message(reply, checks)
 
     def stream(self, checks: Checks, asked: Mapping[str, Asked]) -> MessageStream:
         return MessageStream(checks)

@@ -28,6 +28,16 @@ def placing(item: Mapping[str, Any], place: Place) -> tuple[Place, Mapping[str, 
     return place, _NOTHING
 
 
+def message(told: dict[str, Any], checks: Checks) -> None:
+    """All texts of a message. Raises LookupError if its content is no list of blocks."""
+    content = told.get("content")
+    if content and not (isinstance(content, list) and all(isinstance(part, dict) for part in content)):
+        raise LookupError("content in a form that nobody foresaw")
+    for number, part in enumerate(content or []):
+        block(part, checks, f"content/{number}")
+    around(told, checks, TOLD)
+
+
 def block(part: dict[str, Any], checks: Checks, at: str) -> None:
     """All texts of one block of a response. Places in an altered text are none any more: its citations go."""
     kind = part.get("type")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from aikit.types.guards import Place
-from aikit.wire.body import objects
 from aikit.wire.characters import is_text
-from aikit.wire.texts.anthropic_blocks import TEXTS, TOLD, around, beside, block, placing
+from aikit.wire.texts.anthropic_blocks import TEXTS, TOLD, around, beside, message, placing
 from aikit.wire.texts.model import Event, Sort
 from aikit.wire.texts.walk import Walk
 from aikit.wire.texts.weaving import Make, Weaving, changes
@@ -24,7 +23,10 @@ class MessageStream(Weaving):
                 self.at_once(event)
                 return
             case "message_start":
-                changes(event, self.checks, lambda: self._message(told.get("message")))
+                if isinstance(told.get("message"), dict):
+                    changes(event, self.checks, lambda: message(told["message"], self.checks))
+            case "message":  # no stream, though one was asked
+                changes(event, self.checks, lambda: message(told, self.checks))
             case "content_block_start":
                 self._start(event, told.get("content_block"), index)
             case "content_block_delta":
@@ -44,12 +46,6 @@ class MessageStream(Weaving):
     def _settle(self, index: Any, stop: Event) -> None:
         self.emit(stop)
         self.settle(lambda key: key == index)
-
-    def _message(self, message: Any) -> None:
-        if isinstance(message, dict):
-            for number, part in enumerate(objects(message.get("content"))):
-                block(part, self.checks, f"content/{number}")
-            around(message, self.checks, TOLD)
 
     def _start(self, event: Event, part: Any, index: Any) -> None:
         """A block begins; most are empty, the results of tools are whole."""

@@ -9,6 +9,7 @@ from aikit.types.guards import Place
 from aikit.wire.body import dig, objects
 from aikit.wire.characters import is_text
 from aikit.wire.texts.model import Checks, Event, Sort
+from aikit.wire.texts.openai_chat_choice import KNOWN, index_of, said
 from aikit.wire.texts.walk import Walk
 from aikit.wire.texts.weaving import Flow, Make, Weaving, changes
 
@@ -16,6 +17,7 @@ _GROWING = frozenset({"text", "content", "thinking", "transcript", "summary", "r
 """Strings deeper in a delta that go on from event to event; all others are whole in theirs."""
 _CALLS = frozenset({"tool_calls", "function_call"})
 _CALLED = (("function", "name"), ("function", "arguments"), ("custom", "name"), ("custom", "input"))
+_EMPTIED = KNOWN - {"message"}
 _ABOUT = frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier", "provider"})
 _TOLD = _ABOUT | {"choices", "usage", "obfuscation", "request_id", "prompt_filter_results", "timings", "x_groq"}
 """Fields of an event, or of a response, that are no text or gone through apart."""
@@ -65,6 +67,7 @@ class ChatStream(Weaving):
                 content = self.flows.get((index, "content"))
                 if content is not None and content.altered and delta.get("annotations"):
                     delta["annotations"], event.changed = [], True
+        changes(event, self.checks, lambda: said(choice, self.checks, f"choices/{index}"))
         if choice.get("finish_reason"):
             self._end(event, choice, index, fed)
         return emptied
@@ -128,11 +131,6 @@ class ChatStream(Weaving):
 _CALLED_KINDS = frozenset({"function", "custom"})
 
 
-def index_of(choice: Mapping[str, Any], number: int) -> Any:
-    index = choice.get("index")
-    return number if index is None else index
-
-
 def around(told: dict[str, Any], checks: Checks) -> None:
     """What servers tell beside the choices: an error, the sources of a search."""
     Walk(checks, lambda item, place: (place, {})).object(told, Place.OUTPUT, "", without=_TOLD)
@@ -185,6 +183,7 @@ def _says_nothing(told: Mapping[str, Any], choices: list[dict[str, Any]]) -> boo
     return all(
         not choice.get("finish_reason")
         and not any((choice.get("logprobs") or {}).values())
+        and not any(choice[name] for name in choice.keys() - _EMPTIED)
         and not any(value for value in (choice.get("delta") or {}).values())
         for choice in choices
     )

@@ -43,6 +43,8 @@ def contents(found: list[Any], index: int = 0, key: str = "content") -> str:
 
 # OpenAI chat
 
+CALLED = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"to": "zebra"}'}}
+
 
 def test_two_choices_in_one_event_are_two_texts() -> None:
     found = through(
@@ -133,6 +135,17 @@ def test_sound_is_left_alone_and_its_transcript_is_not() -> None:
     sounds = [event["choices"][0]["delta"].get("audio", {}) for event in found]
     assert "".join(one.get("transcript", "") for one in sounds) == "a [TERM_1]!"
     assert [one["data"] for one in sounds if "data" in one] == ["zebra", "AAAA"]
+
+
+def test_what_a_choice_tells_beside_its_delta_is_checked_too() -> None:
+    """Some servers repeat the message so far with every delta, or answer with one object though a stream was asked."""
+    told = choice(content="hi") | {"message": {"role": "assistant", "content": "a zebra"}, "text": "zebra"}
+    (found,) = through(CHAT, chat(told))
+    assert found["choices"][0]["message"]["content"] == "a [TERM_1]" and found["choices"][0]["text"] == "[TERM_1]"
+    alone = {"index": 0, "message": {"content": "a zebra", "tool_calls": [CALLED]}, "finish_reason": "stop"}
+    passed_on = json.loads(passed(guarding(CHAT, REDACTS), json.dumps(chat(alone)).encode()))
+    assert "zebra" not in json.dumps(passed_on)
+    assert whole(CHAT, chat(alone | {"text": "zebra"}))["choices"][0]["text"] == "[TERM_1]"
 
 
 def test_events_without_choices_and_comments_pass_as_they_are() -> None:
@@ -286,6 +299,19 @@ def test_citations_go_once_their_text_is_altered() -> None:
     assert found[0]["delta"]["citation"]["cited_text"] == "a [TERM_1]"
     reply = {"content": [{"type": "text", "text": "a zebra", "citations": [cited]}]}
     assert whole(ANTHROPIC, reply)["content"] == [{"type": "text", "text": "a [TERM_1]", "citations": None}]
+
+
+def test_a_message_that_is_no_stream_is_checked_though_one_was_asked() -> None:
+    message = {"type": "message", "role": "assistant", "content": [{"type": "text", "text": "a zebra"}]}
+    found = json.loads(passed(guarding(ANTHROPIC, REDACTS), json.dumps(message).encode()))
+    assert found["content"][0]["text"] == "a [TERM_1]"
+
+
+@pytest.mark.parametrize("content", ["a zebra", ["a zebra"]])
+def test_content_in_a_form_that_nobody_foresaw_is_blocked(content: Any) -> None:
+    message = {"type": "message", "role": "assistant", "content": content}
+    with pytest.raises(GuardBlocked, match="unreadable"):
+        whole(ANTHROPIC, message)
 
 
 def test_an_error_of_anthropic_in_mid_stream_comes_behind_what_was_held_back() -> None:

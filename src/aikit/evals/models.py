@@ -111,7 +111,8 @@ class Recorder:
                     f"{self._recordings.path} was recorded with {_with(before)}; answers of {_with(made_with)} can't "
                     "stand beside those.",
                     facts={"file": str(self._recordings.path), "made_with": before},
-                    remedy="Record all of it anew: --refresh. Then compare with a new baseline.",
+                    remedy="Record all of it anew with --refresh, and bless a new baseline"
+                    + ("; or go on with the simulator: --simulated." if before == SIMULATOR else "."),
                 )
             self._notes.append(f"Gone: {counted(len(self._recordings), 'recording')} made with {_with(before)}.")
             self._recordings.clear()

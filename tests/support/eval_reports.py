@@ -8,7 +8,7 @@ from typing import Any
 
 from aikit.evals.gate import decide
 from aikit.evals.model import GateRule, Run, Trial
-from aikit.evals.reporting.outcome import Outcome, Report
+from aikit.evals.reporting.outcome import Outcome, Report, answers_of
 from support.eval_runs import V2, V3, baseline_of, run_of, suite_of
 
 CASES = 12
@@ -39,8 +39,8 @@ def outcome_of(
     now = run_of(suite, _scores(scores), **{"prompt": V3, **run})
     now = replace(now, results=tuple(map(change, now.results)))
     baseline = None if then is None else baseline_of(suite, then)
-    stored = None if then is None else run_of(suite, then, prompt=V2)
-    return Outcome(suite, decide(now, suite, baseline), baseline, stored)
+    answers = {} if then is None else answers_of(run_of(suite, then, prompt=V2))
+    return Outcome(suite, decide(now, suite, baseline), baseline, answers)
 
 
 def report_of(*outcomes: Outcome, gate: bool = True) -> Report:
@@ -65,10 +65,10 @@ def hostile() -> Outcome:
     outcome = failing()
     ids = {case.id: f"{HOSTILE} {case.id} {'long' * 750}" for case in outcome.suite.cases}
     suite = replace(outcome.suite, cases=tuple(replace(case, id=ids[case.id]) for case in outcome.suite.cases))
-    run, before = (_renamed(one, ids) for one in (outcome.run, outcome.before))
+    run, then = _renamed(outcome.run, ids), {one: [HOSTILE] for one in ids.values()}
     scores = {name: {ids[case]: list(row) for case, row in rows.items()} for name, rows in _baseline(outcome).items()}
     baseline = replace(outcome.baseline, cases=tuple(ids.values()), scores=scores)  # type: ignore[type-var]
-    return Outcome(suite, decide(run, suite, baseline), baseline, before)
+    return Outcome(suite, decide(run, suite, baseline), baseline, then)
 
 
 def _baseline(outcome: Outcome) -> Mapping[str, Any]:
@@ -76,8 +76,7 @@ def _baseline(outcome: Outcome) -> Mapping[str, Any]:
     return outcome.baseline.scores
 
 
-def _renamed(run: Run | None, ids: Mapping[str, str]) -> Run:
-    assert run is not None
+def _renamed(run: Run, ids: Mapping[str, str]) -> Run:
     results = tuple(replace(trial, case=ids[trial.case], output=HOSTILE) for trial in run.results)
     return replace(run, cases=tuple(ids[case] for case in run.cases), results=results)
 

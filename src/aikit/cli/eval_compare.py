@@ -29,9 +29,9 @@ def compare(a: Side = "baseline", b: Side = "last", suite: OfSuite = None, most:
     From A to B, the worst change first. A version is the last stored run of it, or is replayed, which costs nothing.
     """
     from aikit.cli.eval_found import found
+    from aikit.evals.answered import stored_of
     from aikit.evals.baselines import Baseline
     from aikit.evals.comparing import compare as compared
-    from aikit.evals.evaluating import stored_of
     from aikit.evals.scored import lower_ones
     from aikit.evals.sides import side_of
 

@@ -32,5 +32,5 @@ def decide(
 
     settings, folder = found()
     what, of = stored(folder, run, suite)
-    report = Report((decided(what, of, folder),), gate)
+    report = Report((decided(what, of, settings, folder),), gate)
     raise typer.Exit(conclude(report, settings, json=json, written=Written(junit, md)))

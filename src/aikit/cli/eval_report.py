@@ -13,7 +13,7 @@ from aikit.cli.output import emit_json, line
 from aikit.errors import ConfigError, RunNotFound
 
 if TYPE_CHECKING:
-    from aikit.evals.reporting.outcome import Outcome
+    from aikit.evals.model import Run, Suite
 
 OUT = Path("aikit-eval.html")
 Runs = Annotated[
@@ -32,8 +32,9 @@ def report(runs: Runs = None, suite: OfSuite = None, out: Out = OUT, json: Json 
     from aikit.evals.evaluating import decided, history
     from aikit.evals.reporting.html.page import page
 
-    _, folder = found()
-    outcomes = [decided(*stored(folder, ref, suite), folder) for ref in runs] if runs else _last(folder, suite)
+    settings, folder = found()
+    chosen = [stored(folder, ref, suite) for ref in runs] if runs else _last(folder, suite)
+    outcomes = [decided(run, of, settings, folder) for run, of in chosen]
     text = page(outcomes, {outcome.suite.name: history(folder, outcome.suite.name) for outcome in outcomes})
     try:
         out.write_text(text, "utf-8")
@@ -46,13 +47,13 @@ def report(runs: Runs = None, suite: OfSuite = None, out: Out = OUT, json: Json 
         line(f"{out}: {', '.join(f'{one.suite.name} ({one.status})' for one in outcomes)}")
 
 
-def _last(folder: Path, suite: str | None) -> list[Outcome]:
+def _last(folder: Path, suite: str | None) -> list[tuple[Run, Suite]]:
     """The last run of each suite that has one. Raises RunNotFound if none has."""
-    from aikit.evals.evaluating import chosen_suites, decided
+    from aikit.evals.evaluating import chosen_suites
     from aikit.evals.runs import LAST, load_run, runs_folder, stored_runs
 
     there = runs_folder(folder)
     suites = [one for one in chosen_suites(folder, [suite] if suite else (), None) if stored_runs(there, one.name)]
     if not suites:
         raise RunNotFound("No run is stored.", facts={"folder": str(there)}, remedy="Run the suites: aikit eval.")
-    return [decided(load_run(there, LAST, one.name), one, folder) for one in suites]
+    return [(load_run(there, LAST, one.name), one) for one in suites]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aikit.errors import AIKitError, ConfigError, RunInvalid, RunNotFound
-from aikit.evals.baselines import Baseline, baseline_path, read_baseline
+from aikit.evals.baselines import baseline_path, read_baseline
 from aikit.evals.gate import decide
 from aikit.evals.model import Run, Suite
 from aikit.evals.reporting.outcome import Outcome, Stopped
@@ -84,7 +84,7 @@ def evaluate(
             for done in perform([suite], wish, settings, folder=folder, progress=progress):
                 for note in done.notes:
                     said(note)
-                outcome = decided(done.run, suite, folder)
+                outcome = decided(done.run, suite, settings, folder)
         except AIKitError as error:
             yield Stopped(suite, error, str(wish.prompt) if wish.prompt else None)
             continue
@@ -95,20 +95,14 @@ def evaluate(
             return
 
 
-def decided(run: Run, suite: Suite, folder: Path) -> Outcome:
+def decided(run: Run, suite: Suite, settings: Settings, folder: Path) -> Outcome:
     """What a run comes to against the suite's baseline, as both are now. Raises BaselineInvalid."""
+    from aikit.evals.answered import answers_then
+
     baseline = read_baseline(baseline_path(folder, suite.name))
-    return Outcome(suite, decide(run, suite, baseline), baseline, stored_of(baseline, folder))
-
-
-def stored_of(baseline: Baseline | None, folder: Path) -> Run | None:
-    """The run that a baseline is of, if it is stored here and can be read."""
-    if baseline is None:
-        return None
-    try:
-        return load_run(runs_folder(folder), baseline.run, baseline.suite)
-    except (RunNotFound, RunInvalid):
-        return None
+    verdict = decide(run, suite, baseline)
+    then = answers_then(baseline, suite, settings, folder) if verdict.worst else {}
+    return Outcome(suite, verdict, baseline, then)
 
 
 def spared_runs(folder: Path) -> set[str]:

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -260,6 +261,18 @@ def test_a_run_is_stored_blessed_decided_and_compared(alone: Cli, project: EvalP
         "case": "c06", "scorer": "right", "before": 1.0, "after": 0.0, "before_outputs": ["yes"],
         "after_outputs": ["no"],
     }  # fmt: skip
+
+
+def test_the_answers_of_the_baseline_come_from_recordings_where_no_run_is_stored(
+    alone: Cli, project: EvalProject, tmp_path: Path
+) -> None:
+    gated(project)
+    alone("eval")
+    alone.ok("eval", "bless")
+    shutil.rmtree(project.evals / "runs")
+    md = tmp_path / "c.md"
+    assert alone("eval", "--gate", "--prompt", "answer@v3", "--md", str(md)).code == 1
+    assert "v1:\n\n<pre>\nyes\n</pre>\n\nv3:\n\n<pre>\nno\n</pre>" in md.read_text("utf-8")
 
 
 def test_a_version_that_was_never_run_here_is_replayed_for_a_comparison(alone: Cli, project: EvalProject) -> None:

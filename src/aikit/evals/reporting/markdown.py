@@ -106,12 +106,11 @@ def _row(outcome: Outcome, row: CaseChange) -> str:
 
 def _answers(outcome: Outcome, rows: Iterable[CaseChange], most: int) -> list[str]:
     before, after = outcome.sides
-    then = answers_of(outcome.before) if outcome.before else {}
     now = answers_of(outcome.run)
     found = []
     for case in dict.fromkeys(row.case for row in rows):
         found.append(f"{code(case, 120)}")
-        for side, answers in ((before, then.get(case)), (after, now.get(case))):
+        for side, answers in ((before, outcome.then.get(case)), (after, now.get(case))):
             first = next((answer for answer in answers or () if answer is not None), None)
             if first is not None:
                 found += [f"{markdown(side)}:", pre(first, most)]

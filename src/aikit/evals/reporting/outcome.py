@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from aikit.errors import AIKitError, Exit
 from aikit.evals.baselines import Baseline
@@ -14,12 +15,14 @@ from aikit.types import PromptId
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A suite that came to a verdict. `before` is the stored run that the baseline is of, if it is still there."""
+    """A suite that came to a verdict. `then` is what was answered when the baseline was made, by case and trial, as far
+    as that is still there.
+    """
 
     suite: Suite
     verdict: Verdict
     baseline: Baseline | None = None
-    before: Run | None = None
+    then: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
 
     @property
     def run(self) -> Run:

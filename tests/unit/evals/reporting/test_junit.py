@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 from junitparser import JUnitXml
 
 from aikit.errors import SpendCapExceeded
+from aikit.evals.model import GateRule
 from aikit.evals.reporting.junit import junit
 from aikit.evals.reporting.outcome import Outcome, Report, Stopped
 from support.eval_reports import failing, hostile, outcome_of, passing, report_of, unrecorded
@@ -49,8 +50,9 @@ def test_the_cases_below_the_minimum_are_red_and_the_gate_that_passed_is_not() -
 
 def test_nothing_is_red_in_a_suite_that_passed() -> None:
     assert red(passing()) == {}
-    one_bad = outcome_of({"faithfulness": [0.0] + [0.95] * 11, "length": 0.99}, before=None, gates={})
-    assert "failure" not in red(one_bad).values()
+    one_bad = outcome_of({"faithfulness": [0.0] + [0.95] * 11}, gates={"faithfulness": GateRule(min=0.80)})
+    assert one_bad.status == "pass"
+    assert red(one_bad) == {}
 
 
 def test_a_regression_reddens_the_cases_that_became_worse() -> None:

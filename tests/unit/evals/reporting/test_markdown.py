@@ -52,7 +52,7 @@ def test_text_of_others_is_no_markup() -> None:
 
 
 def test_it_never_is_longer_than_github_takes() -> None:
-    long = replace(failing(), before=None)
+    long = replace(failing(), then={})
     results = tuple(replace(trial, output="word " * 5_000) for trial in long.run.results)
     run = replace(long.run, results=results)
     long = replace(long, verdict=replace(long.verdict, run=run))

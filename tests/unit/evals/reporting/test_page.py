@@ -93,7 +93,7 @@ def test_cases_can_be_found_by_what_they_are() -> None:
 def test_answers_stand_beside_those_of_the_baseline() -> None:
     answers = [data for tag, data in Tree(page([failing()], {})).text if tag == "pre"]
     assert answers[:2] == ["c00 by summarize@v2, trial 0", "c00 by summarize@v3, trial 0"]
-    without = [data for tag, data in Tree(page([replace(failing(), before=None)], {})).text if tag == "pre"]
+    without = [data for tag, data in Tree(page([replace(failing(), then={})], {})).text if tag == "pre"]
     assert without[0] == "c00 by summarize@v3, trial 0"
 
 

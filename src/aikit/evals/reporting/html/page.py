@@ -14,7 +14,7 @@ from aikit.evals.reporting.block import block
 from aikit.evals.reporting.data import scorer_means
 from aikit.evals.reporting.escaping import one_line, shortened
 from aikit.evals.reporting.html.plots import Point, course, means, spread
-from aikit.evals.reporting.outcome import Outcome, answers_of
+from aikit.evals.reporting.outcome import Outcome
 from aikit.evals.reporting.rows import detectable_line, gate_table
 from aikit.evals.reporting.words import GLYPHS, UNKNOWN, summary, value
 from aikit.evals.scored import fails, means_of, values_of, worse_by
@@ -119,7 +119,6 @@ def _cases(outcome: Outcome) -> list[dict[str, Any]]:
     """Those that need a look first."""
     run, then, now = outcome.run, _before(outcome), scorer_means(outcome.run)
     values = {name: values_of(run, name) for name in now}
-    answers = answers_of(outcome.before) if outcome.before else {}
     trials: dict[str, list[Trial]] = {case: [] for case in run.cases}
     for trial in run.results:
         trials.setdefault(trial.case, []).append(trial)
@@ -133,7 +132,7 @@ def _cases(outcome: Outcome) -> list[dict[str, Any]]:
                 "kind": _kind(outcome, case, of_case, tried, then, now),
                 "scores": [_change(outcome, spec.name, case, then, now) for spec in outcome.suite.scorers],
                 "trials": [
-                    _trial(outcome, trial, _answer(answers.get(case), trial.trial), run.trials) for trial in tried
+                    _trial(outcome, trial, _answer(outcome.then.get(case), trial.trial), run.trials) for trial in tried
                 ],
             }
         )

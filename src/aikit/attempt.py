@@ -61,6 +61,8 @@ class Attempt:
         self.intake = Intake(codec, request, provider, tags, desk, api)
         self.receipt: Receipt | None = None
         self._granted: Order | None = None
+        self.stopped: Refused | None = None
+        """Why its stream ends in an error of ours."""
         self._withheld: Refused | None = None
         """What a guard has against the response."""
         self.decision: Decision | None = None

@@ -226,10 +226,13 @@ class TextStream:
         return self._take()
 
     def end(self) -> Iterable[str]:
-        """The texts that were still incomplete. Raises AIError if the provider has reported an error in its stream, or
-        its filter stopped it before any text.
+        """The texts that were still incomplete. Raises Refused if we have stopped it, AIError if the provider has
+        reported an error in its stream, or its filter stopped it before any text.
         """
         self._splitter.flush()
+        stopped: Refused | None = self._response.extensions[ATTEMPT].stopped
+        if stopped is not None:
+            raise stopped
         if self._error is not None:
             raise self._error
         rest = self._take()

@@ -13,7 +13,7 @@ from aikit.meter.judge import is_rate, reason_code
 from aikit.prompts.model import PROMPT_HEADER
 from aikit.types import Action, Decision, Finding, GuardAction, LimitState, Metric, Order, PromptId
 
-PROMPT = re.compile(r"([a-z][a-z0-9_-]{0,63}@v[0-9]{1,9}) ([0-9a-f]{64})")
+PROMPT = re.compile(r"([a-z][a-z0-9_-]{0,63}@v[1-9][0-9]{0,8}) ([0-9a-f]{64})")
 MOST_FINDINGS = 20
 NAMES = {Metric.REQUESTS: "requests", Metric.TOKENS: "tokens"}
 

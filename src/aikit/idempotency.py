@@ -45,6 +45,8 @@ def kept(body: bytes, *, stream: bool, safe: Safe | None) -> Answer | None:
     if safe is None or len(body) > MOST_KEPT:
         return None
     is_json = not stream or body.lstrip()[:1] in (b"[", b"{")
+    if stream and body.lstrip()[:1] == b"[" and body.rstrip()[-1:] != b"]":
+        body += b"]"  # what ends the array comes behind what ends the attempt
     return Answer(200, "application/json" if is_json else "text/event-stream", safe.seal(body))
 
 

@@ -6,13 +6,16 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import anthropic
 import httpx2
 import openai
 import pytest
+from cryptography.fernet import Fernet
+from google import genai
 
 import aikit
 from aikit.async_kit import AsyncAIKit
@@ -20,11 +23,12 @@ from aikit.errors import ConfigError, GuardBlocked
 from aikit.explain import explain
 from aikit.guards.matches import Match
 from aikit.kit import AIKit
+from aikit.safe import Safe
 from aikit.sim import Simulator
 from aikit.types import Place
-from support.kits import Books
+from support.kits import Books, settings_for
 
-MINI = "gpt-4o-mini"
+MINI, FLASH = "gpt-4o-mini", "gemini-2.5-flash"
 MAIL, KEY = "ann@example.com", "sk-ant-api03-" + "Ab3dEf7h" * 11 + "-AAAAAAAA"
 POLICY = """
 [tenants.acme]
@@ -405,4 +409,53 @@ async def test_a_caller_who_leaves_while_its_answer_is_checked_is_charged_what_i
     entry = books.entry()
     assert (entry["ending"], entry["estimated"], entry["input"], entry["output"]) == ("settled", False, 10, 5)
     assert books.rows("SELECT body FROM aikit.idempotency_keys") == [{"body": None}]
+    books.assert_balanced()
+
+
+@pytest.mark.parametrize("said", ["{} is whom I wrote to", "I wrote to {}"], ids=["at once", "later"])
+def test_a_blocked_answer_is_the_answer_of_a_route_streamed_or_not(
+    tmp_path: Path, simulator: Simulator, books: Books, said: str
+) -> None:
+    guards(books, 'pii = { action = "block", on = ["output"] }')
+    escaped = said.format(MAIL.replace("@", "\\u0040"))  # no address for a guard to see, but for the simulator
+    prompt = f'[[sim: {{"text": "{escaped}"}}]]'
+    routes = f'[routes]\nchat = ["openai/{MINI}", "anthropic/claude-haiku-4-5"]'
+    with AIKit.open(settings_for(tmp_path, simulator, books.dsn, routes)) as kit:
+        for _ in range(5):  # as many failures in a row would open the breaker
+            with pytest.raises(GuardBlocked, match="email"):
+                kit.complete(prompt, model="routes.chat", tenant="acme")
+            with pytest.raises(GuardBlocked, match="email") as caught:
+                list(kit.stream(prompt, model="routes.chat", tenant="acme"))
+            assert not caught.value.retryable
+    books.wait_until_settled(10)
+    assert [entry["model"] for entry in books.entries()] == [MINI] * 10
+    assert {entry["error"] for entry in books.entries()} == {"GUARD_BLOCKED"}
+    books.assert_balanced()
+
+
+def test_the_array_form_of_a_stream_is_repeated_whole(tmp_path: Path, simulator: Simulator, books: Books) -> None:
+    guards(books, 'pii = { action = "redact", restore = true }')
+    first = {"candidates": [{"content": {"parts": [{"text": "to [EMAIL_1]"}], "role": "model"}}]}
+    usage = {"promptTokenCount": 3, "candidatesTokenCount": 4, "totalTokenCount": 7}
+    last = {"candidates": [{"finishReason": "STOP"}], "usageMetadata": usage, "modelVersion": FLASH}
+    sent: list[httpx2.Request] = []
+
+    def provider(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request)
+        return httpx2.Response(200, json=[first, last])
+
+    settings = replace(settings_for(tmp_path, simulator, books.dsn), safe=Safe([Fernet.generate_key().decode()]))
+    with AIKit.open(settings) as kit:
+        base = kit.settings.provider("gemini").base_url
+        options: Any = {"base_url": base, "httpx_client": httpx2.Client(transport=httpx2.MockTransport(provider))}
+        client = kit.wrap(genai.Client(api_key="k", http_options=options), tenant="acme")
+        body = {"contents": [{"role": "user", "parts": [{"text": MAIL}]}], "generationConfig": {"maxOutputTokens": 20}}
+        url = f"{base}/v1beta/models/{FLASH}:streamGenerateContent"
+        answers = []
+        for _ in range(2):
+            answer = client._api_client._httpx_client.post(url, json=body, headers={"idempotency-key": "once"})
+            answers.append(answer.json())
+            kit.flush()
+    assert len(sent) == 1 and answers[0] == answers[1]
+    assert answers[0][0]["candidates"][0]["content"]["parts"][0]["text"].startswith("to ")
     books.assert_balanced()

@@ -77,6 +77,7 @@ class StreamAccount:
 
     def _end_with(self, error: Refused) -> bytes:
         attempt = self.attempt
+        attempt.stopped = error
         event = attempt.codec.stream_error(error, request_id=str(attempt.hold.order.attempt))
         return (self._guard or self._reader).cut(event)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
-from datetime import date
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +100,11 @@ def write_suite(folder: Path, cases: int = 3, *, name: str = "sums", **stated: A
 def options_for(folder: Path, **stated: Any) -> Options:
     prompts = PromptFolders([PromptFolder(folder / "prompts"), shipped()])
     return Options(prompts=prompts, project=folder, **stated)
+
+
+def steady_rate(ended: Sequence[datetime], limit: int) -> float:
+    """Calls a second once a run is under way: without the first two rounds, in which connections are made, and the
+    last, in which not all places are taken.
+    """
+    moments = sorted(ended)[2 * limit : -limit]
+    return (len(moments) - 1) / (moments[-1] - moments[0]).total_seconds()

@@ -11,12 +11,13 @@ import pytest
 from aikit.config import load
 from aikit.errors import AIError, SpendCapExceeded
 from aikit.evals.gate import decide
-from aikit.evals.model import Mode, Status
+from aikit.evals.model import Mode, Status, Suite
 from aikit.evals.performing import Wish, perform
 from aikit.evals.recordings import read_recordings, recordings_path
 from aikit.evals.suites.reading import read_suite
 from aikit.prompts.model import Ref
 from integration.evals.conftest import TENANT, Project
+from support.eval_models import steady_rate
 from support.kits import Books, write_config
 
 JUDGE = {"judge": {"use": "llm_judge", "model": "openai/gpt-4o", "task": "Sum up", "rubric": ["It is polite."]}}
@@ -149,22 +150,18 @@ def test_an_open_breaker_is_waited_for(project: Project) -> None:
 
 
 def test_calls_saturate_a_slow_provider_at_the_limit(project: Project) -> None:
-    """200 ms an answer, 8 at once: 40 a second, within a tenth."""
+    """200 ms an answer, 8 at once: 40 a second, within a tenth; the best of three, as other tests run beside it."""
     project.simulator.fault(delay=0.2)
-    suite = project.suite(160)
-    project.run(project.suite(1), Mode.LIVE)
-    best = max(160 / _seconds_of_calls(project, suite) for _ in range(2))
-    assert best >= 0.9 * 8 / 0.2
+    suite = project.suite(120)
+    assert max(_rate(project, suite) for _ in range(3)) >= 0.9 * 8 / 0.2
 
 
-def _seconds_of_calls(project: Project, suite: object) -> float:
-    """From the first order of a run to the last ending, as the ledger has them."""
+def _rate(project: Project, suite: Suite) -> float:
     before = {entry["attempt"] for entry in project.entries()}
-    project.run(suite, Mode.LIVE, concurrency=8)  # type: ignore[arg-type]
-    made = [entry for entry in project.entries() if entry["attempt"] not in before]
-    assert len(made) == 160
-    begun, ended = min(entry["admitted_at"] for entry in made), max(entry["settled_at"] for entry in made)
-    return float((ended - begun).total_seconds())
+    project.run(suite, Mode.LIVE, concurrency=8)
+    ended = [entry["settled_at"] for entry in project.entries() if entry["attempt"] not in before]
+    assert len(ended) == 120
+    return steady_rate(ended, 8)
 
 
 def test_findings_of_guards_are_in_the_answer_and_its_recording(project: Project) -> None:

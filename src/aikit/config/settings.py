@@ -14,6 +14,7 @@ keep_answers = true                        # encrypted with AIKIT_ENCRYPTION_KEY
 folder = "prompts"                         # beside aikit.toml; the default
 [evals]
 tenant = "evals"                           # in whose name `aikit eval` calls models; the default
+[lint]                                     # what `aikit lint` looks at: see `aikit.config.lint`
 [providers.ollama]
 kind = "openai"                            # openai, anthropic or gemini
 base_url = "http://127.0.0.1:11434/v1"
@@ -40,6 +41,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from aikit.config.breaker import DEFAULTS, BreakerTable
 from aikit.config.invalid import invalid
+from aikit.config.lint import LintTable
 from aikit.config.providers import FILE, Provider, read_providers
 from aikit.config.signals import QUIET, SignalSettings, SignalsTable, read_signals
 from aikit.errors import ConfigError
@@ -99,6 +101,7 @@ class File(BaseModel):
     breaker: BreakerTable = DEFAULTS
     prompts: PromptsTable = PromptsTable()
     evals: EvalsTable = EvalsTable()
+    lint: LintTable = LintTable()
     providers: dict[str, dict[str, Any]] = {}
     routes: dict[str, Any] = {}
     prices: dict[str, Any] = {}
@@ -138,15 +141,22 @@ class Settings:
             ) from None
 
 
-def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+def load(
+    path: Path | None = None, environ: Mapping[str, str] | None = None, *, folder: Path | None = None
+) -> Settings:
     """Read the settings. Without `path`, `AIKIT_CONFIG` or the nearest `aikit.toml` above the working directory.
 
+    With `folder` they are those of that folder, whether it has an `aikit.toml` yet or not.
     Raises ConfigError that names the file and the field; no secret is in it.
     """
     variables = dict(os.environ) if environ is None else dict(environ)
     origin = dict.fromkeys(variables, "environment")
-    path = path or (Path(named) if (named := variables.get("AIKIT_CONFIG")) else _nearest())
-    for name, value in _dotenv((path.parent if path else Path.cwd()) / ".env").items():
+    if folder is not None:
+        path = found if (found := folder / FILE).is_file() else None
+    else:
+        path = path or (Path(named) if (named := variables.get("AIKIT_CONFIG")) else _nearest())
+        folder = path.parent if path else Path.cwd()
+    for name, value in _dotenv(folder / ".env").items():
         if name not in variables:
             variables[name], origin[name] = value, ".env"
     file = _read(path) if path else File()
@@ -182,7 +192,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         signals=read_signals(file.signals, variables, FILE),
         breaker=file.breaker,
         evals_tenant=_tenant(file.evals.tenant),
-        prompts_folder=(path.parent if path else Path.cwd()) / Path(file.prompts.folder).expanduser(),
+        prompts_folder=folder / Path(file.prompts.folder).expanduser(),
     )
 
 

@@ -58,12 +58,18 @@ class Choices:
     tenant: str = "default"
     cap_usd: str = "5.00"
     """A day, for the tenant."""
+    cap_stated: bool = False
+    """The cap was asked for: it replaces one that is there."""
     per_user_per_minute: int = 10
     settings: dict[str, str] = field(default_factory=dict)
     """Settings of aikit.toml that are no secret, by dotted name."""
     files: bool = True
     simulator: bool = False
     """No key is there, and the simulated provider stands in, by name."""
+    keys: dict[str, str] = field(default_factory=dict, repr=False)
+    """Keys that were typed, by the name of their variable; the step `keys` writes them to .env. Never shown."""
+    gitignore: bool = False
+    """The person agreed that .env is added to .gitignore."""
 
 
 Progress = Callable[[str], None]
@@ -87,12 +93,17 @@ class Place:
     def settings(self) -> Settings:
         """As they are now. Raises ConfigError."""
         if self._settings is None:
-            self._settings = self.load(self.folder, self.environ)
+            self._settings = self.load(self.folder, self.environ | self._typed())
         return self._settings
 
     def reload(self) -> None:
         """Something that settings are read from has changed."""
         self._settings = None
+
+    def _typed(self) -> dict[str, str]:
+        """What was chosen counts from then on, as it will once it is in .env."""
+        url = self.choices.database_url
+        return self.choices.keys | ({} if url is None else {"DATABASE_URL": url})
 
 
 class Step(Protocol):

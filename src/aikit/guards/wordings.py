@@ -22,6 +22,8 @@ class Wording(NamedTuple):
 _ALL = r"(?:all|any|every|each|everything)?(?: of)?"
 _YOUR = r"(?:the|your|my|these|those|previous|prior|above|earlier|preceding|foregoing|existing|original|initial|old|current|system|safety|developer|operator)"
 _RULES = r"(?:instructions?|prompts?|rules?|guidelines?|directions?|directives?|commands?|orders?|polic(?:y|ies)|restrictions?|constraints?|programming|training|context|guardrails?|safeguards?)"
+_NOT_OF_DATA = r"(?! (?:in|inside|within|from) (?:it\b|them\b|there\b|<|the (?:text|data|document|input|thread|message|content|answer|source)s?\b))"
+"How a prompt says that what it quotes is data, as those of `aikit prompt new` do."
 _WORDS = r"(?:[\w'-]{1,20}[ ,]{1,2}){0,3}"
 
 WORDINGS: tuple[Wording, ...] = (
@@ -36,7 +38,7 @@ WORDINGS: tuple[Wording, ...] = (
     Wording("override", ("your instructions", "your rules", "your guidelines", "your previous", "your prior", "instructions above", "previous instructions", "prior instructions", "earlier instructions"),
             rf"\b(?:your|previous|prior|earlier|instructions)\s{_WORDS}(?:{_RULES}\s|above\s){{0,2}}(?:no longer apply|do(?:es)? not apply|are (?:now )?(?:void|cancell?ed|obsolete|suspended|superseded|lifted|invalid|overridden|revoked|null)|have (?:now )?(?:changed|been (?:updated|replaced|revoked|lifted|cancell?ed|suspended|overridden)))"),
     Wording("override", ("do not follow", "don't follow", "stop following", "do not obey", "stop obeying", "don't obey", "do not adhere"),
-            rf"\b(?:do not|don't|stop) (?:follow|obey|adhere to)(?:ing)? {_WORDS}{_RULES}"),
+            rf"\b(?:do not|don't|stop) (?:follow|obey|adhere to)(?:ing)? {_WORDS}{_RULES}\b{_NOT_OF_DATA}"),
     Wording("role_play", ("you are now", "you're now", "from now on", "pretend", "act as", "roleplay", "role-play", "simulate", "imagine you"),
             r"\b(?:you are now|you're now|from now on,? you(?: are|'re| will(?: be| act as)?)|pretend (?:that )?(?:you(?: are|'re)|to be)|act as(?: if you (?:are|were))?|role-?play(?:ing)? as|simulate|imagine you(?: are|'re))\s[^.\n]{0,80}?\b(?:unrestricted|unfiltered|uncensored|jailbroken|jailbreak|no (?:rules|restrictions|limits|limitations|filters?|guidelines|ethics|morals|constraints)|without (?:any )?(?:rules|restrictions|limits|limitations|filters?|guidelines|ethical|moral|constraints|censorship)|not bound by|free (?:of|from) (?:all |any )?(?:rules|restrictions|limits|constraints)|DAN|evil|amoral|can do anything|do anything now|developer mode|god mode|root access)"),
     Wording("role_play", ("do anything now", "developer mode", "god mode", "jailbreak mode", "dan mode", "sudo mode", "unrestricted mode", "debug mode", "admin mode", "maintenance mode"),

@@ -1,0 +1,3 @@
+from support.agent_runs import run
+
+__all__ = ["run"]

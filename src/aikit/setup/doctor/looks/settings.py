@@ -1,0 +1,113 @@
+"""Whether the settings can be read, where each comes from, and what looks like one and is read by nobody."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+from aikit.config import FILE, Settings
+from aikit.setup.doctor.model import fine, warning
+from aikit.setup.doctor.patient import Patient
+from aikit.setup.model import Check
+
+OURS = "AIKIT_"
+VARIABLES = frozenset(
+    {
+        "AIKIT_ACTOR",
+        "AIKIT_CONFIG",
+        "AIKIT_DATA_DIR",
+        "AIKIT_DRAIN_SECONDS",
+        "AIKIT_ENCRYPTION_KEY",
+        "AIKIT_ENV",
+        "AIKIT_POSTGRES_BIN",
+        "AIKIT_TRACEBACK",
+        "AIKIT_WEBHOOK_SECRET",
+        "AIKIT_WEBHOOK_URL",
+    }
+)
+"""Those that aikit reads by itself; a test holds them against the code. Those that aikit.toml names come beside."""
+OTHERS = ("DATABASE_URL",)
+LIKE_OURS = 0.85
+
+
+def readable(patient: Patient) -> Check:
+    """Every value with its source; no secret is in them."""
+    settings = patient.settings
+    values = stated(settings)
+    sources = Counter(source.rpartition("(")[2].rstrip(")") or source for _, source in values.values())
+    said = ", ".join([f"{count} by {source}" for source, count in sources.most_common()])
+    where = str(settings.file) if settings.file else f"no {FILE}"
+    facts = {name: {"value": value, "source": source} for name, (value, source) in values.items()}
+    return fine(f"{where}; {said}", file=str(settings.file) if settings.file else None, values=facts)
+
+
+def stated(settings: Settings) -> dict[str, tuple[Any, str]]:
+    """The settings by dotted name, each with its value and its source. Of a secret it says only that it is set."""
+    source = settings.sources.get
+    found: dict[str, tuple[Any, str]] = {
+        "environment": (settings.environment, source("environment", "default")),
+        "database.url": ("set" if settings.database_url else None, source("database.url", "default")),
+        "database.data_dir": (str(settings.data_dir), source("database.data_dir", "default")),
+        "streams.drain_seconds": (settings.drain_seconds, source("streams.drain_seconds", "default")),
+        "prompts.folder": (str(settings.prompts_folder), source("prompts.folder", _by(settings))),
+        "evals.tenant": (settings.evals_tenant, source("evals.tenant", _by(settings))),
+        "idempotency.keep_answers": (settings.safe is not None, source("idempotency.keep_answers", _by(settings))),
+    }
+    for name, provider in sorted(settings.providers.items()):
+        key = "needs none" if provider.api_key_env is None else "set" if provider.api_key else "not set"
+        found[f"providers.{name}.key"] = (key, provider.source if provider.api_key else "default")
+        found[f"providers.{name}.base_url"] = (_without_password(provider.base_url), provider.source)
+        found[f"providers.{name}.model"] = (provider.model, provider.source)
+    for name in sorted(settings.routes):
+        found[f"routes.{name}"] = ("set", FILE)
+    for name in sorted(settings.prices):
+        found[f"prices.{name}"] = ("set", FILE)
+    return found | {f"breaker.{name}": (value, _by(settings)) for name, value in settings.breaker.model_dump().items()}
+
+
+def variables(patient: Patient) -> Check:
+    """Whether a variable of the environment looks like one of ours and is none."""
+    known = VARIABLES | set(_named_by(patient.settings))
+    there = patient.place.environ.keys() | _in_dotenv(patient)
+    strange = {name: _meant(name, known) for name in sorted(there) if _is_strange(name, known)}
+    if strange:
+        name, meant = next(iter(strange.items()))
+        others = f", and {len(strange) - 1} more like it" if len(strange) > 1 else ""
+        rename = f"Did you mean {meant}? Rename it, or `unset {name}`." if meant else f"Remove it: `unset {name}`."
+        return warning(f"{name} is nothing that aikit reads{others}", rename, unknown=strange)
+    ours = sorted((known | {*OTHERS}) & there)
+    return fine(", ".join(ours) if ours else "none of aikit's is set", set=ours)
+
+
+def _in_dotenv(patient: Patient) -> set[str]:
+    """The names in `.env`; their values are nobody's business here."""
+    from dotenv import dotenv_values
+
+    path = patient.place.folder / ".env"
+    return set(dotenv_values(path, interpolate=False)) if path.is_file() else set()
+
+
+def _is_strange(name: str, known: Iterable[str]) -> bool:
+    if name in known or name in OTHERS:
+        return False
+    return name.upper().startswith((OURS, "AI_KIT_")) or bool(get_close_matches(name, OTHERS, 1, LIKE_OURS))
+
+
+def _meant(name: str, known: Iterable[str]) -> str | None:
+    return next(iter(get_close_matches(name.upper(), [*known, *OTHERS], 1, 0.6)), None)
+
+
+def _named_by(settings: Settings) -> Iterable[str]:
+    """The variables that settings name: those of keys."""
+    return [provider.api_key_env for provider in settings.providers.values() if provider.api_key_env]
+
+
+def _by(settings: Settings) -> str:
+    return FILE if settings.file else "default"
+
+
+def _without_password(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -13,7 +13,9 @@ from aikit import __version__
 from aikit.cli.group import Entry, Root
 
 COMMANDS = (
+    Entry("init", "Set up a project: files, key, database, a safe cap, a first call.", "init"),
     Entry("demo", "See it work: no key, no database, under a minute.", "demo"),
+    Entry("doctor", "Whether all works that a call stands on, and what mends it.", "doctor"),
     Entry("db", "The database: where it is, upgrade it, stop it.", "db"),
     Entry("tenant", "Tenants: in whose name calls are made.", "tenant"),
     Entry("plan", "Plans: what each gives, and who is on it.", "plan"),
@@ -23,6 +25,7 @@ COMMANDS = (
     Entry("breaker", "Providers that are not asked for a while: see, force, reset.", "breaker"),
     Entry("prompt", "Prompts: versions that never change, and labels on them.", "prompt"),
     Entry("eval", "A regression fails the build, not production.", "eval"),
+    Entry("lint", "An unmetered path is a build error.", "lint"),
     Entry("explain", "Why a call was allowed or refused.", "explain"),
     Entry("audit", "Who changed what, when and why.", "audit"),
     Entry("spend", "What was spent, by tenant, user, model, day …", "spend"),

@@ -141,6 +141,15 @@ class Settings:
             ) from None
 
 
+def stated(path: Path | None = None) -> tuple[File, Path | None]:
+    """What `aikit.toml` says, and where it is: without other variables and keys. Raises ConfigError.
+
+    Without `path` it is found as by `load`.
+    """
+    path = path or (Path(named) if (named := os.environ.get("AIKIT_CONFIG")) else _nearest())
+    return (_read(path) if path else File()), path
+
+
 def load(
     path: Path | None = None, environ: Mapping[str, str] | None = None, *, folder: Path | None = None
 ) -> Settings:

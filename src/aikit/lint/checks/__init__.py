@@ -1,0 +1,1 @@
+"""The checks: each looks at calls for one kind of unmetered path."""

@@ -1,0 +1,1 @@
+"""A report as others read it: data, GitHub annotations, SARIF."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aikit.errors import AIKitError, Exit
+from aikit.errors import Exit
 from aikit.evals.figures import counted
 from aikit.evals.model import Rule, Status
 from aikit.evals.reporting.escaping import one_line
@@ -20,7 +20,7 @@ def report_lines(report: Report) -> list[str]:
 def block(entry: Outcome | Stopped, *, gate: bool) -> list[str]:
     """`FAIL prompts/summarize@v3`, a line for each gate that failed, and what it comes to."""
     if isinstance(entry, Stopped):
-        return [f"ERROR {one_line(entry.subject)}", *_error(entry.error)]
+        return [f"ERROR {one_line(entry.subject)}", *_error(entry)]
     return [f"{entry.status.upper()} {one_line(entry.subject)}", *gate_lines(entry), *_ending(entry, gate=gate)]
 
 
@@ -72,10 +72,10 @@ def _ending(outcome: Outcome, *, gate: bool) -> list[str]:
             return ["0 regressions — exit 0."]
 
 
-def _error(error: AIKitError) -> list[str]:
-    said = [one_line(line) for line in error.message.splitlines()]
-    remedy = [f"→ {one_line(error.remedy)}"] if error.remedy else []
-    return [*said, f"no verdict — exit {error.exit.value}.", *remedy]
+def _error(entry: Stopped) -> list[str]:
+    said = [one_line(line) for line in entry.error.message.splitlines()]
+    remedy = [f"→ {one_line(entry.error.remedy)}"] if entry.error.remedy else []
+    return [*said, f"no verdict — exit {entry.exit.value}.", *remedy]
 
 
 def total(report: Report) -> str:

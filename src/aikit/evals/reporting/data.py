@@ -85,7 +85,7 @@ def _stopped(entry: Stopped) -> dict[str, Any]:
         "suite": entry.suite.name,
         "subject": entry.subject,
         "status": "error",
-        "error": {"code": error.code, "message": error.message, "remedy": error.remedy, "exit": error.exit.value},
+        "error": {"code": error.code, "message": error.message, "remedy": error.remedy, "exit": entry.exit.value},
     }
 
 

@@ -12,6 +12,9 @@ from aikit.evals.scored import lower_ones
 from aikit.evals.scorers.catalogue import unit_of
 from aikit.types import PromptId
 
+KEYLESS = frozenset({"PROVIDER_NOT_CONFIGURED", "AUTHENTICATION_FAILED"})
+"""Codes of providers' errors that say that there is no key, or a wrong one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -67,6 +70,11 @@ class Stopped:
     """The prompt that was to be evaluated, if not the suite's own."""
 
     @property
+    def exit(self) -> Exit:
+        """What the error exits with; a provider's error about the key is one of credentials."""
+        return Exit.CREDENTIALS if self.error.code in KEYLESS else self.error.exit
+
+    @property
     def subject(self) -> str:
         named = self.prompt or (str(self.suite.prompt) if self.suite.prompt else None)
         return f"prompts/{named}" if named else self.suite.target or self.suite.name
@@ -93,7 +101,7 @@ class Report:
             return Exit.NO
         for entry in self.entries:
             if isinstance(entry, Stopped):
-                return entry.error.exit
+                return entry.exit
         return Exit.INCONCLUSIVE if Status.INCONCLUSIVE in statuses or not self.entries else Exit.OK
 
 

@@ -131,6 +131,20 @@ def test_what_stopped_a_suite_is_told_with_its_remedy() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("code", "exit"),
+    [
+        ("PROVIDER_NOT_CONFIGURED", Exit.CREDENTIALS),
+        ("AUTHENTICATION_FAILED", Exit.CREDENTIALS),
+        ("CONNECTION_FAILED", Exit.UNREACHABLE),
+    ],
+)
+def test_a_missing_key_is_told_from_a_provider_that_is_away(code: str, exit: Exit) -> None:
+    stopped = Stopped(passing().suite, AIError("no", provider="openai", code=code))
+    assert Report((stopped,)).exit is exit
+    assert f"no verdict — exit {exit.value}." in block(stopped, gate=True)
+
+
 def test_every_line_is_one_line_and_can_be_read() -> None:
     for line in report_lines(report_of(hostile())):
         assert line.isprintable()

@@ -23,6 +23,8 @@ class Migrations(Looking):
     def look(self, place: Place) -> Check:
         found = look(place)
         facts = {"current": found.schema, "head": HEAD}
+        if not found.made:
+            return missing("none yet", UPGRADE, Exit.DATABASE, **facts)
         if not found.running:
             return missing("not known while the server is stopped", UPGRADE, Exit.DATABASE, **facts)
         if found.current:

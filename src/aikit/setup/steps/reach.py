@@ -46,7 +46,7 @@ class Reach(Looking):
         if provider is None:
             return []
         key = f"key {shown(provider.api_key)}" if provider.api_key else "needs no key"
-        return [Row(self.title, key, provider.base_url, "will ask for the list of its models")]
+        return [Row(self.title, key, provider.base_url)]
 
 
 def _priced(place: Place, provider: str, models: tuple[str, ...]) -> int:

@@ -37,6 +37,8 @@ Budget = Annotated[str | None, typer.Option("--budget-usd", metavar="USD", help=
 DryRun = Annotated[bool, typer.Option("--dry-run", help="What it would ask, and cost at most; nothing is asked.")]
 NoStore = Annotated[bool, typer.Option("--no-store", help="Don't keep the run in evals/runs/.")]
 
+Prune = Annotated[bool, typer.Option("--prune", help="Drop the recordings that this run does not use.")]
+
 
 def run(
     suites: Names = None,
@@ -55,6 +57,7 @@ def run(
     junit: Junit = None,
     md: Md = None,
     no_store: NoStore = False,
+    prune: Prune = False,
 ) -> None:
     """Run suites, and decide. `run` need not be said: `aikit eval summarize --gate`.
 
@@ -66,7 +69,7 @@ def run(
     from aikit.evals.evaluating import chosen_suites
     from aikit.evals.performing import Wish
 
-    wish = Wish(mode, _ref(prompt), trials, concurrency, _nano(budget_usd), simulated)
+    wish = Wish(mode, _ref(prompt), trials, concurrency, _nano(budget_usd), simulated, prune)
     settings, folder = found()
     chosen = chosen_suites(folder, suites or (), wish.prompt)
     if dry_run:

@@ -30,8 +30,8 @@ def fingerprint_of(
     trials: int,
     judges: Mapping[str, Judge] | None = None,
 ) -> dict[str, str]:
-    """The parts of a run's fingerprint. `model` is the one that the candidate is asked with, `parameters` are those that
-    the suite adds to the prompt's own; `judges` are by the name of their scorer.
+    """The parts of a run's fingerprint. `model` is the one that the candidate is asked with, `parameters` are those
+    that the suite adds to the prompt's own; `judges` are by the name of their scorer.
 
     A gate's bounds, whether a case is critical, and tags are no part of it: they change no score. Nor is the
     candidate's prompt, with its parameters: that is what is compared.

@@ -14,6 +14,9 @@ from aikit.evals.model import ModelAnswer, ModelCall, Models
 from aikit.evals.recordings import LIVE, SIMULATOR, Recordings
 from aikit.evals.scrubbing import scrubbed_answer
 
+WRITTEN_EACH = 100
+"""After so many new answers the file is written, so that hardly any is lost with its process."""
+
 
 class Hopeless(Exception):
     """No call of this run can be answered; `error` says why."""
@@ -58,6 +61,7 @@ class Replay:
     def __init__(self, recordings: Recordings, command: str) -> None:
         self._recordings = recordings
         self._command = command
+        self._notes: tuple[str, ...] = ()
         self._used: set[str] = set()
 
     @property
@@ -66,7 +70,7 @@ class Replay:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return ()
+        return self._notes
 
     async def ask(self, call: ModelCall) -> ModelAnswer:
         """Raises MissingRecording."""
@@ -81,7 +85,10 @@ class Replay:
         return self
 
     def close(self, *, prune: bool = False) -> None:
-        """Replay writes nothing."""
+        """Writes nothing, but to prune."""
+        if prune and (dropped := self._recordings.prune(self._used)):
+            self._notes = (_dropped(dropped),)
+            self._recordings.write(self._recordings.made_by)
 
 
 class Recorder:
@@ -101,6 +108,7 @@ class Recorder:
         self._used: set[str] = set()
         self._secrets: Counter[str] = Counter()
         self._notes: list[str] = []
+        self._unwritten = 0
         self._begin(SIMULATOR if live.simulated else LIVE)
 
     def _begin(self, made_with: str) -> None:
@@ -177,6 +185,9 @@ class Recorder:
         answer, kinds = scrubbed_answer(await self._live.ask(call))
         self._secrets.update(kinds)
         self._recordings.put(call, answer)
+        self._unwritten += 1
+        if self._unwritten >= WRITTEN_EACH:
+            self._write()
         return answer
 
     def anew(self) -> Models:
@@ -185,9 +196,13 @@ class Recorder:
     def close(self, *, prune: bool = False) -> None:
         """Raises ConfigError when the file can't be written."""
         if prune and (dropped := self._recordings.prune(self._used)):
-            self._notes.append(f"{counted(dropped, 'recording')} that this run did not use dropped.")
-        self._recordings.write(self._version)
+            self._notes.append(_dropped(dropped))
+        self._write()
         self._live.close()
+
+    def _write(self) -> None:
+        self._unwritten = 0
+        self._recordings.write(self._version)
 
 
 @dataclass(slots=True)
@@ -216,6 +231,10 @@ def missing(call: ModelCall, key: str, recordings: Recordings, command: str) -> 
         facts={"suite": recordings.suite, "role": call.role.value, "model": call.model, "key": key},
         remedy=f"Record it: `{command}`.",
     )
+
+
+def _dropped(recordings: int) -> str:
+    return f"{counted(recordings, 'recording')} that this run did not use dropped."
 
 
 def _with(made_with: str | None) -> str:

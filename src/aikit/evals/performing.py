@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from aikit.errors import ConfigError
 from aikit.evals.model import Mode, Run, Suite
 from aikit.evals.running import Options, Progress, run
 from aikit.evals.sources import open_source
+from aikit.prompts.folder import PromptFolders
 from aikit.prompts.model import Ref
 from aikit.prompts.shipped import with_shipped
 
@@ -26,7 +27,7 @@ class Wish:
 
     `prompt` takes the place of the suite's own reference: `summarize@v3` in place of `summarize@candidate`.
     `simulated` says that the settings lead to the simulator, so that recordings and runs say so. With `prune`,
-    recordings that this run did not use are dropped.
+    recordings that this run did not use are dropped, those of other versions too, if it had an answer to everything.
     """
 
     mode: Mode = Mode.REPLAY
@@ -68,6 +69,7 @@ def perform(
         for suite in suites:
             ref = chosen(suite, wish.prompt)
             source = source_of(suite, wish.budget_nano, wish.concurrency, record_command(suite, ref))
+            estimated = None if wish.mode is Mode.REPLAY else _expected(suite, wish, settings, folder)
             options = Options(
                 prompts=with_shipped(settings.prompts_folder),
                 project=folder.parent,
@@ -76,13 +78,43 @@ def perform(
                 concurrency=wish.concurrency,
                 progress=progress,
             )
+            done: Run | None = None
             try:
                 done = runner.run(run(suite, source, wish.mode, options))
             finally:
-                source.close(prune=wish.prune)
-            yield Performed(suite, done, source.notes)
+                source.close(prune=wish.prune and done is not None and _whole(done))
+            if wish.mode is not Mode.REPLAY:
+                done = replace(done, estimated_nano=estimated)
+            yield Performed(suite, done, (*_unlocked(options.prompts, done), *source.notes))
             if done.interrupted:
                 return
+
+
+def _whole(done: Run) -> bool:
+    """Everything was tried and scored, so what it has used is all that it needs."""
+    scores = [score for trial in done.results for score in trial.scores.values()]
+    failed = any(trial.error for trial in done.results) or any(score.error for score in scores)
+    return len(done.results) == len(done.cases) * done.trials and not failed
+
+
+def _unlocked(prompts: PromptFolders, done: Run) -> Iterator[str]:
+    """A sentence for a prompt whose version is locked with another content than was evaluated."""
+    if done.prompt is None:
+        return
+    name, _, version = done.prompt.id.rpartition("@v")
+    locked = prompts.of(name).lock().find(name, int(version))
+    if locked is not None and locked.sha256 != done.prompt.sha256:
+        yield (
+            f"{done.prompt.id} is not what was locked under this version: the file as it is now was evaluated. "
+            "`aikit prompt check` tells more; `aikit prompt new` makes a version of it."
+        )
+
+
+def _expected(suite: Suite, wish: Wish, settings: Settings, folder: Path) -> int | None:
+    """What it will cost by the recordings, in nano-USD; None if they do not say."""
+    from aikit.evals.estimating import estimate
+
+    return estimate(suite, wish, settings, folder=folder).expected_nano
 
 
 def record_command(suite: Suite, prompt: Ref | None) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from aikit.evals.bounding import Bounds
 from aikit.evals.estimating import Estimate, estimate
 from aikit.evals.model import Mode, ModelAnswer, ModelCall
 from aikit.evals.models import Recorder
-from aikit.evals.performing import Wish
+from aikit.evals.performing import Performed, Wish, perform
 from aikit.evals.recordings import read_recordings, recordings_path
 from aikit.evals.running import run
 from support.eval_models import JUDGED, Answers, is_judge, options_for, write_suite
@@ -87,6 +89,8 @@ async def test_where_a_price_is_not_known_that_is_said(tmp_path: Path) -> None:
 
 REPLAY = """
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from aikit.config import load
@@ -112,3 +116,32 @@ def test_this_repository_is_replayed_without_a_kit_a_database_or_a_network(tmp_p
 def test_every_version_of_the_example_is_recorded(version: int) -> None:
     lines = (REPOSITORY / "evals/recordings/summarize.jsonl").read_text().splitlines()
     assert sum(f'"prompt":"summarize@v{version}"' in line for line in lines) == 28
+
+
+async def test_only_a_complete_run_drops_what_it_does_not_use(tmp_path: Path) -> None:
+    await record(tmp_path)
+    settings = replace(load(None, {}), prompts_folder=tmp_path / "prompts")
+    path = recordings_path(tmp_path / "evals", "sums")
+
+    def pruned(cases: int) -> tuple[int, tuple[str, ...]]:
+        suite = write_suite(tmp_path, cases)
+        (done,) = await_in_thread(lambda: list(perform([suite], Wish(prune=True), settings, folder=suite.path.parent)))
+        return len(read_recordings(path, "sums")), done.notes
+
+    assert pruned(5) == (4, ())
+    assert pruned(3) == (3, ("1 recording that this run did not use dropped.",))
+
+
+async def test_a_locked_file_that_was_edited_is_told(tmp_path: Path) -> None:
+    suite = write_suite(tmp_path, 1)
+    settings = replace(load(None, {}), prompts_folder=tmp_path / "prompts")
+    file = tmp_path / "prompts/sum/v1.prompt"
+    file.write_text(file.read_text().replace("Sum it up.", "Sum it up well."))
+    (done,) = await_in_thread(lambda: list(perform([suite], Wish(), settings, folder=suite.path.parent)))
+    assert done.notes and done.notes[0].startswith("sum@v1 is not what was locked under this version")
+
+
+def await_in_thread(work: Callable[[], list[Performed]]) -> list[Performed]:
+    """What brings a loop of its own can't run within one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()

@@ -163,3 +163,13 @@ async def test_one_who_leaves_does_not_end_a_call_that_another_waits_for(tmp_pat
     leaving.cancel()
     assert (await staying).text == "there"
     assert leaving.cancelled()
+
+
+async def test_what_was_paid_for_is_on_disk_before_the_run_has_ended(tmp_path: Path) -> None:
+    path = tmp_path / "sums.jsonl"
+    found = recorder(path, Answers(lambda call: "there"))
+    for number in range(250):
+        await found.ask(call_of(f"text {number}"))
+    assert len(read_recordings(path, "sums")) == 200
+    found.close()
+    assert len(read_recordings(path, "sums")) == 250

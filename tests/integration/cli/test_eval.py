@@ -404,6 +404,15 @@ def test_without_gate_nothing_is_on_the_record(cli: Cli, project: EvalProject, l
     assert gate_of(ledger, "answer", prompt.sha256).results == ()
 
 
+def test_live_without_a_key_exits_4_and_without_a_database_7(
+    cli: Cli, open_cli: Callable[..., Cli], project: EvalProject
+) -> None:
+    ended = cli("eval", "--live", "--no-store")
+    assert ended.code == 4
+    assert ended.out.startswith("ERROR prompts/answer@v1\nopenai has no API key.\nno verdict — exit 4.\n→ Set OPENAI_")
+    assert open_cli(DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")("eval", "--live").code == 7
+
+
 def test_a_database_that_is_away_changes_no_verdict(open_cli: Callable[..., Cli], project: EvalProject) -> None:
     ended = open_cli(DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")("eval", "--gate")
     assert (ended.code, ended.out.splitlines()[0]) == (0, "PASS prompts/answer@v1")

@@ -96,8 +96,14 @@ class Server:
         except ValueError as problem:
             self._refuse(api, connection, id, 400, f"The simulator can't do what was asked: {problem}.")
             return None
+        try:
+            said = self._answering(ask) if self._answering else None
+        except Exception as problem:
+            what = f"What the simulator was to answer with failed: {type(problem).__name__}: {problem}."
+            self._refuse(api, connection, id, 500, what)
+            return None
         fault = wish.fault or self.faults.take(api.name, ask.model)
-        made = generate(ask, wish, self._answering(ask) if self._answering else None)
+        made = generate(ask, wish, said)
         if fault.missing_usage:
             made = replace(made, tells_usage=False)
         return Answer(api, request, ask, made, fault, id, self.served).send(connection)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 
 import httpx2
 import psycopg
@@ -14,7 +13,7 @@ from aikit.meter.queries import MOVED, WRITE_BREAKER
 from aikit.money import format_usd
 from aikit.policy.model import Policy, Scope, StatedGuard, StatedLimit
 from aikit.setup.doctor.canaries.rehearsal import COST, Rehearsal, rehearsal
-from aikit.setup.doctor.model import Look, broken, fine
+from aikit.setup.doctor.model import broken, fine, warning
 from aikit.setup.doctor.patient import Patient
 from aikit.setup.model import Check
 from aikit.types import GuardAction, Metric, Window
@@ -24,37 +23,44 @@ NONE = StatedLimit(Metric.CREDITS, Window.DAY, 0)
 WORD = "xylocanary"
 """What the guard on the stage forbids."""
 REMEDY = "Run `aikit ledger verify`; if it finds nothing, report this with the line above."
-ASKED = "A transaction that was rolled back; nothing of it stays."
 
 Scene = Callable[[Rehearsal], Check]
 
 
-class _Wrong(Exception):
+class Wrong(Exception):
     """A canary did not see what it must."""
 
 
-def _scene(policy: Policy) -> Callable[[Scene], Look]:
-    """A look that plays a scene on a stage with this policy. A stage that somebody disturbed is set up once more."""
+def _scene(policy: Policy) -> Callable[[Scene], Canary]:
 
-    def decorated(scene: Scene) -> Look:
-        @wraps(scene)
-        def look(patient: Patient) -> Check:
-            try:
-                return _played(patient, policy, scene)
-            except (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.InFailedSqlTransaction):
-                return _played(patient, policy, scene)
-
-        return look
-
-    return decorated
+    return lambda scene: Canary(policy, scene)
 
 
-def _played(patient: Patient, policy: Policy, scene: Scene) -> Check:
-    with rehearsal(patient, policy) as stage:
+class Canary:
+    """A look that plays a scene on a stage where this policy is in force."""
+
+    def __init__(self, policy: Policy, scene: Scene) -> None:
+        self.scene = scene
+        self._policy = policy
+        self.__name__ = scene.__name__
+
+    def __call__(self, patient: Patient) -> Check:
         try:
-            return scene(stage)
-        except _Wrong as wrong:
-            return broken(str(wrong), REMEDY)
+            return self._played(patient)
+        except psycopg.errors.InsufficientPrivilege:
+            return warning(
+                "not tried: the role may not add a tenant, even for a moment",
+                "Run `aikit doctor --only canaries` as a role that may, such as the owner of the schema.",
+            )
+        except (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.InFailedSqlTransaction):
+            return self._played(patient)  # somebody changed policies meanwhile: once more
+
+    def _played(self, patient: Patient) -> Check:
+        with rehearsal(patient, self._policy) as stage:
+            try:
+                return self.scene(stage)
+            except Wrong as wrong:
+                return broken(str(wrong), REMEDY)
 
 
 def _policy(limit: StatedLimit, *guards: StatedGuard) -> Policy:
@@ -63,7 +69,7 @@ def _policy(limit: StatedLimit, *guards: StatedGuard) -> Policy:
 
 def _must(true: bool, else_: str) -> None:
     if not true:
-        raise _Wrong(else_)
+        raise Wrong(else_)
 
 
 @_scene(_policy(ENOUGH))

@@ -459,3 +459,30 @@ def test_the_array_form_of_a_stream_is_repeated_whole(tmp_path: Path, simulator:
     assert len(sent) == 1 and answers[0] == answers[1]
     assert answers[0][0]["candidates"][0]["content"]["parts"][0]["text"].startswith("to ")
     books.assert_balanced()
+
+
+async def test_a_slow_guard_of_the_application_does_not_hold_up_the_event_loop(
+    async_kit: AsyncAIKit, books: Books
+) -> None:
+    guards(books, 'custom.slow = { action = "flag", on = ["output"] }')
+    checks, went_on = threading.Event(), threading.Event()
+    waited: list[bool] = []
+
+    def slow(text: str, place: str) -> list[Match]:
+        checks.set()
+        waited.append(went_on.wait(10))
+        return []
+
+    async def go_on() -> None:
+        while not checks.is_set():
+            await asyncio.sleep(0.001)
+        went_on.set()
+
+    async_kit.guard("slow", slow)
+    going = asyncio.create_task(go_on())
+    stream = await async_kit.stream("Hi", model=f"openai/{MINI}", tenant="acme", max_tokens=20)
+    assert "".join([piece async for piece in stream])
+    await going
+    assert waited and all(waited)
+    await asyncio.to_thread(async_kit.flush)
+    books.assert_balanced()

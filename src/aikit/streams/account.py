@@ -36,6 +36,10 @@ class StreamAccount:
         """The attempt has its ending; whatever else comes changes nothing."""
         return self.attempt.receipt is not None
 
+    def is_long(self, chunk: bytes) -> bool:
+        """Whether guards look at these bytes longer than an event loop should wait."""
+        return self._guard is not None and self.attempt.intake.is_long(chunk)
+
     def feed(self, chunk: bytes) -> bytes:
         """Take the next bytes; return what to hand on."""
         passed = self._keep(self._checked(self._reader.feed(chunk)))

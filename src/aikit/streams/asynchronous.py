@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, suppress
+from functools import partial
 
 import httpx2
 
@@ -147,7 +148,7 @@ class Pump(Upstream):
             return
         async with aclosing(self.response.aiter_bytes()) as chunks:
             async for chunk in chunks:
-                if passed := self.feed(chunk):
+                if passed := await self._step(partial(self.feed, chunk), chunk):
                     self._answer(passed)
                 if (extension := self.wanted()) is not None and (last := await self._extend(extension)) is not None:
                     break
@@ -158,9 +159,13 @@ class Pump(Upstream):
                 if self.left and self.settled:
                     return
             else:
-                last = self.finish() or None
+                last = await self._step(self.finish) or None
         await self._until_asked()
         self._answer(last)
+
+    async def _step(self, step: Callable[[], bytes], chunk: bytes = b"") -> bytes:
+        """Beside the event loop, if it would wait for guards too long."""
+        return await asyncio.to_thread(step) if self.is_long(chunk) else step()
 
     async def _extend(self, extension: Extension) -> bytes | None:
         try:

@@ -72,6 +72,10 @@ class Upstream:
         """Its caller gets nothing more."""
         return self._account.blocked
 
+    def is_long(self, chunk: bytes) -> bool:
+        """Whether guards look at these bytes longer than an event loop should wait."""
+        return self._account.is_long(chunk)
+
     def feed(self, chunk: bytes) -> bytes:
         with self._books:
             return self._account.feed(chunk)

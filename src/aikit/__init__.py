@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aikit.events import Event
     from aikit.kit import AIKit
     from aikit.prompts.model import Prompt, Rendered
+    from aikit.strictness import strict
     from aikit.types import Decision, Tags, Usage
 
 __version__ = "0.1.0"
@@ -40,6 +41,7 @@ __all__ = [
     "SpendCapExceeded",
     "Tags",
     "Usage",
+    "strict",
     "tags",
 ]
 
@@ -59,6 +61,7 @@ _HOMES = {
     "SpendCapExceeded": "errors",
     "Tags": "types",
     "Usage": "types",
+    "strict": "strictness",
     "tags": "context",
 }
 

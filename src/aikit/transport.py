@@ -27,6 +27,7 @@ from aikit.exchange import (
     exchange,
 )
 from aikit.idempotency import HEADER
+from aikit.passage import sent, sent_async
 from aikit.prompts.model import Prompt
 from aikit.streams.account import StreamAccount
 from aikit.streams.asynchronous import AsyncMeteredStream
@@ -99,7 +100,7 @@ class MeteredTransport(httpx2.BaseTransport):
                     elif isinstance(effect, Check):
                         answer = effect.run()
                     elif isinstance(effect, Send):
-                        response = self.inner.handle_request(with_body(request, effect.body))
+                        response = sent(self.inner, with_body(request, effect.body))
                         answer = Head(response.status_code, response.headers)
                     else:
                         assert response is not None
@@ -113,7 +114,7 @@ class MeteredTransport(httpx2.BaseTransport):
         except StopIteration as stop:
             result = stop.value
         if isinstance(result, Forward):
-            return self.inner.handle_request(with_body(request, result.body))
+            return sent(self.inner, with_body(request, result.body))
         if isinstance(result, Streamed):
             assert response is not None
             stream = MeteredStream(response, result.account, self._connections, self._drains, self._admitter)
@@ -164,7 +165,7 @@ class AsyncMeteredTransport(httpx2.AsyncBaseTransport):
                     elif isinstance(effect, Check):
                         answer = await asyncio.to_thread(effect.run) if effect.long else effect.run()
                     elif isinstance(effect, Send):
-                        response = await self.inner.handle_async_request(with_body(request, effect.body))
+                        response = await sent_async(self.inner, with_body(request, effect.body))
                         answer = Head(response.status_code, response.headers)
                     else:
                         assert response is not None
@@ -178,7 +179,7 @@ class AsyncMeteredTransport(httpx2.AsyncBaseTransport):
         except StopIteration as stop:
             result = stop.value
         if isinstance(result, Forward):
-            return await self.inner.handle_async_request(with_body(request, result.body))
+            return await sent_async(self.inner, with_body(request, result.body))
         if isinstance(result, Streamed):
             assert response is not None
             stream = AsyncMeteredStream(response, result.account, self._connections, self._drains, self._admitter)

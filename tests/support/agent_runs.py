@@ -1,4 +1,4 @@
-"""Sessions of the set-up agent with the scripted server as all three providers, canaries for keys, and a fresh ledger."""
+"""Sessions of the set-up agent: all three providers are the scripted server, keys are canaries, the ledger is fresh."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def run(tmp_path: Path, books: Books) -> Run:
         chosen = steps if steps is not None else three_steps()
         with scripted(script) as models:
             (folder / "aikit.toml").write_text(config(models.url, books.dsn, tmp_path / "data") + more)
-            place = place_at(folder, {name: CANARY_KEY for name in KEYS}, Choices(provider=kind))
+            place = place_at(folder, dict.fromkeys(KEYS, CANARY_KEY), Choices(provider=kind))
             outcome = lead(place, chosen, person, **options)
         return Ran(outcome, models, person, place, chosen)
 

@@ -16,7 +16,7 @@ from aikit.setup.agent.redacting import Redactor
 from aikit.setup.agent.settings_file import write_setting
 from aikit.setup.agent.situation import looked_at, told
 from aikit.setup.agent.tools import Refusal, checked, tools_for
-from aikit.setup.agent.wording import plain
+from aikit.setup.agent.wording import looks_like_a_key, plain
 from aikit.setup.model import Place, Row, Step
 from aikit.setup.secrets import misgivings
 from aikit.types import Window
@@ -96,6 +96,8 @@ class Toolbox:
             read = setting.read(value)
         except ValueError:
             raise Refusal(f"{name} takes {setting.takes}") from None
+        if looks_like_a_key(value):
+            raise Refusal("a key is no setting: request_key is there for keys")
         verdict = self._person.agrees(f"set {name} = {json.dumps(read)} in aikit.toml?")
         if not verdict.yes:
             return {"set": False, **_declined(verdict)}

@@ -67,7 +67,7 @@ class Checker:
 
     def unreadable(self) -> None:
         """Something can't be read, and so not be checked. Raises Stopped if any guard blocks or redacts."""
-        self._refuse(UNREADABLE, "", self.places)
+        self._refuse(UNREADABLE, "", [place for place in Place if place in self.places])
 
     def _refuse(self, kind: str, at: str, places: Iterable[Place]) -> None:
         for rule in self._screening.rules:

@@ -49,16 +49,17 @@ class CandidateStream(Weaving):
     def whole(self, reply: dict[str, Any]) -> None:
         """All texts of a whole response."""
         event = Event(reply)
-        for number, candidate in enumerate(objects(reply.get("candidates"))):
+        for number, candidate in enumerate(_candidates(reply)):
             self._candidate(event, candidate, number, ends=True)
         self.settle(lambda key: True)
         changes(event, self.checks, lambda: self._around(reply))
         self.checks.altered += event.changed
 
     def step(self, event: Event) -> None:
+        candidates = _candidates(event.data)
         if event.data.get("error"):
             self.finish()
-        for number, candidate in enumerate(objects(event.data.get("candidates"))):
+        for number, candidate in enumerate(candidates):
             self._candidate(event, candidate, number, ends=bool(candidate.get("finishReason")))
         changes(event, self.checks, lambda: self._around(event.data))
         self.emit(event)
@@ -166,6 +167,25 @@ class CandidateStream(Weaving):
                     self.wait(key, f"{at}/functionCall/args", event, piece, "stringValue", json=False)
         if not call.get("willContinue"):
             run.calls += 1
+
+
+def _candidates(told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Raises LookupError if they have a form that nobody foresaw."""
+    candidates = told.get("candidates") or []
+    if not isinstance(candidates, list) or not all(map(_is_candidate, candidates)):
+        raise LookupError("candidates in a form that nobody foresaw")
+    return candidates
+
+
+def _is_candidate(candidate: Any) -> bool:
+    content = (isinstance(candidate, dict) and candidate.get("content")) or {}
+    parts = (isinstance(content, dict) and content.get("parts")) or []
+    return (
+        isinstance(candidate, dict)
+        and isinstance(content, dict)
+        and isinstance(parts, list)
+        and all(isinstance(part, dict) for part in parts)
+    )
 
 
 def _joined(told: list[Any]) -> dict[str, Any]:

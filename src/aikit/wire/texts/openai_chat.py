@@ -8,7 +8,7 @@ from typing import Any
 from aikit.types.guards import Place
 from aikit.wire.body import objects
 from aikit.wire.texts.model import Asked, Checks
-from aikit.wire.texts.openai_chat_choice import index_of, placing, said
+from aikit.wire.texts.openai_chat_choice import choices_of, index_of, placing, said
 from aikit.wire.texts.openai_chat_stream import ChatStream, around
 from aikit.wire.texts.walk import Walk, append, definitions
 
@@ -36,7 +36,7 @@ class ChatTexts:
         return any(append(message, line) for message in messages if message.get("role") in ("system", "developer"))
 
     def response(self, reply: dict[str, Any], checks: Checks, asked: Mapping[str, Asked]) -> None:
-        for number, choice in enumerate(objects(reply.get("choices"))):
+        for number, choice in enumerate(choices_of(reply)):
             said(choice, checks, f"choices/{index_of(choice, number)}")
         around(reply, checks)
 

@@ -20,6 +20,18 @@ def placing(item: Mapping[str, Any], place: Place) -> tuple[Place, Mapping[str, 
     return (Place.TOOL_RESULTS, _NEITHER) if role in ("tool", "function") else (place, _ELSEWHERE)
 
 
+def choices_of(told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The choices of a response or of an event. Raises LookupError if they have a form that nobody foresaw."""
+    choices = told.get("choices") or []
+    if not isinstance(choices, list) or not all(map(_is_choice, choices)):
+        raise LookupError("choices in a form that nobody foresaw")
+    return choices
+
+
+def _is_choice(choice: Any) -> bool:
+    return isinstance(choice, dict) and all(isinstance(choice.get(name) or {}, dict) for name in ("delta", "message"))
+
+
 def index_of(choice: Mapping[str, Any], number: int) -> Any:
     index = choice.get("index")
     return number if index is None else index

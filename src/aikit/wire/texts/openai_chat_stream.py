@@ -9,7 +9,7 @@ from aikit.types.guards import Place
 from aikit.wire.body import dig, objects
 from aikit.wire.characters import is_text
 from aikit.wire.texts.model import Checks, Event, Sort
-from aikit.wire.texts.openai_chat_choice import KNOWN, index_of, said
+from aikit.wire.texts.openai_chat_choice import KNOWN, choices_of, index_of, said
 from aikit.wire.texts.walk import Walk
 from aikit.wire.texts.weaving import Flow, Make, Weaving, changes
 
@@ -39,7 +39,7 @@ class ChatStream(Weaving):
     drops = False
 
     def step(self, event: Event) -> None:
-        choices = objects(event.data.get("choices"))
+        choices = choices_of(event.data)
         if event.data.get("error"):
             self.finish()
         emptied = [self._choice(event, choice, number) for number, choice in enumerate(choices)]

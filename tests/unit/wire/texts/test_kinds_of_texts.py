@@ -301,6 +301,25 @@ def test_citations_go_once_their_text_is_altered() -> None:
     assert whole(ANTHROPIC, reply)["content"] == [{"type": "text", "text": "a [TERM_1]", "citations": None}]
 
 
+@pytest.mark.parametrize(
+    ("codec", "told"),
+    [
+        (CHAT, {"choices": {"0": {"delta": {"content": "a zebra"}}}}),
+        (CHAT, {"choices": ["a zebra"]}),
+        (CHAT, {"choices": [{"index": 0, "delta": ["a zebra"]}]}),
+        (CHAT, {"choices": [{"index": 0, "message": "a zebra"}]}),
+        (GEMINI, {"candidates": {"0": {"content": {"parts": [{"text": "a zebra"}]}}}}),
+        (GEMINI, {"candidates": [{"content": "a zebra"}]}),
+        (GEMINI, {"candidates": [{"content": {"parts": "a zebra"}}]}),
+        (GEMINI, {"candidates": [{"content": {"parts": ["a zebra"]}}]}),
+    ],
+)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_answer_in_a_form_that_nobody_foresaw_is_blocked(codec: Codec, told: Any, streamed: bool) -> None:
+    with pytest.raises(GuardBlocked, match="unreadable in the answer"):
+        _ = through(codec, told) if streamed else whole(codec, told)
+
+
 def test_a_message_that_is_no_stream_is_checked_though_one_was_asked() -> None:
     message = {"type": "message", "role": "assistant", "content": [{"type": "text", "text": "a zebra"}]}
     found = json.loads(passed(guarding(ANTHROPIC, REDACTS), json.dumps(message).encode()))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aikit.errors import AIKitError, Exit
+from aikit.errors import AIKitError, Exit, RecordingInvalid
 from aikit.setup.doctor.model import broken, fine, warning
 from aikit.setup.doctor.patient import Patient
 from aikit.setup.model import Check
 
 if TYPE_CHECKING:
+    from aikit.config import Settings
     from aikit.evals.model import Suite
 
 
@@ -30,15 +32,18 @@ def suites(patient: Patient) -> Check:
 
 
 def recordings(patient: Patient) -> Check:
-    """Whether the recordings of each suite can be read, and are there."""
+    """Whether the recordings of each suite can be read, and have the answers to its cases."""
     from aikit.evals.recordings import read_recordings, recordings_path
 
     folder = _folder(patient)
     found: dict[str, int] = {}
+    lacking: dict[str, int] = {}
     for suite in _suites(folder):
         try:
-            found[suite.name] = len(read_recordings(recordings_path(folder, suite.name), suite.name))
-        except AIKitError as error:
+            there = read_recordings(recordings_path(folder, suite.name), suite.name)
+            found[suite.name] = len(there)
+            lacking[suite.name] = sum(there.find(key) is None for key in _keys(suite, patient.settings))
+        except RecordingInvalid as error:
             return broken(
                 error.message.rstrip("."),
                 f"Restore it: `git checkout -- {folder.name}/recordings/{suite.name}.jsonl`; or record it anew: "
@@ -47,14 +52,14 @@ def recordings(patient: Patient) -> Check:
                 suite=suite.name,
             )
     orphans = sorted(path.stem for path in (folder / "recordings").glob("*.jsonl") if path.stem not in found)
-    facts = {"recordings": found, "orphans": orphans}
-    empty = [name for name, calls in found.items() if not calls]
-    if empty:
-        return warning(
-            f"nothing is recorded for {', '.join(empty)}: a run without a key is inconclusive",
-            f"Run `aikit eval {empty[0]} --refresh`.",
-            **facts,
-        )
+    facts = {"recordings": found, "not_recorded": lacking, "orphans": orphans}
+    for name, calls in lacking.items():
+        if calls:
+            return warning(
+                f"{calls} answers that {name} asks for are not recorded: a run without a key is inconclusive",
+                f"Run `aikit eval {name} --record`.",
+                **facts,
+            )
     if orphans:
         return warning(
             f"recordings of {', '.join(orphans)}, and there is no such suite",
@@ -102,3 +107,21 @@ def _suites(folder: Path) -> list[Suite]:
     from aikit.evals.suites.reading import list_suites, read_suite
 
     return [read_suite(path) for path in list_suites(folder).values()] if folder.is_dir() else []
+
+
+def _keys(suite: Suite, settings: Settings) -> Iterator[str]:
+    """Of the calls that a run of the suite makes for its candidate; a function of the application is not called."""
+    if suite.prompt is None:
+        return
+    from aikit.evals.keys import key_of
+    from aikit.evals.model import ModelCall, Role
+    from aikit.evals.planning import evaluated, merged
+    from aikit.prompts.rendering import render
+    from aikit.prompts.shipped import with_shipped
+
+    prompt = evaluated(with_shipped(settings.prompts_folder), suite.prompt)
+    model, parameters = suite.model or prompt.model or "", merged(prompt, suite)
+    for case in suite.cases:
+        messages = render(prompt, case.vars).parts
+        for trial in range(suite.trials):
+            yield key_of(ModelCall(Role.CANDIDATE, model, messages, parameters, trial, prompt.output, prompt.id))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from aikit.errors import Exit
+from aikit.errors import Exit, PromptError
 from aikit.prompts.base import find_base
 from aikit.prompts.folder import PromptFolder
-from aikit.prompts.reading import hash_of
+from aikit.prompts.reading import hash_of, read_prompt
 from aikit.prompts.verifying import check_folder
 from aikit.setup.doctor.model import broken, fine, warning
 from aikit.setup.doctor.patient import Patient
@@ -50,18 +50,30 @@ def labels(patient: Patient) -> Check:
         found = connection.execute(LABELS).fetchall()
     wrong = []
     for name, label, version, wanted, published, source in found:
-        if published is None:
-            wrong.append((f"{name}@{label} points to v{version}, which was never published", name, label))
-        elif published != wanted or hash_of(source) != published:
-            wrong.append((f"what is published as {name}@v{version} is not what {label} was moved to", name, label))
+        if what := _wrong(f"{name}@v{version}", label, wanted, published, source):
+            wrong.append((what, name, label))
     facts = {"labels": [f"{row[0]}@{row[1]}" for row in found], "problems": [what for what, _, _ in wrong]}
     if wrong:
         what, name, label = wrong[0]
         return broken(
             what,
-            f"Somebody has changed the ledger by hand. Run `aikit prompt publish {name}`, then "
-            f"`aikit prompt promote {name}@vN {label}`.",
+            f"Publish a version that can be used, and point {label} to it: `aikit prompt publish {name}`, then "
+            f"`aikit prompt promote {name}@v1 {label}` with its number.",
             Exit.NO,
             **facts,
         )
     return fine(f"{len(found)} point to what was published" if found else "there are none", **facts)
+
+
+def _wrong(version: str, label: str, wanted: str, published: str | None, source: str) -> str | None:
+    """What is wrong with what a label points to."""
+    if published is None:
+        return f"{label} points to {version}, which was never published"
+    if published != wanted or hash_of(source) != published:
+        return f"what is published as {version} is not what {label} was moved to"
+    try:
+        name, _, number = version.partition("@v")
+        read_prompt(source, name, int(number))
+    except PromptError as error:
+        return f"{version}, to which {label} points, can't be used: {error.message.rstrip('.')}"
+    return None

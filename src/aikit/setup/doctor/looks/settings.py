@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -45,26 +46,45 @@ def readable(patient: Patient) -> Check:
 
 def stated(settings: Settings) -> dict[str, tuple[Any, str]]:
     """The settings by dotted name, each with its value and its source. Of a secret it says only that it is set."""
-    source = settings.sources.get
-    found: dict[str, tuple[Any, str]] = {
-        "environment": (settings.environment, source("environment", "default")),
-        "database.url": ("set" if settings.database_url else None, source("database.url", "default")),
-        "database.data_dir": (str(settings.data_dir), source("database.data_dir", "default")),
-        "streams.drain_seconds": (settings.drain_seconds, source("streams.drain_seconds", "default")),
-        "prompts.folder": (str(settings.prompts_folder), source("prompts.folder", _by(settings))),
-        "evals.tenant": (settings.evals_tenant, source("evals.tenant", _by(settings))),
-        "idempotency.keep_answers": (settings.safe is not None, source("idempotency.keep_answers", _by(settings))),
+    written = _written(settings)
+    found: dict[str, Any] = {
+        "environment": settings.environment,
+        "database.url": "set" if settings.database_url else None,
+        "database.data_dir": str(settings.data_dir),
+        "streams.drain_seconds": settings.drain_seconds,
+        "prompts.folder": str(settings.prompts_folder),
+        "evals.tenant": settings.evals_tenant,
+        "idempotency.keep_answers": settings.safe is not None,
+        **{f"breaker.{name}": value for name, value in settings.breaker.model_dump().items()},
+        **{f"routes.{name}": ", ".join(route.models) for name, route in sorted(settings.routes.items())},
+        **{f"prices.{name}": "set" for name in sorted(settings.prices)},
     }
     for name, provider in sorted(settings.providers.items()):
-        key = "needs none" if provider.api_key_env is None else "set" if provider.api_key else "not set"
-        found[f"providers.{name}.key"] = (key, provider.source if provider.api_key else "default")
-        found[f"providers.{name}.base_url"] = (_without_password(provider.base_url), provider.source)
-        found[f"providers.{name}.model"] = (provider.model, provider.source)
-    for name in sorted(settings.routes):
-        found[f"routes.{name}"] = ("set", FILE)
-    for name in sorted(settings.prices):
-        found[f"prices.{name}"] = ("set", FILE)
-    return found | {f"breaker.{name}": (value, _by(settings)) for name, value in settings.breaker.model_dump().items()}
+        found[f"providers.{name}.base_url"] = _without_password(provider.base_url)
+        found[f"providers.{name}.model"] = provider.model
+    sources = {name: FILE if name in written else "default" for name in found}
+    known = {name: (value, settings.sources.get(name, sources[name])) for name, value in found.items()}
+    return known | {
+        f"providers.{name}.key": (
+            "not needed" if provider.api_key_env is None else "set" if provider.api_key else "not set",
+            provider.source if provider.api_key else "default",
+        )
+        for name, provider in sorted(settings.providers.items())
+    }
+
+
+def _written(settings: Settings) -> set[str]:
+    """The dotted names that aikit.toml states."""
+    if settings.file is None:
+        return set()
+    return set(_dotted("", tomllib.loads(settings.file.read_text(encoding="utf-8"))))
+
+
+def _dotted(before: str, table: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in table.items():
+        yield f"{before}{name}"
+        if isinstance(value, Mapping):
+            yield from _dotted(f"{before}{name}.", value)
 
 
 def variables(patient: Patient) -> Check:
@@ -102,10 +122,6 @@ def _meant(name: str, known: Iterable[str]) -> str | None:
 def _named_by(settings: Settings) -> Iterable[str]:
     """The variables that settings name: those of keys."""
     return [provider.api_key_env for provider in settings.providers.values() if provider.api_key_env]
-
-
-def _by(settings: Settings) -> str:
-    return FILE if settings.file else "default"
 
 
 def _without_password(url: str) -> str:

@@ -23,15 +23,13 @@ class MessageStream(Weaving):
                 self.at_once(event)
                 return
             case "message_start":
-                if isinstance(told.get("message"), dict):
-                    changes(event, self.checks, lambda: message(told["message"], self.checks))
+                changes(event, self.checks, lambda: message(_object(told, "message"), self.checks))
             case "message":  # no stream, though one was asked
                 changes(event, self.checks, lambda: message(told, self.checks))
             case "content_block_start":
-                self._start(event, told.get("content_block"), index)
+                self._start(event, _object(told, "content_block"), index)
             case "content_block_delta":
-                if isinstance(told.get("delta"), dict):
-                    self._delta(event, told["delta"], index)
+                self._delta(event, _object(told, "delta"), index)
             case "content_block_stop":
                 self.close(lambda key: key[0] == index)
                 self._settle(index, event)
@@ -47,10 +45,8 @@ class MessageStream(Weaving):
         self.emit(stop)
         self.settle(lambda key: key == index)
 
-    def _start(self, event: Event, part: Any, index: Any) -> None:
+    def _start(self, event: Event, part: dict[str, Any], index: Any) -> None:
         """A block begins; most are empty, the results of tools are whole."""
-        if not isinstance(part, dict):
-            return
         changes(event, self.checks, lambda: beside(part, self.checks, f"content/{index}"))
         kind = part.get("type")
         if isinstance(kind, str) and kind in TEXTS and isinstance(part.get(kind), str) and part[kind]:
@@ -81,6 +77,14 @@ class MessageStream(Weaving):
     def _piece(self, event: Event, holder: dict[str, Any], index: Any, key: str, kind: str) -> None:
         flow = self.flow((index, key), Place.OUTPUT, f"content/{index}/{key}", TEXTS.get(key, Sort.ASIDE))
         self.feed(event, holder, key, flow, _maker(index, key, kind))
+
+
+def _object(told: dict[str, Any], name: str) -> dict[str, Any]:
+    """Raises LookupError for a form that nobody foresaw."""
+    found = told.get(name)
+    if found is not None and not isinstance(found, dict):
+        raise LookupError(f"{name} in a form that nobody foresaw")
+    return found or {}
 
 
 def _maker(index: Any, key: str, kind: str) -> Make:

@@ -66,6 +66,8 @@ class ResponseStream(Weaving):
             for name, text in list(delta.items()):
                 if isinstance(text, str):
                     self._piece(event, delta, name, (*key, name), (place, f"{at}/{name}"), Sort.ASIDE)
+        elif delta is not None:
+            raise LookupError("a delta in a form that nobody foresaw")
 
     def _piece(
         self, event: Event, holder: dict[str, Any], name: str, key: Any, where: tuple[Place, str], sort: Sort

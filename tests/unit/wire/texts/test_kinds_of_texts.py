@@ -320,6 +320,20 @@ def test_an_answer_in_a_form_that_nobody_foresaw_is_blocked(codec: Codec, told: 
         _ = through(codec, told) if streamed else whole(codec, told)
 
 
+@pytest.mark.parametrize(
+    ("codec", "told"),
+    [
+        (ANTHROPIC, {"type": "message_start", "message": "a zebra"}),
+        (ANTHROPIC, {"type": "content_block_start", "index": 0, "content_block": "a zebra"}),
+        (ANTHROPIC, {"type": "content_block_delta", "index": 0, "delta": ["a zebra"]}),
+        (RESPONSES, {"type": "response.output_text.delta", "output_index": 0, "delta": ["a zebra"]}),
+    ],
+)
+def test_an_event_in_a_form_that_nobody_foresaw_is_blocked(codec: Codec, told: Any) -> None:
+    with pytest.raises(GuardBlocked, match="unreadable in the answer"):
+        through(codec, told)
+
+
 def test_a_message_that_is_no_stream_is_checked_though_one_was_asked() -> None:
     message = {"type": "message", "role": "assistant", "content": [{"type": "text", "text": "a zebra"}]}
     found = json.loads(passed(guarding(ANTHROPIC, REDACTS), json.dumps(message).encode()))

@@ -149,6 +149,7 @@ jobs:
       - run: pip install 'aikit[embedded]'
       - run: aikit prompt check
       - run: aikit policy check policies.toml
+      - run: aikit lint .
       # Recorded answers need no key: record them with `aikit eval --record`, and commit evals/recordings/.
       - if: hashFiles('evals/recordings/*.jsonl') != ''
         run: aikit eval --gate

@@ -1,30 +1,29 @@
-"""The terminal's side of the set-up agent: its words set apart from ours, proposals, hidden prompts, the spend."""
+"""The terminal's side of the set-up agent: its words are set apart from ours, so that none can pass for ours."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import typer
-
+from aikit.cli.init_asking import Terminal, can_ask
 from aikit.cli.output import console, note
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aikit.setup.agent.model import Outcome
     from aikit.setup.agent.person import Ui
+    from aikit.setup.agent.situation import StepsOf
     from aikit.setup.model import Place, Step
 
-MARGIN = "│ "
-"""Before each line of the agent's words, so that none of them can pass for a line of aikit's."""
+MARGIN = "agent │ "
 NARROWEST = 20
 
 
-class Terminal:
+class AgentTerminal(Terminal):
     """Speaks on stderr and reads from stdin. `interactive`: both are terminals, unless it is said otherwise."""
 
     def __init__(self, *, interactive: bool | None = None) -> None:
-        self.interactive = sys.stdin.isatty() and sys.stderr.isatty() if interactive is None else interactive
+        self.interactive = can_ask() if interactive is None else interactive
 
     def say(self, text: str) -> None:
         """Plain text in a margin; long lines are broken, so that the margin is before each of them."""
@@ -34,30 +33,22 @@ class Terminal:
         width = max(NARROWEST, out.width - len(MARGIN) - 1)
         for line in text.split("\n"):
             for part in Text(line).wrap(out, width) or [Text("")]:
-                typer.echo(f"{MARGIN}{part.plain.rstrip()}", err=True)
-
-    def note(self, text: str) -> None:
-        for line in text.split("\n"):
-            note(line)
-
-    def read(self, prompt: str) -> str:
-        typer.echo(prompt, nl=False, err=True)
-        line = sys.stdin.readline()
-        if not line:
-            typer.echo(err=True)
-            raise EOFError
-        return line.rstrip("\n")
-
-    def read_hidden(self, prompt: str) -> str:
-        from getpass import getpass
-
-        return getpass(prompt, stream=sys.stderr) if self.interactive else self.read(prompt)
+                note(f"{MARGIN}{part.plain}".rstrip())
 
 
 def lead(
-    place: Place, steps: Sequence[Step], ui: Ui | None = None, *, yes: bool = False, cap_usd: str | None = None
+    place: Place,
+    steps: Sequence[Step] | StepsOf | None = None,
+    ui: Ui | None = None,
+    *,
+    yes: bool = False,
+    cap_usd: str | None = None,
 ) -> Outcome:
-    """Let a model lead through the steps at this terminal. Raises ConfigError for a cap that is none."""
-    from aikit.setup.agent import session
+    """Let a model lead through the steps (all of the place's, if none are given) at this terminal.
 
-    return session.lead(place, steps, ui or Terminal(), yes=yes, cap_usd=cap_usd)
+    Raises ConfigError for a cap that is none.
+    """
+    from aikit.setup.agent import session
+    from aikit.setup.steps import steps_of
+
+    return session.lead(place, steps or steps_of, ui or AgentTerminal(), yes=yes, cap_usd=cap_usd)

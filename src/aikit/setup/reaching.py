@@ -48,6 +48,11 @@ def list_models(provider: Provider, *, seconds: float = SECONDS) -> Reached:
     """
     found: list[Reached] = []
     start = time.monotonic()
+    try:
+        _host(provider)
+    except ValueError:
+        problem, what, remedy = _no_address(provider)
+        return Reached(0, problem=problem, what=what, remedy=remedy, exit=Exit.USAGE)
     asking = threading.Thread(target=lambda: found.append(_asked(provider, seconds, start)), daemon=True)
     asking.start()
     asking.join(seconds + 0.5)
@@ -158,16 +163,16 @@ def _unreached(provider: Provider, error: Exception) -> tuple[str, str, str]:
         if isinstance(one, ConnectionRefusedError):
             return "refused", f"Nothing listens on {host}: the connection was refused.", _refused_remedy(provider)
     if isinstance(error, (httpx2.InvalidURL, httpx2.UnsupportedProtocol, ValueError)):
-        return (
-            "url",
-            f"The address of {provider.name} can't be used.",
-            f"Correct base_url of [providers.{provider.name}].",
-        )
+        return _no_address(provider)
     return "lost", f"The connection to {host} broke ({type(error).__name__}).", "Check the network, then run it again."
 
 
 PROXY = "Check HTTPS_PROXY and HTTP_PROXY, or name the host in NO_PROXY."
 TLS = "If a proxy of your company is in between, name its certificate: export SSL_CERT_FILE=/path/to/ca.pem"
+
+
+def _no_address(provider: Provider) -> tuple[str, str, str]:
+    return "url", f"The address of {provider.name} can't be used.", f"Correct base_url of [providers.{provider.name}]."
 
 
 def _refused_remedy(provider: Provider) -> str:
@@ -188,6 +193,11 @@ def _late(provider: Provider, seconds: float, start: float) -> Reached:
     via = f" through the proxy {proxy}" if proxy else ""
     what = f"{_host(provider)} did not answer within {seconds:.0f} s{via}."
     return Reached(_since(start), problem="timeout", what=what, remedy="Check the network, then run it again.")
+
+
+def address(provider: Provider) -> str:
+    """Where its API is, without a user and a password that may be in the URL. Raises ValueError for no URL."""
+    return f"{urlsplit(provider.base_url).scheme}://{_host(provider)}{urlsplit(provider.base_url).path}"
 
 
 def _host(provider: Provider) -> str:

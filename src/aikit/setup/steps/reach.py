@@ -9,7 +9,7 @@ from aikit.pricing.book import PriceBook
 from aikit.pricing.overrides import parse_overrides
 from aikit.setup.model import Check, Place, Row
 from aikit.setup.place import SIMULATOR
-from aikit.setup.reaching import list_models
+from aikit.setup.reaching import address, list_models
 from aikit.setup.secrets import shown
 from aikit.setup.steps.base import Looking, broken, missing, ok
 
@@ -46,7 +46,7 @@ class Reach(Looking):
         if provider is None:
             return []
         key = f"key {shown(provider.api_key)}" if provider.api_key else "needs no key"
-        return [Row(self.title, key, provider.base_url)]
+        return [Row(self.title, key, address(provider))]
 
 
 def _priced(place: Place, provider: str, models: tuple[str, ...]) -> int:

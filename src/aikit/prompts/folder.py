@@ -74,7 +74,7 @@ class PromptFolder:
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "it is not UTF-8"
             raise PromptInvalid(
-                f"{FILE} can't be read: {why}.", remedy=f"Restore it: git checkout -- {FILE}."
+                f"{FILE} can't be read: {why}.", remedy=f"Restore it: git checkout -- {self.shown_lock}."
             ) from None
 
     def lock(self) -> Lock:
@@ -155,6 +155,11 @@ class PromptFolder:
         if data is None:
             raise self._not_found(Ref(name, version=version))
         return read_prompt(data, name, version, where=self.shown(name, version))
+
+    @property
+    def shown_lock(self) -> str:
+        """The lock's name for people, likewise."""
+        return f"{self.path.name}/{FILE}"
 
     def shown(self, name: str, version: int) -> str:
         """A file's name for people, without where the folder is."""

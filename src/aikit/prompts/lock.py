@@ -118,7 +118,7 @@ def _read(written: str, number: int) -> Locked | BadLine:
     return Locked(name, parse_version(version) or 0, sha256, parse_version(parent), date.fromisoformat(day), number)
 
 
-_RESTORE = f"Restore the line (git log -p -- {FILE}); nobody edits this file by hand."
+_RESTORE = f"Restore the line (git log -p -- '*{FILE}'); nobody edits this file by hand."
 
 
 def _day(text: str) -> bool:

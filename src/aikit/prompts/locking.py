@@ -52,7 +52,8 @@ def lock_drafts(folder: PromptFolder, names: Sequence[str], today: date, *, pare
                 raise PromptInvalid(
                     f"{name}@v{version} can't be locked: v{newest} is locked already.",
                     facts={"prompt": f"{name}@v{version}"},
-                    remedy=f"If its line was lost, put it back (git log -p -- {FILE}); else call it v{newest + 1}.",
+                    remedy=f"If its line was lost, put it back (git log -p -- {folder.shown_lock}); "
+                    f"else call it v{newest + 1}.",
                 )
             made_from = parent if parent is not None else newest or None
             if made_from is not None and made_from not in known:

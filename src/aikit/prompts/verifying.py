@@ -41,8 +41,8 @@ def check_folder(folder: PromptFolder, base: Base) -> Checked:
     found = [
         *_unreadable(lock),
         *_twice(folder, lock),
-        *_disorder(lock),
-        *_parents(lock),
+        *_disorder(folder, lock),
+        *_parents(folder, lock),
         *_contents(folder, lock),
         *_past(lock, base),
         *_files(folder, lock),
@@ -84,7 +84,7 @@ def _twice(folder: PromptFolder, lock: Lock) -> Iterator[Problem]:
         )
 
 
-def _disorder(lock: Lock) -> Iterator[Problem]:
+def _disorder(folder: PromptFolder, lock: Lock) -> Iterator[Problem]:
     for name in dict.fromkeys(line.name for line in lock.lines):
         for before, after in pairwise(lock.of(name)):
             if after.version < before.version or after.date < before.date:
@@ -92,20 +92,21 @@ def _disorder(lock: Lock) -> Iterator[Problem]:
                 yield Problem(
                     "LOCK_REORDERED",
                     f"{FILE} line {after.line}: {after.id} stands below {before.id}, whose {what} is later.",
-                    f"Put the lines back in their order: git checkout -- {FILE}, then `aikit prompt lock` what is new.",
+                    f"Put the lines back in their order: git checkout -- {folder.shown_lock}, "
+                    "then `aikit prompt lock` what is new.",
                     after.id,
                     after.line,
                 )
 
 
-def _parents(lock: Lock) -> Iterator[Problem]:
+def _parents(folder: PromptFolder, lock: Lock) -> Iterator[Problem]:
     for line in lock.lines:
         known = {other.version for other in lock.of(line.name) if other.line < line.line}
         if line.parent is not None and line.parent not in known:
             yield Problem(
                 "PARENT_MISSING",
                 f"{FILE} line {line.line}: {line.id} was made from v{line.parent}, of which no line above it knows.",
-                f"Restore the line of {line.name}@v{line.parent}: git log -p -- {FILE}.",
+                f"Restore the line of {line.name}@v{line.parent}: git log -p -- {folder.shown_lock}.",
                 line.id,
                 line.line,
             )
@@ -171,7 +172,7 @@ def _files(folder: PromptFolder, lock: Lock) -> Iterator[Problem]:
             yield Problem(
                 "NOT_LOCKED",
                 f"{draft} has a file and no line in {FILE}, though v{newest} has one.",
-                f"If its line was lost, put it back (git log -p -- {FILE}). "
+                f"If its line was lost, put it back (git log -p -- {folder.shown_lock}). "
                 f"Otherwise rename the file to v{newest + 1}, and lock that.",
                 draft,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -225,6 +226,9 @@ def test_reordering_the_lock_is_caught(repository: Cli) -> None:
     found = problems(repository)
     assert {problem["code"] for problem in found} == {"LOCK_REORDERED", "PARENT_MISSING"}
     assert any("Put the lines back in the order they had there." in problem["remedy"] for problem in found)
+    (command,) = {match[1] for problem in found if (match := re.search(r"git (checkout -- \S+),", problem["remedy"]))}
+    git(repository, *command.split())
+    assert problems(repository) == []
 
 
 def test_a_locked_file_that_is_gone_is_caught(repository: Cli) -> None:

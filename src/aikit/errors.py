@@ -80,7 +80,7 @@ class AIKitError(Exception):
     code: str = "ERROR"
     status: int = 500
     retryable: bool = False
-    exit: ClassVar[Exit] = Exit.NO
+    exit: Exit = Exit.NO
     remedy: str = ""
 
     def __init__(
@@ -403,6 +403,8 @@ class AIError(AIKitError):
         self, message: str | None = None, *, provider: str, retry_after: float | None = None, **rest: Any
     ) -> None:
         super().__init__(message, **rest)
+        if self.code in ("PROVIDER_NOT_CONFIGURED", "AUTHENTICATION_FAILED"):
+            self.exit = Exit.CREDENTIALS
         self.provider = provider
         self.retry_after = retry_after
 

@@ -51,7 +51,10 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(epilog="Exit codes: 0 ok, 1 a check said no, 2 usage, 7 database, 130 interrupted.")
+@app.callback(
+    epilog="Exit codes: 0 ok, 1 a check said no, 2 usage, 3 inconclusive, 4 credentials, 5 provider unreachable, "
+    "6 stopped by a cap or breaker, 7 database, 130 interrupted."
+)
 def aikit(
     config: Annotated[
         Path | None, typer.Option(metavar="PATH", help="This aikit.toml instead of the nearest one.")

@@ -44,6 +44,10 @@ EXIT_CODES = {
     Exit.NO: "A check said no: the books don't agree, a price or a call is not known, there was nothing to remove. Or "
     "aikit failed in a way that nobody expected.",
     Exit.USAGE: "Usage or configuration.",
+    Exit.INCONCLUSIVE: "An eval decides nothing: errors, missing recordings, no baseline, over budget.",
+    Exit.CREDENTIALS: "Credentials are missing or refused.",
+    Exit.UNREACHABLE: "A provider can't be reached, or fails.",
+    Exit.STOPPED: "A cap, a policy, a guard or a breaker stopped it.",
     Exit.DATABASE: "The database can't be reached, its schema is behind, or the embedded server did not start.",
     Exit.INTERRUPTED: "Interrupted.",
 }

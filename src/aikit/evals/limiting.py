@@ -18,6 +18,10 @@ DEFAULT = 8
 PAUSE = 0.5
 """Seconds without a new call after an answer that names none; doubled for each such answer in a row."""
 LONGEST_PAUSE = 30.0
+UNREACHED = 5
+"""Connections in a row that could not be made, after which a provider counts as one that can't be reached."""
+SILENCE = 300.0
+"""Seconds without an answer after which nobody waits for a provider that is overrun, or whose breaker is open."""
 _OVERRUN = frozenset({"RATE_LIMITED", "OVERLOADED", "BREAKER_OPEN"})
 
 
@@ -40,6 +44,8 @@ class Gauge:
         self._clock = clock
         self._row = 0
         self._cut_at = float("-inf")
+        self._answered_at = clock()
+        self._unreached: list[AIError] = []
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @asynccontextmanager
@@ -69,6 +75,8 @@ class Gauge:
     def served(self) -> None:
         """It has answered."""
         self._row = 0
+        self._answered_at = self._clock()
+        self._unreached.clear()
         if self.allowed < self.limit:
             self.allowed = min(float(self.limit), self.allowed + 1 / max(1, int(self.allowed)))
             self._admit()
@@ -84,6 +92,16 @@ class Gauge:
             self._row += 1
         pause = min(LONGEST_PAUSE, PAUSE * 2 ** max(0, self._row - 1)) if retry_after is None else retry_after
         self.paused_until = max(self.paused_until, now + pause)
+
+    def away(self, error: AIKitError) -> AIKitError | None:
+        """Take a failure. Returns what to give up for: it can't be reached, or has not answered for too long."""
+        if isinstance(error, AIError) and error.code == "CONNECTION_FAILED":
+            self._unreached.append(error)
+            if len(self._unreached) >= UNREACHED:
+                return error
+        elif self._unreached and error.code == "BREAKER_OPEN":
+            return self._unreached[-1]
+        return error if overrun(error) and self._clock() - self._answered_at > SILENCE else None
 
     def _waiting_for(self) -> float:
         return self.paused_until - self._clock()

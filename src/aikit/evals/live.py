@@ -96,6 +96,8 @@ class Live:
                 except (AIError, Refused, DatabaseError, ConfigError) as error:
                     if hopeless(error):
                         raise Hopeless(error) from error
+                    if (away := gauge.away(error)) is not None:
+                        raise Hopeless(away) from error
                     if not left or not overrun(error):
                         raise
                     gauge.overrun(getattr(error, "retry_after", None), since)

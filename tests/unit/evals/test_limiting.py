@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from aikit.errors import AIError, BreakerOpen, PolicyDenied, RateLimited, SpendCapExceeded
-from aikit.evals.limiting import Gauge, Limiter, overrun
+from aikit.evals.limiting import SILENCE, UNREACHED, Gauge, Limiter, overrun
 
 
 class Clock:
@@ -128,3 +128,34 @@ def test_each_provider_has_its_own() -> None:
 )
 def test_what_says_that_there_were_too_many_calls(error: AIError, said: bool) -> None:
     assert overrun(error) is said
+
+
+def failed(code: str) -> AIError:
+    return AIError("x", provider="openai", code=code)
+
+
+def test_a_provider_that_can_not_be_reached_is_given_up() -> None:
+    gauge = Gauge(8)
+    assert [gauge.away(failed("CONNECTION_FAILED")) is None for _ in range(UNREACHED)] == [True] * 4 + [False]
+    gauge.served()
+    assert gauge.away(failed("CONNECTION_FAILED")) is None
+
+
+def test_a_breaker_that_is_open_because_nothing_could_be_reached_is_not_waited_for() -> None:
+    gauge, refused = Gauge(8), failed("CONNECTION_FAILED")
+    assert gauge.away(BreakerOpen(retry_after=15)) is None
+    gauge.away(refused)
+    assert gauge.away(BreakerOpen(retry_after=15)) is refused
+
+
+def test_nobody_waits_for_a_provider_that_says_nothing_but_that_there_is_too_much_for_too_long() -> None:
+    now = [0.0]
+    gauge = Gauge(8, lambda: now[0])
+    busy = failed("OVERLOADED")
+    now[0] = SILENCE
+    assert gauge.away(busy) is None
+    now[0] = SILENCE + 1
+    assert gauge.away(busy) is busy
+    gauge.served()
+    assert gauge.away(busy) is None
+    assert gauge.away(failed("BAD_REQUEST")) is None

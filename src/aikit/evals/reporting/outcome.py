@@ -12,9 +12,6 @@ from aikit.evals.scored import lower_ones
 from aikit.evals.scorers.catalogue import unit_of
 from aikit.types import PromptId
 
-KEYLESS = frozenset({"PROVIDER_NOT_CONFIGURED", "AUTHENTICATION_FAILED"})
-"""Codes of providers' errors that say that there is no key, or a wrong one."""
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -71,8 +68,8 @@ class Stopped:
 
     @property
     def exit(self) -> Exit:
-        """What the error exits with; a provider's error about the key is one of credentials."""
-        return Exit.CREDENTIALS if self.error.code in KEYLESS else self.error.exit
+        """What the error exits with."""
+        return self.error.exit
 
     @property
     def subject(self) -> str:

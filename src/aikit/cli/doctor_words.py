@@ -43,11 +43,20 @@ def show(findings: Sequence[Finding], *, marks_in_letters: bool) -> None:
             out.print(Text.assemble((marks["unknown"], COLOURS["unknown"]), f" {text}"), soft_wrap=True)
     gap()
     out.print(summary(findings), soft_wrap=True)
+    if nothing_is_there(findings):
+        out.print("Nothing is set up here yet. Begin with `aikit init`.", soft_wrap=True)
 
 
 def said(finding: Finding) -> str:
     """What was found, on one line that can be printed."""
     return visible(finding.check.why) if finding.check else ""
+
+
+def nothing_is_there(findings: Sequence[Finding]) -> bool:
+    """Neither a configuration nor a database."""
+    facts = {finding.exam.id: finding.check.facts for finding in findings if finding.check}
+    unmade = facts.get("database/reach", {}).get("made") is False
+    return unmade and "aikit.toml" in facts.get("settings/files", {}).get("missing", ())
 
 
 def not_looked_at(findings: Sequence[Finding]) -> list[str]:

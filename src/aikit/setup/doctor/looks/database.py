@@ -35,6 +35,7 @@ def reach(patient: Patient) -> Check:
             "there is none yet: no URL is configured, and the embedded one was not made",
             "Run `aikit init`: it makes the embedded PostgreSQL, or takes the URL of yours.",
             Exit.DATABASE,
+            made=False,
         )
     began = time.perf_counter()
     try:

@@ -44,7 +44,8 @@ def run(tmp_path: Path, books: Books) -> Run:
     ) -> Ran:
         folder = tmp_path / "project"
         folder.mkdir(exist_ok=True)
-        person = Typist(*typed, hidden=options.pop("hidden", ()), interactive=options.pop("interactive", True))
+        hidden, interactive = options.pop("hidden", ()), options.pop("interactive", True)
+        person = options.pop("ui", None) or Typist(*typed, hidden=hidden, interactive=interactive)
         chosen = steps if steps is not None else three_steps()
         with scripted(script) as models:
             (folder / "aikit.toml").write_text(config(models.url, books.dsn, tmp_path / "data") + more)

@@ -31,10 +31,10 @@ def test_it_leads_to_the_end_with_the_persons_agreement(kind: str, run: Run) -> 
     assert ran.outcome.end is End.DONE and ran.outcome.open == ()
     assert [step.applied for step in ran.steps] == [1, 1, 1]
     assert ran.person.prompts == [
-        "apply files: write the project's files? [Y/n] ",
-        "apply database: start the embedded PostgreSQL? [Y/n] ",
-        "set streams.drain_seconds = 7 in aikit.toml? [Y/n] ",
-        "apply metered_call: make one metered call? [Y/n] ",
+        "apply files: write the project's files? [Y/n]",
+        "apply database: start the embedded PostgreSQL? [Y/n]",
+        "set streams.drain_seconds = 7 in aikit.toml? [Y/n]",
+        "apply metered_call: make one metered call? [Y/n]",
     ]
     assert ran.person.agents == [
         "The files are missing, so I write them first.",

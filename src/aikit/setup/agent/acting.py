@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from aikit.errors import AIKitError
@@ -14,7 +14,7 @@ from aikit.setup.agent.model import Tool, ToolCall
 from aikit.setup.agent.person import Person, Verdict
 from aikit.setup.agent.redacting import Redactor
 from aikit.setup.agent.settings_file import write_setting
-from aikit.setup.agent.situation import looked_at, told
+from aikit.setup.agent.situation import StepsOf, looked_at, told
 from aikit.setup.agent.tools import Refusal, checked, tools_for
 from aikit.setup.agent.wording import looks_like_a_key, plain
 from aikit.setup.model import Place, Row, Step
@@ -25,18 +25,25 @@ LONGEST_ERROR = 1_000
 
 
 class Toolbox:
-    """The tools over one place. `done` is set when the model has said that it is; `changed` when something has."""
+    """The tools over one place. `done` is set when the model has said that it is; `changed` when something has.
+
+    A key or a setting may bring steps along, so that they are asked for each time.
+    """
 
     def __init__(
-        self, place: Place, steps: Sequence[Step], person: Person, redactor: Redactor, caps: Caps
+        self, place: Place, steps_of: StepsOf, person: Person, redactor: Redactor, caps: Caps
     ) -> None:  # fmt: skip
         self._place = place
-        self._steps = {step.name: step for step in steps}
+        self._steps_of = steps_of
         self._person = person
         self._redactor = redactor
         self._caps = caps
         self.done = False
         self.changed = False
+
+    @property
+    def _steps(self) -> dict[str, Step]:
+        return {step.name: step for step in self._steps_of(self._place)}
 
     @property
     def tools(self) -> tuple[Tool, ...]:
@@ -49,7 +56,7 @@ class Toolbox:
 
     def use(self, call: ToolCall) -> dict[str, Any]:
         """What came of a call, as JSON that the model may see. Raises Refusal, and Left if the person leaves."""
-        arguments = checked(call, self.tools)
+        arguments, before = checked(call, self.tools), self._steps.keys()
         self.changed = False
         try:
             found = getattr(self, f"_{call.name}")(**arguments)
@@ -57,7 +64,7 @@ class Toolbox:
             found = {"error": self._words(error.message), "code": error.code, "remedy": self._words(error.remedy)}
         finally:
             self._redactor.learn_place(self._place)
-        return dict(found)
+        return {**found, **({"steps": list(after)} if (after := self._steps).keys() != before else {})}
 
     def _check(self, step: str) -> dict[str, Any]:
         found = looked_at(self._steps[step], self._place)
@@ -65,11 +72,12 @@ class Toolbox:
         return {"step": step, **told(found, self._redactor)}
 
     def _apply(self, step: str) -> dict[str, Any]:
-        chosen = self._steps[step]
+        steps = self._steps
+        chosen = steps[step]
         missing = [
             need
             for need in chosen.needs
-            if need in self._steps and not looked_at(self._steps[need], self._place).ok
+            if need in steps and not looked_at(steps[need], self._place).ok
         ]  # fmt: skip
         if missing:
             return {"applied": False, "why": f"these must be in order first: {', '.join(missing)}"}
@@ -81,6 +89,7 @@ class Toolbox:
         if not verdict.yes:
             return {"applied": False, **_declined(verdict)}
         self.changed = True
+        self._place.choices.gitignore = True  # the rows have said so, if there is anything to it
         try:
             chosen.apply(self._place, lambda text: self._person.note(f"  {text}"))
         finally:
@@ -101,7 +110,7 @@ class Toolbox:
         verdict = self._person.agrees(f"set {name} = {json.dumps(read)} in aikit.toml?")
         if not verdict.yes:
             return {"set": False, **_declined(verdict)}
-        written = write_setting(self._place, tuple(name.split(".")), read)
+        written = write_setting(self._place, name, str(read))
         self._place.choices.settings[name] = str(read)
         self.changed = True
         return {"set": True, "written": written or "with the step that writes aikit.toml"}
@@ -119,9 +128,10 @@ class Toolbox:
             return {"chosen": False, **_declined(verdict)}
         self.changed = True
         if provider is not None and model is not None:
-            write_setting(self._place, ("providers", provider, "model"), model)
-        choices = self._place.choices
-        choices.provider, choices.model = provider, model if route is None else f"routes.{route}"
+            write_setting(self._place, f"providers.{provider}.model", model)
+        if route is not None:  # the first call goes to the first of its models
+            provider, _, model = self._place.settings.routes[route].models[0].partition("/")
+        self._place.choices.provider, self._place.choices.model = provider, model
         self._place.reload()
         return {"chosen": True}
 

@@ -91,14 +91,14 @@ class Person:
 
     def turn(self) -> str:
         """What the person says of their own accord; empty to go on."""
-        return self._words("> ") if self.there else ""
+        return self._words(">") if self.there else ""
 
     def answer(self, question: str) -> str | None:
         """The answer to a question of the agent; None: nobody is there, or what was typed can't be passed on."""
         self.hear(question)
         if not self.there:
             return None
-        return self._words("answer> ") or None
+        return self._words("answer>") or None
 
     def agrees(self, question: str, rows: Sequence[str] = ()) -> Verdict:
         """Whether a change may be made. The words of the question are aikit's, never the agent's."""
@@ -109,7 +109,7 @@ class Person:
             return Verdict(True)
         if not self.there:
             return Verdict(False)
-        typed = self._read(f"{plain(self._redactor.known(question), LONGEST_SHOWN)} [Y/n] ").strip()
+        typed = self._read(f"{plain(self._redactor.known(question), LONGEST_SHOWN)} [Y/n]").strip()
         if typed.lower() in ("", "y", "yes"):
             return Verdict(True)
         if typed.lower() in ("n", "no"):
@@ -123,7 +123,7 @@ class Person:
         """Whether the person types exactly this: for what a yes, or `--yes`, is too little."""
         if not self.there:
             return False
-        return self._read(f"{plain(self._redactor.known(question), LONGEST_SHOWN)} ").strip() == expected
+        return self._read(f"{plain(self._redactor.known(question), LONGEST_SHOWN)}").strip() == expected
 
     def key(self, name: str) -> str | None:
         """A key, typed at the hidden prompt; None: none was given. Nobody but its caller learns it."""
@@ -131,7 +131,7 @@ class Person:
             return None
         self._waiting(True)
         try:
-            typed = self._ui.read_hidden(f"{name} (not shown; Enter alone: none): ").strip()
+            typed = self._ui.read_hidden(f"{name} (it is not shown; Enter for none):").strip()
         except EOFError:
             raise Left from None
         finally:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from aikit.errors import ConfigError
+from aikit.errors import AIKitError
 from aikit.guards.trial import try_guards
 from aikit.setup.model import Place
 from aikit.types import guards
@@ -52,7 +53,7 @@ class Redactor:
         self._learn_url("DATABASE_URL", place.choices.database_url or "")
         try:
             settings = place.settings
-        except ConfigError:
+        except (AIKitError, OSError, ValueError):
             return
         self._learn_url("DATABASE_URL", settings.database_url or "")
         for provider in settings.providers.values():
@@ -110,8 +111,10 @@ def _passwords(value: str) -> list[str]:
 def _dotenv(place: Place) -> Mapping[str, str]:
     from dotenv import dotenv_values
 
+    file = place.folder / ".env"
     try:
-        values = dotenv_values(place.folder / ".env", interpolate=False)
-    except (OSError, ValueError):
+        text = file.read_bytes().decode(errors="replace") if file.is_file() else ""
+    except OSError:
         return {}
+    values = dotenv_values(stream=io.StringIO(text), interpolate=False)
     return {name: value for name, value in values.items() if value}

@@ -20,7 +20,7 @@ from aikit.setup.agent.metering import DEFAULT_CAP_USD, TENANT, open_metered, se
 from aikit.setup.agent.model import End, Outcome
 from aikit.setup.agent.person import Person, Ui
 from aikit.setup.agent.redacting import Redactor
-from aikit.setup.agent.situation import looked_at, situation
+from aikit.setup.agent.situation import StepsOf, looked_at_all, situation
 from aikit.setup.agent.transcript import Transcript
 from aikit.setup.model import Place, Step
 
@@ -36,7 +36,7 @@ MOST_CAP_NANO = 5 * NANO_PER_USD
 
 def lead(
     place: Place,
-    steps: Sequence[Step],
+    steps: Sequence[Step] | StepsOf,
     ui: Ui,
     *,
     yes: bool = False,
@@ -46,14 +46,16 @@ def lead(
 ) -> Outcome:
     """Let a model lead through the steps. Whatever goes wrong is said, and is an outcome: the plan can take over.
 
-    `yes`: what the tools allow needs no confirmation. `cap_usd`: what the agent may spend, $0.25 if None. Raises
-    ConfigError for a cap that is none.
+    `steps` may be a function, for steps that depend on what is set. `yes`: what the tools allow needs no confirmation.
+    `cap_usd`: what the agent may spend, $0.25 if None. Raises ConfigError for a cap that is none.
     """
     cap, redactor = _cap(cap_usd), Redactor()
     redactor.learn_place(place)
     bounds = bounds or Bounds(cap)
     person = Person(ui, redactor, yes=yes, waiting=bounds.waiting)
-    session = Session(place, steps, person, redactor, bounds, caps or LedgerCaps(place))
+    session = Session(
+        place, steps if callable(steps) else lambda _: steps, person, redactor, bounds, caps or LedgerCaps(place)
+    )
     outcome = session.run(cap, stated=cap_usd is not None)
     if outcome.transcript is not None:
         person.note(f"Spent {format_usd(outcome.spent_nano)}. What was said is in {outcome.transcript}.")
@@ -69,7 +71,7 @@ class Session:
     """What a session is made of."""
 
     place: Place
-    steps: Sequence[Step]
+    steps_of: StepsOf
     person: Person
     redactor: Redactor
     bounds: Bounds
@@ -94,8 +96,8 @@ class Session:
                 return self._none(error.message)
 
     def _led(self, kit: AIKit, provider: Provider, model: str) -> Outcome:
-        checks = {step.name: looked_at(step, self.place) for step in self.steps}
-        told = situation(self.place, self.steps, checks, self.redactor)
+        steps = self.steps_of(self.place)
+        told = situation(self.place, steps, looked_at_all(steps, self.place), self.redactor)
         rendered = _prompt(kit, {"situation": told})
         line = Line(kit, provider, model, rendered, lambda cost: self.bounds.spend(cost.nano, cost.tokens))
         transcript = _transcript(self.place, self.redactor)
@@ -112,8 +114,8 @@ class Session:
         return replace(outcome, transcript=transcript.path if transcript else None, open=self._open(outcome))
 
     def _talk(self, line: Line, rendered: Rendered, keep: Keep) -> Outcome:
-        keep("begin", model=line.name, prompt=rendered.id.id, steps=[step.name for step in self.steps])
-        toolbox = Toolbox(self.place, self.steps, self.person, self.redactor, self.caps)
+        keep("begin", model=line.name, prompt=rendered.id.id, steps=[step.name for step in self.steps_of(self.place)])
+        toolbox = Toolbox(self.place, self.steps_of, self.person, self.redactor, self.caps)
         loop = Loop(line, toolbox, self.person, self.redactor, self.bounds, keep)
         return loop.run([turn["content"] for turn in rendered.turns])
 
@@ -121,7 +123,8 @@ class Session:
         """What is not in order, looked at by ourselves: the model's word is not enough."""
         if outcome.end is not End.DONE:
             return ()
-        return tuple(step.name for step in self.steps if not looked_at(step, self.place).ok)
+        found = looked_at_all(self.steps_of(self.place), self.place)
+        return tuple(name for name, check in found.items() if not check.ok)
 
     def _none(self, why: str) -> Outcome:
         return Outcome(End.FELL_BACK, f"No agent: {self.redactor.clean(why)}", self.bounds.spent_nano)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from aikit.errors import AIKitError
@@ -12,8 +13,12 @@ from aikit.setup.agent.caps import MOST_NANO, tenants
 from aikit.setup.agent.redacting import Redactor
 from aikit.setup.agent.wording import plain
 from aikit.setup.model import Check, Place, State, Step
+from aikit.setup.planning import at_once
 
 LONGEST_WHY = 1_000
+UNANSWERED = Check(State.BROKEN, "It did not answer in time.", "Check the network, then look again.")
+StepsOf = Callable[[Place], Sequence[Step]]
+"""The steps as they are for a place now."""
 
 
 def looked_at(step: Step, place: Place) -> Check:
@@ -24,6 +29,12 @@ def looked_at(step: Step, place: Place) -> Check:
         return Check(State.BROKEN, error.message, error.remedy)
     except Exception as error:
         return Check(State.BROKEN, f"It could not be checked ({type(error).__name__}).")
+
+
+def looked_at_all(steps: Sequence[Step], place: Place) -> dict[str, Check]:
+    """How all of them stand, by name; looked at beside one another."""
+    found = at_once([partial(looked_at, step, place) for step in steps])
+    return {step.name: check or UNANSWERED for step, check in zip(steps, found, strict=True)}
 
 
 def told(check: Check, redactor: Redactor) -> dict[str, str]:

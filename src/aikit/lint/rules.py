@@ -23,8 +23,8 @@ RULES = (
         "A client of a provider's SDK that is not the kit's.",
         "What it sends is not metered, capped or accounted for, and no guard reads it.",
         "Use kit.openai(tenant=…), kit.anthropic(…) or kit.gemini(…), or hand it to kit.wrap(client, tenant=…).",
-        "import openai\nclient = openai.OpenAI()",
-        'import openai\nclient = kit.wrap(openai.OpenAI(timeout=30), tenant="acme")',
+        "import openai\n\nclient = openai.OpenAI()",
+        'import openai\n\nclient = kit.wrap(openai.OpenAI(timeout=30), tenant="acme")',
     ),
     Rule(
         "AK002",
@@ -32,8 +32,8 @@ RULES = (
         "A request of an HTTP library to a provider's host.",
         "It goes past the kit, so nobody knows what it costs before the bill comes.",
         "Make the call with a client of the kit, or with kit.complete(…).",
-        'import httpx\nhttpx.post("https://api.openai.com/v1/chat/completions", json=body)',
-        'import httpx\nhttpx.post("https://example.com/hook", json=body)',
+        'import httpx\n\nhttpx.post("https://api.openai.com/v1/chat/completions", json=body)',
+        'import httpx\n\nhttpx.post("https://example.com/hook", json=body)',
     ),
     Rule(
         "AK003",
@@ -41,8 +41,8 @@ RULES = (
         "A provider's key is read from the environment outside of configuration.",
         "Code that holds a key can call the provider past the kit, and can leak it.",
         "Leave the key to the kit, which reads it itself; or name the module in aikit.toml: [lint] configuration.",
-        'import os\nkey = os.environ["OPENAI_API_KEY"]',
-        'import os\nlevel = os.environ["LOG_LEVEL"]',
+        'import os\n\nkey = os.environ["OPENAI_API_KEY"]',
+        'import os\n\nlevel = os.environ["LOG_LEVEL"]',
     ),
     Rule(
         "AK004",
@@ -87,10 +87,10 @@ RULES = (
         "A framework makes a client of its own.",
         "Its calls, often many for one of yours, go past the kit.",
         "Hand it a client of the kit.",
-        "from langchain_openai import ChatOpenAI\nllm = ChatOpenAI(model='gpt-5-mini')",
-        "from langchain_openai import ChatOpenAI\n"
-        "client = kit.openai(tenant='acme')\n"
-        "llm = ChatOpenAI(model='gpt-5-mini', root_client=client, client=client.chat.completions)",
+        'from langchain_openai import ChatOpenAI\n\nllm = ChatOpenAI(model="gpt-5-mini")',
+        "from langchain_openai import ChatOpenAI\n\n"
+        'client = kit.openai(tenant="acme")\n'
+        'llm = ChatOpenAI(model="gpt-5-mini", root_client=client, client=client.chat.completions)',
     ),
     Rule(
         "AK009",

@@ -36,7 +36,9 @@ def latencies(
 
     `tags` narrow it down by columns of the ledger. A version without a settled call is left out.
     """
-    wanted = sa.func.unnest(sa.cast(list(prompts), pg.ARRAY(sa.Text))).table_valued("prompt", name="wanted").render_derived()
+    wanted = (
+        sa.func.unnest(sa.cast(list(prompts), pg.ARRAY(sa.Text))).table_valued("prompt", name="wanted").render_derived()
+    )
     newest = (
         sa.select(entries.c.duration_ms)
         .where(

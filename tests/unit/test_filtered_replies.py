@@ -27,7 +27,7 @@ def sent(kind: str) -> Dispatch:
 
 def answered(body: object, status: int = 200) -> httpx2.Response:
     receipt = Receipt(Decision(new_id(), "ALLOWED"), Usage(input=8), 800, estimated=False)
-    attempt = SimpleNamespace(receipt=receipt, call_id=new_id(), findings=())
+    attempt = SimpleNamespace(stopped=None, receipt=receipt, call_id=new_id(), findings=())
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return httpx2.Response(status, content=content, extensions={ATTEMPT: attempt})
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from aikit.config import load
 from aikit.errors import Exit
 from aikit.setup.doctor.exams import exams_for
 from aikit.setup.doctor.patient import Patient
@@ -76,6 +78,14 @@ def test_no_configuration_is_a_warning_that_says_how_to_begin(patient: Patient) 
     found = made(patient, "settings/files")
     assert found.state is State.WARNING and found.remedy == "Run `aikit init`."
     wrote(patient, "")
+    assert made(patient, "settings/files").state is State.OK
+
+
+def test_a_configuration_of_another_name_is_no_lack(patient: Patient, tmp_path: Path) -> None:
+    named = tmp_path / "prod.toml"
+    named.write_text("")
+    patient.place.load = lambda folder, environ: load(named, environ)
+    patient.forget()
     assert made(patient, "settings/files").state is State.OK
 
 

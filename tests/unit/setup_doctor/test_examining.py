@@ -154,6 +154,23 @@ def test_what_was_not_looked_at_is_unknown_and_not_well(patient: Patient) -> Non
     assert totals(findings) == {"ok": 0, "warning": 0, "failed": 0, "unknown": 1, "exit": 0}
 
 
+def test_an_exam_that_crashes_shows_where_and_not_what_it_said(
+    patient: Patient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def crash(_: Patient) -> Check:
+        raise ValueError("sk-canary-in-a-text")
+
+    patient.place.environ["AIKIT_TRACEBACK"] = "1"
+    found = examine(patient, [exam("a", crash)])[0].check
+    assert found is not None and "AIKIT_TRACEBACK=1 aikit doctor --only g/a" in found.remedy
+    said = capsys.readouterr().err
+    assert (
+        "ValueError" in said
+        and "in crash" in said
+        and "sk-canary-in-a-text" not in said.replace('raise ValueError("sk-canary-in-a-text")', "")
+    )
+
+
 def test_whatever_an_exam_needs_is_an_exam_above_it(patient: Patient) -> None:
     above: set[str] = set()
     for each in exams_for(patient):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 
 from aikit.errors import AIKitError, Exit
@@ -17,6 +19,9 @@ WHOLE = 13.0
 """Seconds that all of them may take together; one that has to wait for others gets what is left."""
 THOROUGH = 600.0
 """Both of them, when everything is to be verified."""
+
+TRACEBACK = "AIKIT_TRACEBACK"
+"""Set to anything, an exam that crashes shows where."""
 
 Heard = Callable[[Finding], None]
 
@@ -119,8 +124,15 @@ def looked(exam: Exam, patient: Patient) -> Check:
     except AIKitError as error:
         return broken(error.message, error.remedy or "Run `aikit db status`.", error.exit)
     except Exception as error:
+        if patient.place.environ.get(TRACEBACK):
+            _show(error)
         kind = getattr(error, "sqlstate", None) or type(error).__name__
         return broken(f"it could not be looked at: {kind}", f"Run `AIKIT_TRACEBACK=1 aikit doctor --only {exam.id}`.")
+
+
+def _show(error: Exception) -> None:
+    """Where it was raised, without what it says: that may be a secret."""
+    sys.stderr.write(f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}")
 
 
 def _hangs(seconds: float) -> Check:

@@ -14,6 +14,9 @@ from aikit.setup.steps.files import Files
 
 def files(patient: Patient) -> Check:
     """Whether there is a configuration. The other files that set-up writes are there to begin with, and may go."""
+    file = patient.settings.file
+    if file is not None and file.name != FILE:
+        return fine(f"{file}, as named", file=str(file))
     found = Files().check(patient.place)
     if found.state is not State.MISSING:
         return found

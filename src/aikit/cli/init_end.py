@@ -37,7 +37,9 @@ def data(
     return found, {"steps": len(plan.steps), "applied": applied, "cost_usd": f"{spent:f}"}
 
 
-def offer(place: Place, failed: Check | None, *, agent: bool) -> None:
+def offer(
+    place: Place, failed: Check | None, *, agent: bool, yes: bool = False, agent_cap_usd: str | None = None
+) -> None:
     """The set-up agent, where a provider works; and the console, where there is one and all went well."""
     from aikit.cli.init_asking import Terminal
 
@@ -45,23 +47,28 @@ def offer(place: Place, failed: Check | None, *, agent: bool) -> None:
     console = _console() if failed is None else None
     if not helper and console is None:
         return
-    parts = ["a asks the set-up agent (it may spend $0.25)"] if helper else []
+    parts = [f"a asks the set-up agent (it may spend {_agents_cap(agent_cap_usd)})"] if helper else []
     parts.append("Enter opens the console" if console is not None else "Enter ends")
     if failed is not None:
         note(f"✗ {failed.why}")
     answer = Terminal().read(f"{', '.join(parts)}:").strip().casefold()
     if helper and answer == "a":
-        _lead(place)
+        _lead(place, yes, agent_cap_usd)
     elif console is not None and not answer:
         console([])
 
 
-def _lead(place: Place) -> None:
-    from aikit.cli.init_asking import Terminal
-    from aikit.setup.agent.session import lead
-    from aikit.setup.steps import steps_of
+def _lead(place: Place, yes: bool, cap_usd: str | None) -> None:
+    from aikit.cli.init_agent import lead
 
-    lead(place, steps_of(place), Terminal())
+    lead(place, yes=yes, cap_usd=cap_usd)
+
+
+def _agents_cap(stated: str | None) -> str:
+    from aikit.money import format_usd
+    from aikit.setup.agent.metering import cap_of
+
+    return format_usd(cap_of(stated))
 
 
 def _can_lead(place: Place) -> bool:

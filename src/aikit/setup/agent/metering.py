@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from aikit.errors import DatabaseError
+from aikit.errors import ConfigError, DatabaseError
+from aikit.money import NANO_PER_USD, format_usd, parse_usd
 from aikit.setup.model import Place
 from aikit.types import Action, Metric, Window
 
@@ -17,6 +18,7 @@ TENANT = "setup"
 FEATURE = "setup_agent"
 WHO = "aikit init"
 DEFAULT_CAP_USD = "0.25"
+MOST_CAP_NANO = 5 * NANO_PER_USD
 
 
 class Metered(NamedTuple):
@@ -24,6 +26,20 @@ class Metered(NamedTuple):
 
     kit: AIKit
     instead: str = ""
+
+
+def cap_of(stated: str | None) -> int:
+    """What the agent may spend, in nano-USD; without a word about it, $0.25. Raises ConfigError for what is no cap."""
+    try:
+        cap = parse_usd(DEFAULT_CAP_USD if stated is None else stated)
+    except ValueError as error:
+        raise ConfigError(f"The agent's cap is {error}.", remedy="State dollars: --agent-cap-usd 0.25.") from None
+    if not 0 < cap <= MOST_CAP_NANO:
+        raise ConfigError(
+            f"The agent's cap is {format_usd(cap)}.",
+            remedy=f"It must be above 0, and {format_usd(MOST_CAP_NANO)} at most: --agent-cap-usd 0.25.",
+        )
+    return cap
 
 
 def open_metered(place: Place) -> Metered:

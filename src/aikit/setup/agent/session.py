@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from aikit.errors import AIKitError, ConfigError, PromptNotFound
-from aikit.money import NANO_PER_USD, format_usd, parse_usd
+from aikit.errors import AIKitError, PromptNotFound
+from aikit.money import format_usd
 from aikit.prompts.model import Rendered
 from aikit.prompts.rendering import render
 from aikit.prompts.shipped import shipped
@@ -16,7 +16,7 @@ from aikit.setup.agent.bounds import Bounds
 from aikit.setup.agent.caps import Caps, LedgerCaps
 from aikit.setup.agent.line import Line, leading
 from aikit.setup.agent.loop import Keep, Loop
-from aikit.setup.agent.metering import DEFAULT_CAP_USD, TENANT, open_metered, settle_in
+from aikit.setup.agent.metering import TENANT, cap_of, open_metered, settle_in
 from aikit.setup.agent.model import End, Outcome
 from aikit.setup.agent.person import Person, Ui
 from aikit.setup.agent.redacting import Redactor
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 PROMPT, VERSION = "setup_agent", 2
 LABELLED = f"{PROMPT}@production"
-MOST_CAP_NANO = 5 * NANO_PER_USD
-"""Of the agent's own cap."""
 
 
 def lead(
@@ -49,7 +47,7 @@ def lead(
     `steps` may be a function, for steps that depend on what is set. `yes`: what the tools allow needs no confirmation.
     `cap_usd`: what the agent may spend, $0.25 if None. Raises ConfigError for a cap that is none.
     """
-    cap, redactor = _cap(cap_usd), Redactor()
+    cap, redactor = cap_of(cap_usd), Redactor()
     redactor.learn_place(place)
     bounds = bounds or Bounds(cap)
     person = Person(ui, redactor, yes=yes, waiting=bounds.waiting)
@@ -151,19 +149,6 @@ def _transcript(place: Place, redactor: Redactor) -> Transcript | None:
 
 def _nowhere(kind: str, **what: object) -> None:
     pass
-
-
-def _cap(stated: str | None) -> int:
-    try:
-        cap = parse_usd(DEFAULT_CAP_USD if stated is None else stated)
-    except ValueError as error:
-        raise ConfigError(f"The agent's cap is {error}.", remedy="State dollars: --agent-cap-usd 0.25.") from None
-    if not 0 < cap <= MOST_CAP_NANO:
-        raise ConfigError(
-            f"The agent's cap is {format_usd(cap)}.",
-            remedy=f"It must be above 0, and {format_usd(MOST_CAP_NANO)} at most: --agent-cap-usd 0.25.",
-        )
-    return cap
 
 
 def _sentence(text: str) -> str:

@@ -19,7 +19,7 @@ from google.genai import types
 
 from aikit.async_kit import AsyncAIKit
 from aikit.config import Settings
-from aikit.errors import MeteringUnavailable
+from aikit.errors import MeteringUnavailable, SpendCapExceeded
 from aikit.kit import AIKit
 from aikit.sim import Simulator
 from support.kits import NANO_PER_USD, TENANT, Books, tokens
@@ -170,6 +170,15 @@ def test_a_stream_that_may_not_hold_more_ends_in_an_error_of_its_api(
     assert 1_000 < len(got) < TOO_LITTLE
     wait_until_idle(simulator)
     assert simulator.served()["totals"]["left"] == 1
+
+
+def test_the_kit_s_own_stream_that_may_not_hold_more_raises_why(kit: AIKit, books: Books, simulator: Simulator) -> None:
+    simulator.fault(chunk_delay=0.003)
+    cap = lease(books, APIS["chat"].usd_for(TOO_LITTLE))
+    with pytest.raises(SpendCapExceeded) as raised:
+        list(kit.stream(LONG, model="openai/gpt-4o-mini", tenant=TENANT, max_tokens=LIMIT))
+    assert raised.value.code == "MONTHLY_BUDGET_EXCEEDED"
+    assert_cut(books, cap)
 
 
 @each_api

@@ -39,6 +39,9 @@ def init(
         str | None, typer.Option(metavar="VARIABLE", help="Read this key from stdin, and keep it in .env.")
     ] = None,
     no_agent: Annotated[bool, typer.Option("--no-agent", help="No model helps.")] = False,
+    agent_cap_usd: Annotated[
+        str | None, typer.Option(metavar="USD", help="What the model that helps may spend; 0.25.")
+    ] = None,
     simulator: Annotated[
         bool, typer.Option("--simulator", help="The simulated provider: no key, no bill, no meaning.")
     ] = False,
@@ -57,6 +60,10 @@ def init(
         provider, model, database_url, tenant, cap_usd or "5.00", cap_stated=cap_usd is not None, simulator=simulator
     )
     _check(choices, folder)
+    if agent_cap_usd is not None:
+        from aikit.setup.agent.metering import cap_of
+
+        cap_of(agent_cap_usd)
     place = open_place(folder, choices)
     if key_stdin is not None:
         _take_key(place, key_stdin)
@@ -66,7 +73,7 @@ def init(
     screen = Screen(json=json)
     try:
         with ExitStack() as stack:
-            _Run(place, screen, stack, yes, asking, dry_run, json, no_agent or no_input).run()
+            _Run(place, screen, stack, yes, asking, dry_run, json, no_agent or no_input, agent_cap_usd).run()
     except (KeyboardInterrupt, EOFError):
         note("Interrupted. What was done so far stays; `aikit init` goes on from there.")
         raise typer.Exit(Exit.INTERRUPTED) from None
@@ -76,9 +83,10 @@ class _Run:
     """One run: look, plan, agree, apply."""
 
     def __init__(self, place: Place, screen: Screen, stack: ExitStack, yes: bool, asking: bool, dry_run: bool,
-                 json: bool, no_agent: bool) -> None:  # fmt: skip
+                 json: bool, no_agent: bool, agent_cap_usd: str | None) -> None:  # fmt: skip
         self.place, self.screen, self.stack = place, screen, stack
         self.yes, self.asking, self.dry_run, self.json, self.no_agent = yes, asking, dry_run, json, no_agent
+        self.agent_cap_usd = agent_cap_usd
         self.done: list[Done] = []
 
     def run(self) -> None:
@@ -127,7 +135,7 @@ class _Run:
 
     def _ask_for_what_is_missing(self, plan: Plan) -> bool:
         """Ask for a key where there is none, or where the provider refused it. True: something was answered."""
-        from aikit.cli.init_asking import ask_for_key, ask_for_provider
+        from aikit.cli.init_asking import REFUSED, ask_for_key, ask_for_provider
 
         if self.place.choices.simulator:
             return False
@@ -138,7 +146,7 @@ class _Run:
                 return True
             return False
         stop = plan.stop
-        if stop is None or stop.check.facts.get("problem") not in ("401", "403"):
+        if stop is None or stop.check.facts.get("problem") not in REFUSED:
             return False
         provider = self.place.settings.provider(stop.step.name.removeprefix("reach:"))
         if provider.api_key_env is None or self.place.environ.get(provider.api_key_env):
@@ -202,7 +210,7 @@ class _Run:
             assert summary is not None
             self.screen.next(tuple(summary.describe(self.place)))
         if self.asking and not self.json:
-            offer(self.place, failed, agent=not self.no_agent)
+            offer(self.place, failed, agent=not self.no_agent, yes=self.yes, agent_cap_usd=self.agent_cap_usd)
         if failed is not None:
             raise _Failed(failed)
 
@@ -212,7 +220,7 @@ class _Failed(AIKitError):
 
     def __init__(self, check: Check) -> None:
         super().__init__(check.why if check.why.endswith(".") else f"{check.why}.", remedy=check.remedy)
-        self.exit = check.exit  # type: ignore[misc]  # of this one
+        self.exit = check.exit
 
 
 def _check(choices: Choices, folder: Path | None) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from aikit.setup.model import Place
 
 TRIES = 3
+REFUSED = ("401", "403", "key")
+"""Problems with a provider that another key may end."""
 SIMULATED = "the simulated provider: no key, no bill, made-up answers"
 
 
@@ -101,7 +103,7 @@ def ask_for_key(place: Place, provider: Provider) -> bool:
             note(f"  ✓ {variable} {shown(key)}: {found.why}")
             return True
         note(f"  ✗ {found.why}")
-        if found.facts.get("problem") not in ("401", "403") or not left:
+        if found.facts.get("problem") not in REFUSED or not left:
             return True
     return True
 

@@ -150,9 +150,7 @@ def stated(path: Path | None = None) -> tuple[File, Path | None]:
     return (_read(path) if path else File()), path
 
 
-def load(
-    path: Path | None = None, environ: Mapping[str, str] | None = None, *, folder: Path | None = None
-) -> Settings:
+def load(path: Path | None = None, environ: Mapping[str, str] | None = None, *, folder: Path | None = None) -> Settings:
     """Read the settings. Without `path`, `AIKIT_CONFIG` or the nearest `aikit.toml` above the working directory.
 
     With `folder` they are those of that folder, whether it has an `aikit.toml` yet or not.

@@ -14,6 +14,7 @@ from aikit.errors import ConfigError, DatabaseError
 from aikit.ledger.opening import current
 from aikit.ledger.version import HEAD
 from aikit.setup.model import Place
+from aikit.setup.place import short
 
 RIGHTS = """
     SELECT current_user::text, current_database()::text, pg_is_in_recovery(),
@@ -75,7 +76,9 @@ def look(place: Place) -> Found:
 
         choose()  # raises, and says what is missing
     made = (found.data_directory / "PG_VERSION").is_file()
-    known = Found(f"embedded PostgreSQL in {settings.data_dir}", "default", True, found.running, made, found.version)
+    known = Found(
+        f"embedded PostgreSQL in {short(settings.data_dir)}", "default", True, found.running, made, found.version
+    )
     return _asked(open_database(settings), known) if found.running else known
 
 

@@ -55,5 +55,10 @@ def of_interest(place: Place) -> list[Provider]:
     return [each for each in place.settings.providers.values() if each.configured or each.name == wanted]
 
 
+def short(path: Path) -> str:
+    """As people write it: `~/.local/share/aikit`."""
+    return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
+
+
 def _load(folder: Path, environ: Mapping[str, str]) -> Settings:
     return load(environ=environ, folder=folder)

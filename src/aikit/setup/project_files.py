@@ -142,8 +142,10 @@ jobs:
   check:
     runs-on: ubuntu-latest
     steps:
-      - uses: actions/checkout@v4
-      - uses: actions/setup-python@v5
+      - uses: actions/checkout@v5
+        with:
+          fetch-depth: 0                   # `aikit prompt check` compares the lock with the one on the main branch
+      - uses: actions/setup-python@v6
         with:
           python-version: "3.13"
       - run: pip install 'aikit[embedded]'

@@ -53,6 +53,8 @@ def list_models(provider: Provider, *, seconds: float = SECONDS) -> Reached:
     except ValueError:
         problem, what, remedy = _no_address(provider)
         return Reached(0, problem=problem, what=what, remedy=remedy, exit=Exit.USAGE)
+    if provider.api_key and not (provider.api_key.isascii() and provider.api_key.isprintable()):
+        return _no_key(provider)
     asking = threading.Thread(target=lambda: found.append(_asked(provider, seconds, start)), daemon=True)
     asking.start()
     asking.join(seconds + 0.5)
@@ -128,7 +130,7 @@ def _refused(provider: Provider, status: int, body: bytes, ms: int) -> Reached:
         remedy = "Put them into HTTPS_PROXY as http://user:password@host:port."
     elif code == "AUTHENTICATION_FAILED" and status != 403:
         problem, what = "401", f"{answered}: it does not accept {key}."
-        remedy, exit = f"Make a new key, and set it: aikit init --key-stdin {key}", Exit.CREDENTIALS
+        remedy, exit = _new_key(provider), Exit.CREDENTIALS
     elif status == 403:
         problem, what = "403", f"{answered}: {key} may not list models."
         remedy, exit = "Give the key the right to list models, or use another one.", Exit.CREDENTIALS
@@ -169,6 +171,15 @@ def _unreached(provider: Provider, error: Exception) -> tuple[str, str, str]:
 
 PROXY = "Check HTTPS_PROXY and HTTP_PROXY, or name the host in NO_PROXY."
 TLS = "If a proxy of your company is in between, name its certificate: export SSL_CERT_FILE=/path/to/ca.pem"
+
+
+def _no_key(provider: Provider) -> Reached:
+    what = f"{provider.api_key_env} has characters that no key has, so {provider.name} was not asked."
+    return Reached(0, problem="key", what=what, remedy=_new_key(provider), exit=Exit.CREDENTIALS)
+
+
+def _new_key(provider: Provider) -> str:
+    return f"Make a new key, and set it: aikit init --key-stdin {provider.api_key_env}"
 
 
 def _no_address(provider: Provider) -> tuple[str, str, str]:

@@ -9,7 +9,7 @@ from aikit.errors import AIKitError, Exit
 from aikit.setup.dotenv_file import read, values_of
 from aikit.setup.looking import Found, Rights, look
 from aikit.setup.model import Check, Place, Progress, Row
-from aikit.setup.place import DATABASE_URL
+from aikit.setup.place import DATABASE_URL, short
 from aikit.setup.steps.base import Looking, broken, missing, ok, warning
 from aikit.setup.steps.keys import env_file, write_private
 
@@ -49,7 +49,7 @@ class DatabaseStep(Looking):
     def describe(self, place: Place) -> list[Row]:
         settings, check = place.settings, self.check(place)
         if settings.database_url is None:
-            will = f"will use the embedded PostgreSQL in {settings.data_dir}" if check.state == "missing" else ""
+            will = f"will use the embedded PostgreSQL in {short(settings.data_dir)}" if check.state == "missing" else ""
             will = will or ("will start it" if check.facts.get("running") is False else "")
             return [Row("database", "none configured" if check.state == "missing" else check.why, "default", will)]
         kept = place.choices.database_url is None or _kept(place, place.choices.database_url)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from contextlib import suppress
 from datetime import UTC, timedelta
@@ -18,7 +17,8 @@ from aikit.setup.model import Check
 from aikit.setup.steps.database import DatabaseStep
 from aikit.setup.steps.migrations import Migrations
 
-TIMES = 5
+TIMES = 10
+"""Of which the quickest counts: the doctor does much else meanwhile, and so may this machine."""
 SLOW_ROUND_TRIP = 20.0
 SLOW_COMMIT = 50.0
 """Milliseconds. Each call waits for one round trip and one commit before it is sent."""
@@ -60,13 +60,13 @@ def reach(patient: Patient) -> Check:
 
 
 def speed(patient: Patient) -> Check:
-    """How long a round trip takes, and a commit."""
+    """How long a round trip takes, and a commit, at best."""
     with patient.line(reads=False) as connection:
         connection.execute("SELECT 1")
-        trip = statistics.median([_timed(connection, "SELECT 1") for _ in range(TIMES)])
+        trip = min(_timed(connection, "SELECT 1") for _ in range(TIMES))
         commit = None
         with suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction, psycopg.DataError):
-            commit = statistics.median([_timed(connection, COMMIT) for _ in range(TIMES)])
+            commit = min(_timed(connection, COMMIT) for _ in range(TIMES))
     said = f"round trip {trip:.1f} ms" + ("" if commit is None else f", commit {commit:.1f} ms")
     facts = {"round_trip_ms": round(trip, 2), "commit_ms": None if commit is None else round(commit, 2)}
     if trip > SLOW_ROUND_TRIP or (commit or 0) > SLOW_COMMIT:

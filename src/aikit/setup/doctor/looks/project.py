@@ -23,7 +23,7 @@ def files(patient: Patient) -> Check:
     absent = [str(name) for name in found.facts.get("missing", ())]
     if FILE in absent:
         return warning(f"no {FILE} here: everything is at its default", "Run `aikit init`.", missing=absent)
-    return fine(f"{FILE}; of what `aikit init` writes, {', '.join(absent)} is not there", missing=absent)
+    return fine(f"{FILE}; of the other files that `aikit init` writes, {len(absent)} are not there", missing=absent)
 
 
 def of_step(step: Looking) -> Look:

@@ -40,7 +40,10 @@ Script = Callable[[int, str], Answer]
 
 
 class ScriptedModels:
-    """The server. `requests` are the bodies it was sent, `headers` what came with them."""
+    """The server. `requests` are the bodies of the agent's requests, `headers` what came with them.
+
+    What offers no tools comes from a step of the set-up, and is answered with a word.
+    """
 
     def __init__(self, script: Script) -> None:
         self.script = script
@@ -53,12 +56,13 @@ class ScriptedModels:
         return [json.loads(request) for request in self.requests]
 
     def answer(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        if b'"tools"' not in body:
+            kind = _kind_of(path)
+            return 200, json.dumps(_WORDED[kind](["ready"], 0, {"model": MODELS[kind]})).encode()
         number = len(self.requests)
         self.requests.append(body)
         self.headers.append(headers)
-        kind = (
-            "openai" if path.endswith("/chat/completions") else "anthropic" if path.endswith("/messages") else "gemini"
-        )
+        kind = _kind_of(path)
         asked = json.loads(body)
         said = self.script(number, last_told(kind, asked))
         if isinstance(said, Raw):
@@ -139,6 +143,15 @@ def _gemini(said: Sequence[Piece], number: int, asked: dict[str, Any]) -> dict[s
 _WORDED = {"openai": _openai, "anthropic": _anthropic, "gemini": _gemini}
 
 
+def _kind_of(path: str) -> str:
+    return "openai" if path.endswith("/chat/completions") else "anthropic" if path.endswith("/messages") else "gemini"
+
+
+def _kind_of_list(headers: dict[str, str]) -> str:
+    names = {name.lower() for name in headers}
+    return "anthropic" if "x-api-key" in names else "gemini" if "x-goog-api-key" in names else "openai"
+
+
 def _as_text(arguments: Any) -> str:
     return arguments if isinstance(arguments, str) else json.dumps(arguments)
 
@@ -151,9 +164,17 @@ def scripted(script: Script) -> Iterator[ScriptedModels]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def do_GET(self) -> None:
+            model = MODELS[_kind_of_list(dict(self.headers.items()))]
+            listed = {"data": [{"id": model}], "models": [{"name": f"models/{model}"}], "has_more": False}
+            self.reply(200, json.dumps(listed).encode())
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             status, answer = models.answer(self.path.partition("?")[0], body, dict(self.headers.items()))
+            self.reply(status, answer)
+
+        def reply(self, status: int, answer: bytes) -> None:
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(answer)))

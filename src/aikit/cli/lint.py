@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,7 +49,7 @@ def lint(
     if json and github:
         raise typer.BadParameter("is one form, --json another.", param_hint="--github")
     wanted, unwanted = codes(select or [], "--select"), codes(ignore or [], "--ignore")
-    report = _report(paths or [Path()]).only(wanted, unwanted)
+    report = _report(paths or [Path()], github).only(wanted, unwanted)
     if sarif is not None:
         _write_sarif(report, sarif)
     if json:
@@ -64,13 +65,16 @@ def lint(
         raise typer.Exit(Exit.NO)
 
 
-def _report(paths: list[Path]) -> Report:
+def _report(paths: list[Path], github: bool) -> Report:
+    """GitHub wants paths from the checkout; everybody else from where they are."""
     from aikit.lint.files import find_files
     from aikit.lint.linting import lint as look
     from aikit.lint.project import read_project
 
     project, root = read_project()
-    return look(find_files(paths, root, project.exclude), root, project)
+    checkout = os.environ.get("GITHUB_WORKSPACE") if github else None
+    files = find_files(paths, root, project.exclude)
+    return look(files, root, project, Path(checkout) if checkout else Path.cwd())
 
 
 def _write_sarif(report: Report, file: Path) -> None:

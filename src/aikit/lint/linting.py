@@ -48,20 +48,20 @@ class Report:
         return replace(self, findings=tuple(kept))
 
 
-def lint(files: Iterable[Path], root: Path, project: Project) -> Report:
-    """All findings of these files, by place. `root` is the folder that paths and globs start from."""
+def lint(files: Iterable[Path], root: Path, project: Project, here: Path | None = None) -> Report:
+    """All findings of these files, by place. Globs start from `root`, paths in the report from `here`; else alike."""
     found: list[Finding] = []
     count = 0
     with _no_collecting():
         for file in files:
-            found.extend(lint_file(file, root, project))
+            found.extend(lint_file(file, root, project, here or root))
             count += 1
     return Report(tuple(sorted(found, key=lambda one: (one.path, one.cell, one.line, one.column, one.code))), count)
 
 
-def lint_file(file: Path, root: Path, project: Project) -> list[Finding]:
+def lint_file(file: Path, root: Path, project: Project, here: Path) -> list[Finding]:
     """The findings of one file. A file that can't be read is one itself."""
-    shown = relative(file, root)
+    shown = relative(file, here)
     try:
         source = read_source(file)
         return lint_source(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from aikit.config.settings import stated
 from aikit.lint.model import CONFIGURATION, TESTS, Project
-from aikit.prompts.folder import PromptFolders
 from aikit.prompts.refs import closest
-from aikit.prompts.shipped import with_shipped
+
+if TYPE_CHECKING:
+    from aikit.prompts.folder import PromptFolders
 
 
 def read_project(config: Path | None = None) -> tuple[Project, Path]:
@@ -25,7 +28,6 @@ def read_project(config: Path | None = None) -> tuple[Project, Path]:
             keys.add(name)
         if isinstance(url := table.get("base_url"), str) and (host := _host(url)) is not None:
             hosts.add(host)
-    folders = with_shipped(root / Path(file.prompts.folder).expanduser())
     lint = file.lint
     project = Project(
         exclude=tuple(lint.exclude),
@@ -34,7 +36,7 @@ def read_project(config: Path | None = None) -> tuple[Project, Path]:
         default_tenant_ok=lint.default_tenant_ok,
         key_names=frozenset(keys),
         hosts=frozenset(hosts),
-        missing=Known(folders),
+        missing=Known(root / Path(file.prompts.folder).expanduser()),
     )
     return project, root
 
@@ -42,9 +44,16 @@ def read_project(config: Path | None = None) -> tuple[Project, Path]:
 class Known:
     """Says what is wrong with the name or the version of a prompt: it is neither locked, nor a file, nor shipped."""
 
-    def __init__(self, folders: PromptFolders) -> None:
-        self._folders = folders
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._versions: dict[str, frozenset[int]] = {}
+
+    @cached_property
+    def _folders(self) -> PromptFolders:
+        """What reads prompts is loaded when there is a reference to one."""
+        from aikit.prompts.shipped import with_shipped
+
+        return with_shipped(self._folder)
 
     def __call__(self, name: str, version: int | None) -> str | None:
         versions = self._of(name)

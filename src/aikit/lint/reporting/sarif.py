@@ -34,7 +34,7 @@ def sarif(report: Report, version: str) -> dict[str, Any]:
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
-        "originalUriBaseIds": {"SRCROOT": {"description": {"text": "The folder of aikit.toml, or of the checkout."}}},
+        "originalUriBaseIds": {"SRCROOT": {"description": {"text": "Where it was run: the checkout."}}},
         "results": _results(report),
     }
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}

@@ -73,7 +73,8 @@ def lint_file(file: Path, root: Path, project: Project, here: Path) -> list[Find
             own=_own(file, root) if "agents" in source.text else frozenset(),
         )
     except Unreadable as error:
-        message = f"It can't be read as Python: {error.message}."
+        said = error.message.rstrip(".")
+        message = f"It can't be read as Python: {said}{'' if said.endswith('?') else '.'}"
         return [Finding(shown, error.cell, error.line, error.column, "AK009", message, BY_CODE["AK009"].remedy)]
 
 

@@ -15,6 +15,7 @@ from psycopg.conninfo import make_conninfo
 import aikit.setup.doctor
 from aikit.cli.app import command
 from aikit.cli.errors import run
+from aikit.database import embedded
 from aikit.database.connect import Database
 from aikit.ledger.verify import verify
 from aikit.ledger.version import HEAD
@@ -25,8 +26,10 @@ from aikit.sim import Simulator
 from aikit.types import Ending, Entry
 from integration.setup_doctor.conftest import Doctor, OpenDoctor, Visit
 from support.attempts import set_policy
+from support.embedded import remove
 from support.ledger import SOME, Till, price_row, rows, tell
 from support.proxy import Proxy
+from support.terminal import Terminal
 
 SECRET = "sk-canary-0123456789abcdefghijklmnopqrstuv"
 COMMAND = re.compile(r"`(aikit [^`]+)`")
@@ -299,3 +302,50 @@ class TestFix:
         assert visit.data["fixed"] == []
         assert (well.folder / "aikit.toml").read_text() == written
         assert rows(ledger, "SELECT state FROM aikit.breakers") == [("forced_open",)]
+
+
+@pytest.fixture
+def embedded_doctor(open_doctor: OpenDoctor, tmp_path: Path) -> Iterator[Doctor]:
+    """With no URL, and a data directory of its own."""
+    yield open_doctor(AIKIT_DATA_DIR=str(tmp_path / "own"), OPENAI_API_KEY=SECRET)
+    remove(tmp_path / "own" / "postgres")
+
+
+def test_the_embedded_server_is_made_when_it_is_mended_and_started_when_it_is_looked_at(
+    embedded_doctor: Doctor,
+) -> None:
+    root = Path(embedded_doctor.environ["AIKIT_DATA_DIR"]) / "postgres"
+    assert embedded_doctor("--only", "database").code == 7
+    assert not root.exists()
+    made = embedded_doctor("--only", "database", "--only", "canaries", "--fix", "--yes")
+    assert made.code == 0, made.out + made.err
+    assert "made and started the embedded PostgreSQL" in made.err and "upgraded the schema" in made.err
+    assert "[✓] append-only   entries can't be changed; the role owns them, as on every embedded server" in made.out
+    assert embedded.stop(root)
+    assert embedded_doctor("--only", "canaries").code == 0
+    assert embedded.status(root).running
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n", 7), ("y", 0)])
+def test_at_a_terminal_it_asks_before_the_schema_is_upgraded(
+    open_doctor: OpenDoctor, database: str, answer: str, code: int
+) -> None:
+    doctor = open_doctor(DATABASE_URL=database)
+    asked = ("doctor", "--fix", "--only", "database/schema")
+    with Terminal(*asked, folder=doctor.folder, environ=doctor.environ) as terminal:
+        terminal.wait_for("Upgrade the schema of the ledger? [y/N]")
+        terminal.type(answer)
+        assert terminal.end() == code
+        assert ("[✓] schema" in terminal.shown) is (answer == "y")
+
+
+def test_ctrl_c_ends_it_at_once(open_doctor: OpenDoctor, silent: int) -> None:
+    dsn = make_conninfo(host="127.0.0.1", port=silent, dbname="shop", user="app")
+    doctor = open_doctor(DATABASE_URL=dsn)
+    with Terminal("doctor", folder=doctor.folder, environ=doctor.environ) as terminal:
+        terminal.wait_for("Looking")
+        terminal.interrupt()
+        began = time.monotonic()
+        assert terminal.end() == 130
+        assert time.monotonic() - began < 3
+        assert "Traceback" not in terminal.shown

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aikit.setup.agent.caps import tenants
 from aikit.setup.agent.model import ToolCall
 from aikit.setup.agent.tools import Refusal, checked, tools_for
+from aikit.setup.model import Choices
+from support.agent_sessions import place_at
 
 TOOLS = tools_for(["files", "keys"], ["openai", "local"], ["openai"], [], ["default"])
 NAMES = ["check", "apply", "set_setting", "choose", "ask", "explain", "done", "set_cap", "request_key"]
@@ -67,3 +71,11 @@ def test_a_refusal_says_why_and_not_what_was_sent(name: str, arguments: Any, rea
 @pytest.mark.parametrize("usd", ["-1", "1e9", "NaN", "$5", "5,000", "1.0000000001", "", "٥", "12345678901"])
 def test_amounts_are_plain_decimals(usd: str) -> None:
     assert refused("set_cap", {"tenant": "default", "window": "day", "usd": usd}).startswith("usd must match")
+
+
+def test_the_agents_own_cap_is_not_for_it_to_propose(tmp_path: Path) -> None:
+    (tmp_path / "aikit.toml").write_text('[evals]\ntenant = "setup"\n')
+    place = place_at(tmp_path, choices=Choices(tenant="setup"))
+    assert tenants(place) == ()
+    place.choices.tenant = "default"
+    assert tenants(place) == ("default",)

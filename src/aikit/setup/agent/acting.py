@@ -91,7 +91,7 @@ class Toolbox:
         self.changed = True
         self._place.choices.gitignore = True  # the rows have said so, if there is anything to it
         try:
-            chosen.apply(self._place, lambda text: self._person.note(f"  {text}"))
+            chosen.apply(self._place, self._person.detail)
         finally:
             self._place.reload()
         found = chosen.verify(self._place)

@@ -86,6 +86,10 @@ class Person:
         """What aikit says."""
         self._ui.note(plain(self._redactor.known(text), LONGEST_SHOWN))
 
+    def detail(self, text: str) -> None:
+        """What belongs to the line before or after it, set in."""
+        self._ui.note(f"  {plain(self._redactor.known(text), LONGEST_SHOWN)}")
+
     def spent(self, nano: int, cap: int) -> None:
         self.note(f"{format_usd(nano)} of {format_usd(cap)}")
 
@@ -103,18 +107,19 @@ class Person:
     def agrees(self, question: str, rows: Sequence[str] = ()) -> Verdict:
         """Whether a change may be made. The words of the question are aikit's, never the agent's."""
         for row in rows:
-            self.note(f"  {row}")
+            self.detail(row)
         if self._yes:
             self.note(f"{question} yes (--yes)")
             return Verdict(True)
         if not self.there:
             return Verdict(False)
+        asked = self._was_asked_for_a_key()
         typed = self._read(f"{plain(self._redactor.known(question), LONGEST_SHOWN)} [Y/n]").strip()
         if typed.lower() in ("", "y", "yes"):
             return Verdict(True)
         if typed.lower() in ("n", "no"):
             return Verdict(False)
-        if self._is_key(typed, asked=False):
+        if self._is_key(typed, asked=asked):
             self.note(NOT_PASSED_ON)
             return Verdict(False)
         return Verdict(False, self._passed_on(typed))
@@ -129,6 +134,7 @@ class Person:
         """A key, typed at the hidden prompt; None: none was given. Nobody but its caller learns it."""
         if not self.there:
             return None
+        self._was_asked_for_a_key()
         self._waiting(True)
         try:
             typed = self._ui.read_hidden(f"{name} (it is not shown; Enter for none):").strip()
@@ -148,7 +154,7 @@ class Person:
 
     def _words(self, prompt: str) -> str:
         """What is typed, after a warning if anything that the agent has said since the last time may ask for a key."""
-        asked, self._asked_for_a_key = self._asked_for_a_key, False
+        asked = self._was_asked_for_a_key()
         if asked:
             self.note(NO_KEYS_HERE)
         for _ in range(TRIES):
@@ -157,6 +163,10 @@ class Person:
                 return self._passed_on(typed)
             self.note(NOT_PASSED_ON)
         return ""
+
+    def _was_asked_for_a_key(self) -> bool:
+        asked, self._asked_for_a_key = self._asked_for_a_key, False
+        return asked
 
     def _read(self, prompt: str) -> str:
         self._waiting(True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from aikit.lint.calls import Call
+from aikit.lint.expressions import Expressions
 from aikit.lint.known import CLIENTS, MAKERS, MODULE_CALLS, MODULE_SETTINGS, WRAPPABLE
 from aikit.lint.values import Class, Kit, KitCall, Made, Path, Result, Text, Value, Values
-from aikit.lint.walking import Call, Walk
 
 if TYPE_CHECKING:
     from aikit.lint.checks.looking import Looking
@@ -46,7 +47,7 @@ def made_of(value: Value) -> str | None:
     return None
 
 
-def call(looking: Looking, call: Call, walk: Walk) -> Values | None:
+def call(looking: Looking, call: Call, walk: Expressions) -> Values | None:
     for value in call.what:
         if isinstance(value, Path):
             if value.name in MAKERS:
@@ -72,14 +73,14 @@ def hand_over(values: Values) -> None:
             value.function.wraps += 1
 
 
-def assigned(looking: Looking, node: ast.Attribute, of: Values, walk: Walk) -> None:
+def assigned(looking: Looking, node: ast.Attribute, of: Values, walk: Expressions) -> None:
     if node.attr in MODULE_SETTINGS and Path("openai") in of:
         looking.note(
             walk, node, "AK001", f"openai.{node.attr} sets up the client that the module openai makes for itself."
         )
 
 
-def finish(looking: Looking, walk: Walk) -> None:
+def finish(looking: Looking, walk: Expressions) -> None:
     """When all is read, what was made and is not handed to the kit anywhere."""
     for function in walk.functions:
         if function.wraps and function.wraps >= function.calls:
@@ -92,13 +93,13 @@ def finish(looking: Looking, walk: Walk) -> None:
             looking.note(walk, made.node, "AK001", f"{made.name}(…) makes a client that is not metered.", remedy)
 
 
-def _make(looking: Looking, name: str, node: ast.AST, walk: Walk) -> Made:
+def _make(looking: Looking, name: str, node: ast.AST, walk: Expressions) -> Made:
     made = Made(name, node, walk.statement)
     looking.made.append(made)
     return made
 
 
-def _made_later(looking: Looking, call: Call, walk: Walk) -> Values | None:
+def _made_later(looking: Looking, call: Call, walk: Expressions) -> Values | None:
     """`partial(OpenAI, …)` makes a client when it is called, `partial(kit.complete, …)` calls the kit."""
     first = call.arguments[0] if call.arguments else ()
     for value in first:
@@ -111,20 +112,20 @@ def _made_later(looking: Looking, call: Call, walk: Walk) -> Values | None:
     return first or None
 
 
-def _by_default(looking: Looking, call: Call, walk: Walk) -> None:
+def _by_default(looking: Looking, call: Call, walk: Expressions) -> None:
     """`field(default_factory=OpenAI)`."""
     for value in call.keywords.get("default_factory", ()):
         if (name := made_of(value)) is not None:
             _make(looking, name, call.node, walk)
 
 
-def _module(looking: Looking, name: str, call: Call, walk: Walk) -> None:
+def _module(looking: Looking, name: str, call: Call, walk: Expressions) -> None:
     parts = name.split(".")
     if parts[0] == "openai" and len(parts) > 2 and parts[1] in MODULE_CALLS and "()" not in name:
         looking.note(walk, call.node, "AK001", f"{name}(…) calls OpenAI by a client that the module makes for itself.")
 
 
-def _bedrock(looking: Looking, call: Call, walk: Walk) -> None:
+def _bedrock(looking: Looking, call: Call, walk: Expressions) -> None:
     for value in call.argument(0, "service_name"):
         if isinstance(value, Text) and value.text.startswith("bedrock") and "runtime" in value.text:
             looking.note(walk, call.node, "AK001", f"A client of {value.text} is not metered.", NO_WRAP)

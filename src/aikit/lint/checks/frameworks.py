@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from aikit.lint.calls import Call
+from aikit.lint.expressions import Expressions
 from aikit.lint.hosts import provider_in
 from aikit.lint.known import AGENTS_SETTER, AMBIGUOUS, FRAMEWORKS, INSTRUCTOR_TAKERS, Framework
 from aikit.lint.values import Made, Path, Text
-from aikit.lint.walking import Call, Walk
 
 if TYPE_CHECKING:
     from aikit.lint.checks.looking import Looking
@@ -22,7 +23,7 @@ _LAST_NAMES = {
 _ROOTS = frozenset(name.partition(".")[0] for name in FRAMEWORKS) | {"instructor"}
 
 
-def call(looking: Looking, call: Call, walk: Walk) -> None:
+def call(looking: Looking, call: Call, walk: Expressions) -> None:
     for value in call.what:
         if not isinstance(value, Path):
             continue
@@ -63,7 +64,7 @@ def _to_a_provider(call: Call, name: str, looking: Looking) -> bool:
     )
 
 
-def _handed(looking: Looking, call: Call, name: str, walk: Walk) -> None:
+def _handed(looking: Looking, call: Call, name: str, walk: Expressions) -> None:
     """It is handed a client of an SDK that is made on the spot: one finding, not two."""
     for values in (*call.arguments[:1], *call.keywords.values()):
         for value in values:

@@ -6,10 +6,11 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from aikit.lint.calls import Call
+from aikit.lint.expressions import Expressions
 from aikit.lint.hosts import provider_in
 from aikit.lint.known import FAKE_TRANSPORTS, HTTP_CALLS, HTTP_CLIENTS, TAKES_A_HOST, VERBS
 from aikit.lint.values import Path, Text, Values
-from aikit.lint.walking import Call, Walk
 
 if TYPE_CHECKING:
     from aikit.lint.checks.looking import Looking
@@ -24,7 +25,7 @@ _LIKE_A_CLIENT = re.compile(r"(^|_)(session|client|http|https|conn|connection|re
 _FAKE = re.compile(r"mock|fake|stub|respx|test")
 
 
-def call(looking: Looking, call: Call, walk: Walk) -> Values | None:
+def call(looking: Looking, call: Call, walk: Expressions) -> Values | None:
     """Answers for what hands on a URL that it was given."""
     for value in call.what:
         if not isinstance(value, Path):
@@ -72,7 +73,7 @@ def _fake_transport(call: Call) -> bool:
     )
 
 
-def _look(looking: Looking, call: Call, walk: Walk, given: list[Values], *, host: bool = False) -> None:
+def _look(looking: Looking, call: Call, walk: Expressions, given: list[Values], *, host: bool = False) -> None:
     named = [call.keywords[name] for name in ("url", "base_url", "host", "uri") if name in call.keywords]
     for values in (*given, *named):
         for value in values:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from aikit.lint.calls import Call
+from aikit.lint.expressions import Expressions
 from aikit.lint.known import ENVIRONMENT_READERS, KEYS
 from aikit.lint.values import Path, Values, text_of
-from aikit.lint.walking import Call, Walk
 
 if TYPE_CHECKING:
     from aikit.lint.checks.looking import Looking
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 ENVIRONMENTS = frozenset({"os.environ", "os.environb", "dotenv.dotenv_values()"})
 
 
-def call(looking: Looking, call: Call, walk: Walk) -> None:
+def call(looking: Looking, call: Call, walk: Expressions) -> None:
     for value in call.what:
         if isinstance(value, Path) and (
             value.name in ENVIRONMENT_READERS or value.name.endswith("dotenv_values().get")
@@ -24,12 +25,12 @@ def call(looking: Looking, call: Call, walk: Walk) -> None:
             _look(looking, call.node, call.argument(position, "key"), walk)
 
 
-def subscript(looking: Looking, node: ast.Subscript, of: Values, index: Values, walk: Walk) -> None:
+def subscript(looking: Looking, node: ast.Subscript, of: Values, index: Values, walk: Expressions) -> None:
     if isinstance(node.ctx, ast.Load) and any(isinstance(value, Path) and value.name in ENVIRONMENTS for value in of):
         _look(looking, node, index, walk)
 
 
-def _look(looking: Looking, node: ast.AST, named: Values, walk: Walk) -> None:
+def _look(looking: Looking, node: ast.AST, named: Values, walk: Expressions) -> None:
     name = text_of(named)
     if name is not None and not looking.configuration and (name in KEYS or name in looking.project.key_names):
         looking.note(walk, node, "AK003", f"{name} is read outside of configuration.")

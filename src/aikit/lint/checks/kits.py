@@ -7,8 +7,9 @@ import re
 from typing import TYPE_CHECKING
 
 from aikit.errors import PromptInvalid
+from aikit.lint.calls import Call
+from aikit.lint.expressions import Expressions
 from aikit.lint.values import KitCall, text_of
-from aikit.lint.walking import Call, Walk
 from aikit.prompts.refs import CANDIDATE, parse_ref
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ PROMPT_CALLS = frozenset({"prompt", "get_prompt", "load_prompt", "render_prompt"
 _REFERENCE = re.compile(r"[a-z][a-z0-9_-]{0,63}@[A-Za-z0-9_.-]+")
 
 
-def call(looking: Looking, call: Call, walk: Walk) -> None:
+def call(looking: Looking, call: Call, walk: Expressions) -> None:
     methods = [value for value in call.what if isinstance(value, KitCall)]
     if any(value.method == "prompt" for value in methods):
         _reference(looking, call, walk)
@@ -30,13 +31,13 @@ def call(looking: Looking, call: Call, walk: Walk) -> None:
             _reference(looking, call, walk)
 
 
-def _tenant(looking: Looking, call: Call, method: KitCall, walk: Walk) -> None:
+def _tenant(looking: Looking, call: Call, method: KitCall, walk: Expressions) -> None:
     if looking.project.default_tenant_ok or walk.tagged or method.tenant or call.spread or call.given("tenant"):
         return
     looking.note(walk, call.node, "AK004", f"{ast.unparse(call.target)[:60]}(…) has no tenant.")
 
 
-def _reference(looking: Looking, call: Call, walk: Walk) -> None:
+def _reference(looking: Looking, call: Call, walk: Expressions) -> None:
     """A reference that is no text of the file is left alone: the registry reads it when the code is run."""
     stated = text_of(call.arguments[0]) if call.arguments else None
     if stated is None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field
 
+from aikit.lint.calls import Call
 from aikit.lint.checks import clients, frameworks, http, keys, kits
+from aikit.lint.expressions import Expressions
 from aikit.lint.model import Project
 from aikit.lint.rules import BY_CODE
-from aikit.lint.values import Made, Text, Values
-from aikit.lint.walking import Call, Walk
+from aikit.lint.values import Made, Values
+from aikit.lint.walking import Walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,13 @@ class Looking:
     agents: list[Note] = field(default_factory=list)
     agents_are_set: bool = False
 
-    def note(self, walk: Walk, node: ast.AST, code: str, message: str, remedy: str = "") -> None:
+    def note(self, walk: Expressions, node: ast.AST, code: str, message: str, remedy: str = "") -> None:
         self.notes.append(self.noted(walk, node, code, message, remedy))
 
-    def noted(self, walk: Walk, node: ast.AST, code: str, message: str, remedy: str = "") -> Note:
+    def noted(self, walk: Expressions, node: ast.AST, code: str, message: str, remedy: str = "") -> Note:
         return Note(node, walk.statement, code, message, remedy or BY_CODE[code].remedy)
 
-    def call(self, call: Call, walk: Walk) -> Values | None:
+    def call(self, call: Call, walk: Expressions) -> Values | None:
         keys.call(self, call, walk)
         kits.call(self, call, walk)
         if (answer := http.call(self, call, walk)) is not None:
@@ -50,10 +52,10 @@ class Looking:
         frameworks.call(self, call, walk)
         return clients.call(self, call, walk)
 
-    def subscript(self, node: ast.Subscript, of: Values, index: Values, walk: Walk) -> None:
+    def subscript(self, node: ast.Subscript, of: Values, index: Values, walk: Expressions) -> None:
         keys.subscript(self, node, of, index, walk)
 
-    def assigned(self, node: ast.Attribute, of: Values, walk: Walk) -> None:
+    def assigned(self, node: ast.Attribute, of: Values, walk: Expressions) -> None:
         clients.assigned(self, node, of, walk)
 
     def look(self, tree: ast.Module) -> list[Note]:
@@ -64,8 +66,3 @@ class Looking:
         if not self.agents_are_set:
             self.notes.extend(self.agents)
         return self.notes
-
-
-def texts(values: Values) -> list[Text]:
-    """The texts among values."""
-    return [value for value in values if isinstance(value, Text)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from aikit.database import embedded
 from aikit.database.connect import Database, named_database, open_database
@@ -67,7 +68,7 @@ def look(place: Place) -> Found:
     settings = place.settings
     if settings.database_url is not None:
         source = "--database-url" if place.choices.database_url else settings.sources["database.url"]
-        database = named_database(_unambiguous(settings.database_url, source), source)
+        database = _with_a_port(named_database(_unambiguous(settings.database_url, source), source))
         return _asked(database, Found(database.name, source, False, True, True, database=database))
     root = settings.data_dir / "postgres"
     found = embedded.status(root)
@@ -92,6 +93,17 @@ def _unambiguous(url: str, source: str) -> str:
             remedy="In a password write %40 for @, %2F for / and %23 for #.",
         )
     return url
+
+
+def _with_a_port(database: Database) -> Database:
+    """Raises ConfigError for a port that is no number: it may be part of a password."""
+    ports = str(conninfo_to_dict(database.conninfo).get("port") or "")
+    if not re.fullmatch(r"[0-9,]*", ports):
+        raise ConfigError(
+            f"The database URL from {database.source} can't be read: its port is no number.",
+            remedy="It looks like postgresql://user:password@host:5432/name.",
+        )
+    return database
 
 
 def ready(place: Place) -> Database | None:

@@ -19,7 +19,6 @@ from support.terminal import SCRIPT, Terminal
 
 GOOD = "sk-good-canary-7Qx2mVt9RzLw4KpY"
 BAD = "sk-evil-canary-3Hn8bWs5JdFc6TgB"
-CANARY = "canary"
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ class Keys(Looking):
     title = "keys"
 
     def look(self, place: Place) -> Check:
+        there = values_of(read(env_file(place)))
         providers = place.settings.providers.values()
         facts = {each.name: {"variable": each.api_key_env, "set": each.api_key is not None} for each in providers}
         if place.choices.keys:
@@ -32,7 +33,7 @@ class Keys(Looking):
                     f"Run: unset {' '.join(hidden)}",
                     Exit.USAGE,
                 )
-            if place.choices.keys.items() - values_of(read(env_file(place))).items():
+            if place.choices.keys.items() - there.items():
                 names = ", ".join(place.choices.keys)
                 return missing(f"{names} not in .env yet", HOW.format(names.split(",")[0]), Exit.CREDENTIALS)
         if not any(each.configured for each in providers) and not place.choices.simulator:

@@ -235,3 +235,58 @@ def test_a_provider_that_lists_nothing_with_a_price_says_how_to_state_one(
     mended = openai.run("init", "--yes", "--model", "gpt-4o-mini", MINE=GOOD, DATABASE_URL=database)
     assert mended.returncode == 0, mended.stderr
     assert spent(database) == [("mine/gpt-4o-mini", 1)]
+
+
+def test_a_dry_run_writes_and_starts_nothing(project: Project) -> None:
+    before = sorted(project.folder.parent.rglob("*"))
+    ended = project.run("init", "--dry-run", "--simulator")
+    assert ended.returncode == 0, ended.stderr
+    assert "will create aikit.toml" in ended.stdout and "which is simulated" in ended.stdout
+    assert sorted(project.folder.parent.rglob("*")) == before
+
+
+def test_json_has_plan_and_result_and_stdout_nothing_else(openai: Project, database: str) -> None:
+    ended = openai.run("init", "--yes", "--json", DATABASE_URL=database, OPENAI_API_KEY=GOOD)
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    assert list(found) == ["schema", "as_of", "data", "totals"] and found["schema"] == "aikit.init/1"
+    assert [step["step"] for step in found["data"]["plan"]] == [
+        "files", "keys", "reach:openai", "database", "migrations", "tenant", "call", "summary"
+    ]  # fmt: skip
+    assert found["totals"]["applied"] == 4
+    assert 0 < float(found["totals"]["cost_usd"]) < 0.01
+    assert found["data"]["failed"] is None
+
+
+def test_json_tells_what_failed(openai: Project, database: str) -> None:
+    ended = openai.run("init", "--yes", "--json", DATABASE_URL=database, OPENAI_API_KEY=BAD)
+    failed = json.loads(ended.stdout)["data"]["failed"]
+    assert ended.returncode == failed["exit"] == 4
+    assert failed["remedy"].endswith("aikit init --key-stdin OPENAI_API_KEY")
+
+
+def test_of_two_providers_the_one_that_works_is_called(openai: Project, door: Doorman, database: str) -> None:
+    with (openai.folder / "aikit.toml").open("a") as file:
+        file.write(f'[providers.anthropic]\nbase_url = "{door.url}"\n')
+    keys = {"OPENAI_API_KEY": BAD, "ANTHROPIC_API_KEY": GOOD}
+    ended = openai.run("init", "--yes", DATABASE_URL=database, **keys)
+    assert ended.returncode == 0, ended.stderr
+    assert "✗ openai reachable" in ended.stdout and "✓ anthropic reachable" in ended.stdout
+    assert [name.split("/")[0] for name, _ in spent(database)] == ["anthropic"]
+
+
+def test_a_provider_that_is_not_configured_is_refused(openai: Project, database: str) -> None:
+    ended = openai.run("init", "--yes", "--provider", "nobody", DATABASE_URL=database, OPENAI_API_KEY=GOOD)
+    assert ended.returncode == 2 and "no provider named 'nobody'" in ended.stderr
+
+
+def test_at_the_end_the_agent_is_offered_and_can_be_left_out(openai: Project, database: str) -> None:
+    environ = {"DATABASE_URL": database, "OPENAI_API_KEY": GOOD}
+    with openai.at_terminal("init", **environ) as terminal:
+        terminal.wait_for("Apply these")
+        terminal.type("y")
+        terminal.wait_for("Next:")
+        terminal.wait_for("a asks the set-up agent")
+        terminal.type(ENTER)
+        assert terminal.end() == 0, terminal.shown
+    assert len(spent(database)) == 1

@@ -166,11 +166,21 @@ def busy(ledger: Database) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
         connection.rollback()
 
 
+@pytest.mark.parametrize("as_role", [False, True])
 def test_a_transaction_that_blocks_aikit_is_a_failure(
-    patient: Patient, ledger: Database, busy: psycopg.Connection[tuple[object, ...]]
+    open_patient: OpenPatient,
+    ledger: Database,
+    busy: psycopg.Connection[tuple[object, ...]],
+    role: Callable[..., str],
+    as_role: bool,
 ) -> None:
-    assert made(patient, "database/transactions").state is State.OK
-    waiting = ledger.connect(role="meter")
+    """Also for a role that may not see what others do."""
+    grants = ("GRANT USAGE ON SCHEMA aikit TO {role}", "GRANT SELECT, UPDATE ON aikit.state TO {role}")
+    dsn = role(*grants) if as_role else ledger.conninfo
+    patient = open_patient(dsn)
+    well = made(patient, "database/transactions")
+    assert well.state is State.OK and ("may see" in well.why) is as_role
+    waiting = Database(dsn, False, "test").connect(role="meter")
     waiting.pgconn.send_query(b"UPDATE aikit.state SET policy_version = policy_version")
     try:
         deadline = time.monotonic() + 20
@@ -179,7 +189,7 @@ def test_a_transaction_that_blocks_aikit_is_a_failure(
     finally:
         busy.rollback()
         waiting.close()
-    assert found.state is State.BROKEN
+    assert (found.state, found.exit) == (State.BROKEN, Exit.DATABASE)
     assert "nightly job" in found.why and f"pg_terminate_backend({busy.info.backend_pid})" in found.remedy
 
 

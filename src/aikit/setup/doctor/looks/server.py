@@ -37,13 +37,16 @@ MONTHS = """
     GROUP BY m.moment ORDER BY m.moment"""
 LONG = """
     SELECT a.pid, extract(epoch FROM now() - a.xact_start)::float8, coalesce(a.state, 'unknown'),
-           coalesce(nullif(a.application_name, ''), 'unnamed'),
-           (SELECT count(*) FROM pg_stat_activity w WHERE w.application_name LIKE 'aikit %%'
-                AND w.wait_event_type = 'Lock' AND a.pid = ANY (pg_blocking_pids(w.pid)))
-    FROM pg_stat_activity a
-    WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.xact_start IS NOT NULL
-      AND a.backend_type = 'client backend' AND a.application_name <> 'aikit doctor'
-    ORDER BY 5 DESC, 2 DESC"""
+           coalesce(nullif(a.application_name, ''), 'unnamed'), b.blocked
+    FROM pg_stat_activity a CROSS JOIN LATERAL (
+        SELECT count(*) FROM pg_stat_activity w
+        WHERE w.application_name LIKE 'aikit %' AND w.wait_event_type = 'Lock' AND a.pid = ANY (pg_blocking_pids(w.pid))
+    ) b (blocked)
+    WHERE a.datname = current_database() AND a.usesysid IS NOT NULL AND a.application_name <> 'aikit doctor'
+      AND (a.xact_start IS NOT NULL OR b.blocked > 0)
+    ORDER BY 5 DESC, 2 DESC NULLS LAST"""
+"""A role that may not see since when others have a transaction open still sees whom its own connections wait for."""
+SEES_ALL = "SELECT pg_has_role('pg_read_all_stats', 'USAGE')"
 SETTINGS = (
     "statement_timeout",
     "idle_session_timeout",
@@ -91,16 +94,19 @@ def transactions(patient: Patient) -> Check:
     """Whether some transaction is in the way, or has been open for long."""
     with patient.line() as connection:
         found = connection.execute(LONG).fetchall()
+        sees_all = connection.execute(SEES_ALL).fetchone() == (True,)
     for pid, seconds, state, name, blocked in found:
-        who = f"process {pid} ({name}, {state}) has a transaction open for {seconds:,.0f} s"
+        since = "" if seconds is None else f" for {seconds:,.0f} s"
+        who = f"process {pid} ({name}, {state}) has a transaction open{since}"
         end = f"Run `psql \"$DATABASE_URL\" -c 'SELECT pg_terminate_backend({pid})'` if it is not needed."
-        facts = {"pid": pid, "seconds": round(seconds, 1), "state": state, "blocked": blocked}
+        facts = {"pid": pid, "seconds": seconds and round(seconds, 1), "state": state, "blocked": blocked}
         if blocked:
             waiting = f"{blocked} of aikit's connection{'s' if blocked > 1 else ''}"
             return broken(f"{who}, and {waiting} wait{'' if blocked > 1 else 's'} for it", end, Exit.DATABASE, **facts)
         if timedelta(seconds=seconds) > OLD:
             return warning(f"{who}, so that nothing since can be cleaned up", end, **facts)
-    return fine("none is in the way", open=len(found))
+    said = "none is in the way" if sees_all else "none is in the way, of those that this role may see"
+    return fine(said, open=len(found), sees_all=sees_all)
 
 
 def session(patient: Patient) -> Check:

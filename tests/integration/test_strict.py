@@ -58,6 +58,7 @@ def raw_calls(url: str) -> dict[str, Callable[[], Any]]:
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port)
         try:
             connection.request("POST", parts.path, data)
+            connection.getresponse().read()
         finally:
             connection.close()
 
@@ -74,8 +75,9 @@ def raw_calls(url: str) -> dict[str, Callable[[], Any]]:
             await client.post(url, json=BODY)
 
     def stream() -> None:
-        with httpx2.Client(http2=False) as client, client.stream("POST", url, json=BODY | {"stream": True}):
-            pass
+        body = BODY | {"stream": True}
+        with httpx2.Client(http2=False) as client, client.stream("POST", url, json=body) as response:
+            response.read()
 
     return {
         "httpx2": lambda: httpx2.post(url, json=BODY),
@@ -83,7 +85,7 @@ def raw_calls(url: str) -> dict[str, Callable[[], Any]]:
         "httpx2 async": lambda: asyncio.run(by_httpx2()),
         "requests": by_requests,
         "urllib3": by_urllib3,
-        "urllib": lambda: urllib.request.urlopen(urllib.request.Request(url, data)).close(),
+        "urllib": lambda: urllib.request.urlopen(urllib.request.Request(url, data)).read(),
         "http.client": by_http,
     }
 

@@ -21,6 +21,7 @@ from aikit.lint.values import (
     Text,
     Values,
     joined,
+    text_of,
 )
 
 TAGS = frozenset({"aikit.tags", "aikit.context.tags"})
@@ -75,22 +76,26 @@ class Expressions:
 
     def _parameters(self, arguments: ast.arguments) -> Scope:
         """The scope of a function's body. Defaults and annotations are read where it stands."""
-        for default in (*arguments.defaults, *arguments.kw_defaults):
-            if default is not None:
-                self.value(default)
+        positional = [*arguments.posonlyargs, *arguments.args]
+        defaults = dict(
+            zip(reversed(positional), (self.value(one) for one in reversed(arguments.defaults)), strict=False)
+        )
+        for parameter, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+            defaults[parameter] = self.value(default) if default is not None else NOTHING
         scope = Scope(self.scope, "function", tagged=self.scope.tagged)
-        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-        for parameter in every:
-            if parameter is None:
-                continue
-            values: Values = NOTHING
-            if parameter.annotation is not None:
-                self.value(parameter.annotation)
-                values = (Kit(),) if self._is_kit(parameter.annotation) else NOTHING
-                if not values and parameter.arg in KIT_NAMES:
-                    values = (Local(),)
-            scope.names[parameter.arg] = values
+        for each in (*positional, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg):
+            if each is not None:
+                scope.names[each.arg] = self._parameter(each, defaults.get(each, NOTHING))
         return scope
+
+    def _parameter(self, parameter: ast.arg, default: Values) -> Values:
+        """What a parameter may stand for: a kit by its annotation, else its default."""
+        if parameter.annotation is None:
+            return default
+        self.value(parameter.annotation)
+        if self._is_kit(parameter.annotation):
+            return (Kit(),)
+        return default or ((Local(),) if parameter.arg in KIT_NAMES else NOTHING)
 
     def _tags(self, node: ast.expr) -> bool:
         """Whether this is `aikit.tags(tenant=…)`."""
@@ -228,6 +233,8 @@ class Expressions:
         if isinstance(node.func, ast.Attribute) and node.func.attr in ("enter_context", "enter_async_context"):
             self.scope.tagged += sum(self._tags(argument) for argument in node.args)
         call = Call(node, what, arguments, keywords)
+        if (named := _by_name(call)) is not None:
+            return (named,)
         answer = self._rules.call(call, self)
         if answer is not None:
             return answer
@@ -243,6 +250,18 @@ class Expressions:
             elif isinstance(value, (Class, Local)):
                 found.append((Local(),))
         return tuple(value for values in found for value in values)
+
+
+def _by_name(call: Call) -> Path | None:
+    """What `import_module("openai")`, `__import__("openai")` and `getattr(openai, "OpenAI")` stand for."""
+    builtin = call.target.id if isinstance(call.target, ast.Name) and not call.what else ""
+    first = call.arguments[0] if call.arguments else NOTHING
+    if builtin == "__import__" or Path("importlib.import_module") in call.what:
+        stated = text_of(first)
+        return Path(stated.partition(".")[0] if builtin else stated) if stated else None
+    if builtin == "getattr" and len(call.arguments) > 1 and (name := text_of(call.arguments[1])):
+        return next((Path(f"{value.name}.{name}") for value in first if isinstance(value, Path)), None)
+    return None
 
 
 def _formatted(value: Text) -> Text:

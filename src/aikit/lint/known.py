@@ -112,7 +112,9 @@ HTTP_CLIENTS = frozenset(
 TAKES_A_HOST = frozenset(name for name in HTTP_CLIENTS if name.endswith(("Connection", "ConnectionPool")))
 FAKE_TRANSPORTS = frozenset({"MockTransport", "ASGITransport", "WSGITransport", "MeteredTransport"})
 
-MAKERS = frozenset({"functools.partial", "functools.cache", "functools.lru_cache", "fastapi.Depends"})
+MAKERS = frozenset(
+    {"asyncio.to_thread", "functools.partial", "functools.cache", "functools.lru_cache", "fastapi.Depends"}
+)
 """What makes a client of a class that it is given, sooner or later."""
 
 

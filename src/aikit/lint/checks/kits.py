@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aikit.errors import PromptInvalid
 from aikit.lint.calls import Call
 from aikit.lint.expressions import Expressions
-from aikit.lint.values import KitCall, text_of
+from aikit.lint.values import KitCall, Path, text_of
 from aikit.prompts.refs import CANDIDATE, parse_ref
 
 if TYPE_CHECKING:
@@ -20,9 +20,11 @@ _REFERENCE = re.compile(r"[a-z][a-z0-9_-]{0,63}@[A-Za-z0-9_.-]+")
 
 
 def call(looking: Looking, call: Call, walk: Expressions) -> None:
-    methods = [value for value in call.what if isinstance(value, KitCall)]
+    called = call.arguments[0] if Path("asyncio.to_thread") in call.what and call.arguments else call.what
+    methods = [value for value in called if isinstance(value, KitCall)]
     if any(value.method == "prompt" for value in methods):
-        _reference(looking, call, walk)
+        if called is call.what:
+            _reference(looking, call, walk)
     elif methods:
         _tenant(looking, call, methods[0], walk)
     elif _last_name(call.target) in PROMPT_CALLS:

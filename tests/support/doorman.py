@@ -23,8 +23,11 @@ class Doorman:
         self.keys = set(keys)
         self.answer: tuple[int, bytes] | None = None
         """What everybody is answered, if set."""
+        self.hold = 0.0
+        """Seconds before an answer."""
         self.asked: list[str] = []
         """Method and path of every request."""
+        self.over = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self, upstream))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -34,6 +37,7 @@ class Doorman:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self.over.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -53,6 +57,7 @@ def _handler(door: Doorman, upstream: str) -> type[BaseHTTPRequestHandler]:
             door.asked.append(f"{self.command} {self.path}")
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             key = _key(self.headers)
+            door.over.wait(door.hold)
             if door.answer is not None:
                 self._send(*door.answer)
             elif key not in door.keys:

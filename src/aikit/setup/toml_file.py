@@ -85,6 +85,10 @@ def _read(path: Path) -> tomlkit.TOMLDocument:
 
 
 def _write(path: Path, document: tomlkit.TOMLDocument) -> None:
+    if not path.resolve().is_relative_to(path.parent.resolve()):
+        raise ConfigError(
+            f"{path.name} is a link that leads elsewhere.", remedy="Change the file it points to by hand."
+        )
     text = tomlkit.dumps(document)
     try:
         File.model_validate(tomllib.loads(text))

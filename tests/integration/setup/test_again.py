@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from aikit.setup.project_files import WORKFLOW
 from integration.setup.conftest import GOOD, Project
+from support.doorman import Doorman
 
 YES = ("init", "--yes", "--no-agent")
 
@@ -119,6 +121,20 @@ def test_stopped_after_any_step_it_goes_on_from_there(openai: Project, database:
     _whole(openai)
     assert openai.run("ledger", "verify", **environ).returncode == 0
     assert _undisturbed(openai, database)
+
+
+def test_stopped_while_it_looks_around_nothing_is_written(openai: Project, door: Doorman, database: str) -> None:
+    door.hold = 30.0
+    with openai.at_terminal("init", DATABASE_URL=database, OPENAI_API_KEY=GOOD) as terminal:
+        terminal.wait_for("looking around")
+        while not door.asked:
+            time.sleep(0.01)
+        start = time.monotonic()
+        terminal.interrupt()
+        assert terminal.end() == 130, terminal.shown
+        assert time.monotonic() - start < 4
+        assert "Traceback" not in terminal.shown
+    assert list(openai.tree()) == ["aikit.toml"]
 
 
 @pytest.mark.parametrize("at", ["Number", "it is not shown", "Apply these"])

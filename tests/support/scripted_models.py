@@ -31,6 +31,7 @@ class Raw:
 
     status: int
     body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 Piece = str | Call
@@ -55,10 +56,10 @@ class ScriptedModels:
     def bodies(self) -> list[dict[str, Any]]:
         return [json.loads(request) for request in self.requests]
 
-    def answer(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    def answer(self, path: str, body: bytes, headers: dict[str, str]) -> Raw:
         if b'"tools"' not in body:
             kind = _kind_of(path)
-            return 200, json.dumps(_WORDED[kind](["ready"], 0, {"model": MODELS[kind]})).encode()
+            return Raw(200, json.dumps(_WORDED[kind](["ready"], 0, {"model": MODELS[kind]})).encode())
         number = len(self.requests)
         self.requests.append(body)
         self.headers.append(headers)
@@ -66,8 +67,8 @@ class ScriptedModels:
         asked = json.loads(body)
         said = self.script(number, last_told(kind, asked))
         if isinstance(said, Raw):
-            return said.status, said.body
-        return 200, json.dumps(_WORDED[kind](said, number, asked)).encode()
+            return said
+        return Raw(200, json.dumps(_WORDED[kind](said, number, asked)).encode())
 
 
 def of(*answers: Answer) -> Script:
@@ -167,19 +168,20 @@ def scripted(script: Script) -> Iterator[ScriptedModels]:
         def do_GET(self) -> None:
             model = MODELS[_kind_of_list(dict(self.headers.items()))]
             listed = {"data": [{"id": model}], "models": [{"name": f"models/{model}"}], "has_more": False}
-            self.reply(200, json.dumps(listed).encode())
+            self.reply(Raw(200, json.dumps(listed).encode()))
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            status, answer = models.answer(self.path.partition("?")[0], body, dict(self.headers.items()))
-            self.reply(status, answer)
+            self.reply(models.answer(self.path.partition("?")[0], body, dict(self.headers.items())))
 
-        def reply(self, status: int, answer: bytes) -> None:
-            self.send_response(status)
+        def reply(self, answer: Raw) -> None:
+            self.send_response(answer.status)
+            for name, value in answer.headers:
+                self.send_header(name, value)
             self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(answer)))
+            self.send_header("content-length", str(len(answer.body)))
             self.end_headers()
-            self.wfile.write(answer)
+            self.wfile.write(answer.body)
 
         def log_message(self, *_: Any) -> None:
             pass

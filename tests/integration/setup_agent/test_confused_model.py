@@ -91,6 +91,31 @@ def test_an_error_of_the_provider_ends_it_at_once(kind: str, run: Run, status: i
     assert ran.person.notes[-1].endswith("The plan without an agent goes on from here.")
 
 
+def test_a_wait_that_the_provider_asks_for_is_kept_if_it_is_short(
+    kind: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("aikit.setup.agent.loop.sleep", slept.append)
+    busy = b'{"error": {"message": "Slow down."}}'
+    done = [Call("done", {"summary": "."})]
+    ran = run(kind, of(Raw(429, busy, (("retry-after", "7"),)), done))
+    assert ran.outcome.end is End.DONE and slept == [7]
+    ran = run(kind, of(Raw(429, busy, (("retry-after", "700"),)), done))
+    assert ran.outcome.end is End.FELL_BACK and slept == [7]
+
+
+def test_a_limit_on_requests_in_a_minute_is_waited_for_a_few_times(
+    kind: str, run: Run, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("aikit.setup.agent.loop.sleep", slept.append)
+    books.policy('[default]\nlimits = [{metric = "requests", window = "minute", cap = 1, each = "user"}]\n')
+    ran = run(kind, of([Call("explain", {"text": "One."})]))
+    assert ran.outcome.end is End.FELL_BACK and len(ran.models.requests) == 1
+    assert len(slept) == 5 and all(0 < seconds <= 125 for seconds in slept)
+    assert any("1 of 1 requests this minute are used. Waiting " in note for note in ran.person.notes)
+
+
 def test_its_money_is_an_end(kind: str, run: Run, books: Books) -> None:
     def script(number: int, told: str) -> list[Call]:
         return [Call("explain", {"text": f"Reason {number}."})]

@@ -12,7 +12,7 @@ from aikit.errors import AIKitError
 from aikit.setup.agent.bounds import Bounds
 from aikit.setup.agent.caps import MOST_NANO
 from aikit.setup.agent.model import End
-from aikit.setup.model import Check, State, Step
+from aikit.setup.model import Check, Place, Progress, State, Step
 from aikit.types import Window
 from support.agent_runs import Ran, Run, three_steps
 from support.agent_sessions import CANARIES, CANARY_KEY, CANARY_PASSWORD, PretendCaps, PretendStep
@@ -273,6 +273,23 @@ def test_canaries_reach_neither_the_model_nor_the_transcript_nor_the_screen(
     assert all(canary not in printed.out + printed.err for canary in CANARIES)
     kept = str(books.rows("SELECT * FROM aikit.entries")) + str(books.rows("SELECT * FROM aikit.audit"))
     assert all(canary not in kept for canary in CANARIES)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_secret_that_a_step_has_just_written_is_known_at_once(kind: str, run: Run, fails: bool) -> None:
+    fresh = "fresh-canary-77Qz-08"
+
+    class Writing(PretendStep):
+        def apply(self, place: Place, progress: Progress) -> None:
+            (place.folder / ".env").write_text(f"NEW_PASSWORD={fresh}\n")
+            self.found = Check(State.BROKEN, f"wrote {fresh}")
+            if fails:
+                raise AIKitError(f"failed with {fresh}")
+
+    script = of([Call("apply", {"step": "keys"})], [Call("done", {"summary": "."})])
+    ran = run(kind, script, "", steps=[Writing("keys")])
+    assert "[NEW_PASSWORD]" in ran.models.requests[1].decode()
+    assert fresh not in b"".join(ran.models.requests).decode() + ran.transcript + ran.person.seen
 
 
 def test_a_link_out_of_the_project_is_not_written_through(kind: str, run: Run, tmp_path: Path) -> None:

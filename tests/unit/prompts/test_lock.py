@@ -375,4 +375,5 @@ def test_the_prompts_that_ship_are_locked_and_good() -> None:
         for version in folder.versions(name):
             found = folder.load(f"{name}@v{version}")
             assert found.inputs["additionalProperties"] is False
-            assert found.output is not None or name == "summarize"
+            calls_tools = (name, version) == ("setup_agent", 2)
+            assert found.output is not None or name == "summarize" or calls_tools

@@ -61,9 +61,8 @@ class Toolbox:
         try:
             found = getattr(self, f"_{call.name}")(**arguments)
         except AIKitError as error:
-            found = {"error": self._words(error.message), "code": error.code, "remedy": self._words(error.remedy)}
-        finally:
             self._redactor.learn_place(self._place)
+            found = {"error": self._words(error.message), "code": error.code, "remedy": self._words(error.remedy)}
         return {**found, **({"steps": list(after)} if (after := self._steps).keys() != before else {})}
 
     def _check(self, step: str) -> dict[str, Any]:

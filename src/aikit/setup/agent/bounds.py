@@ -23,6 +23,7 @@ class Bounds:
     refusals: int = 8
     strikes: int = 2
     same: int = 2
+    waits: int = 5
     tokens: int = 300_000
     characters: int = 80_000
     seconds: float = 600
@@ -32,6 +33,7 @@ class Bounds:
     _calls: int = 0
     _refusals: int = 0
     _strikes: int = 0
+    _waits: int = 0
     _tokens: int = 0
     _characters: int = 0
     _since: float | None = None
@@ -86,6 +88,11 @@ class Bounds:
             raise Exhausted(f"the agent made no sense twice in a row ({why})")
         if self._refusals >= self.refusals:
             raise Exhausted(f"the agent made no sense {self._refusals} times ({why})")
+
+    def wait(self) -> bool:
+        """Whether the agent may wait once more for a provider or a limit."""
+        self._waits += 1
+        return self._waits <= self.waits
 
     def waiting(self, waits: bool) -> None:
         """The person is waited for from now on, or no longer."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from time import sleep
 from typing import Any, Protocol
 
-from aikit.errors import AIKitError
+from aikit.errors import AIError, AIKitError, Refused
 from aikit.setup.agent.acting import Toolbox
 from aikit.setup.agent.bounds import Bounds, Exhausted
 from aikit.setup.agent.model import End, History, Nonsense, Outcome, Result, Said, Told, Tool, ToolCall
@@ -17,6 +18,8 @@ from aikit.setup.agent.tools import Refusal
 LONGEST_RESULT = 6_000
 LONGEST_MESSAGE = 40_000
 """Characters of an answer that is kept in the conversation."""
+LONGEST_WAIT = 125.0
+"""Seconds: what a minute's limit on requests counts is over by then."""
 GO_ON = "Go on."
 ONE_AT_A_TIME = "refused: one tool at a time; the first was used"
 Keep = Callable[..., None]
@@ -70,6 +73,9 @@ class Loop:
             self._keep("nonsense", why=str(error))
             self._bounds.strike(str(error))
             return
+        except (AIError, Refused) as error:
+            self._wait(error)
+            return
         finally:
             self._person.spent(self._bounds.spent_nano, self._bounds.money_nano)
         said = self._kept(said)
@@ -82,6 +88,17 @@ class Loop:
         else:
             self._bounds.strike("an empty answer")
             self._tell("That was empty. Call one tool.")
+
+    def _wait(self, error: AIError | Refused) -> None:
+        """For as long as it was told, if that is not long; else it is an end, and the error is raised."""
+        seconds = error.retry_after
+        if not error.retryable or seconds is None or seconds > LONGEST_WAIT or not self._bounds.wait():
+            raise error
+        self._keep("waiting", why=error.message, seconds=seconds)
+        self._person.note(f"{error.message} Waiting {max(1, round(seconds))} s; Ctrl-C ends.")
+        self._bounds.waiting(True)
+        sleep(seconds)
+        self._bounds.waiting(False)
 
     def _answer_calls(self, calls: Sequence[ToolCall]) -> None:
         """The first is carried out, the rest are not; each is answered, as the APIs ask for."""

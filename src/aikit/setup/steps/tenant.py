@@ -55,11 +55,13 @@ class Tenant(Looking):
             return [Row(self.title, found.why, f"tenant {choices.tenant}")]
         amount = format_usd(parse_usd(choices.cap_usd))
         waiting = "tenant" not in found.facts
-        will = f'will set {amount} a day for tenant "{choices.tenant}"{", if it has none" if waiting else ""}'
+        will = f'will set {amount} a day for tenant "{choices.tenant}"'
+        if waiting:
+            will = f'will put {POLICIES} in force, if no policy is; {amount} a day for tenant "{choices.tenant}"'
         return [Row(self.title, "none" if waiting else found.why, "", will)]
 
     def apply(self, place: Place, progress: Progress) -> None:
-        """Put `policies.toml` in force where no file is yet, add the tenant, and cap it. All of it is on the record.
+        """Put `policies.toml` in force where no policy is yet, add the tenant, and cap it. All of it is on the record.
 
         Raises ConfigError, DatabaseError.
         """
@@ -68,7 +70,7 @@ class Tenant(Looking):
             raise DatabaseUnavailable("The database is not ready.", remedy="aikit db upgrade")
         choices = place.choices
         cap = _cap(choices.cap_usd)
-        if not _managed(database) and (place.folder / POLICIES).is_file():
+        if _untouched(database) and (place.folder / POLICIES).is_file():
             progress(f"applying {POLICIES}")
             apply(database, read_file((place.folder / POLICIES).read_text("utf-8-sig"), where=POLICIES,
                                       nano_per_credit=_nano_per_credit(database)), why=WHY)  # fmt: skip
@@ -84,9 +86,9 @@ def _cap(stated: str) -> int:
         raise ConfigError(f"The cap is {error}.", remedy="Give it in dollars: --cap-usd 5.00") from None
 
 
-def _managed(database: Database) -> bool:
-    """Whether a file has been applied to this database."""
-    return any(not stored.by_hand for stored in read_policies(database).policies)
+def _untouched(database: Database) -> bool:
+    """Whether nobody has stated a policy yet: only then does the file go in force without its difference being read."""
+    return not read_policies(database).policies
 
 
 def _nano_per_credit(database: Database) -> int:

@@ -141,10 +141,12 @@ class _Run:
             return False
         keys = plan.found("keys")
         if keys is not None and keys.exit is Exit.CREDENTIALS and keys.state == "missing":
-            if not self.place.choices.keys:
-                ask_for_provider(self.place)
-                return True
-            return False
+            if self.place.choices.keys:
+                return False
+            if self.place.choices.provider is not None:
+                return ask_for_key(self.place, self.place.settings.provider(self.place.choices.provider))
+            ask_for_provider(self.place)
+            return True
         stop = plan.stop
         if stop is None or stop.check.facts.get("problem") not in REFUSED:
             return False

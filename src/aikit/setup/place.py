@@ -50,9 +50,13 @@ def chosen(place: Place) -> Provider | None:
 
 
 def of_interest(place: Place) -> list[Provider]:
-    """The providers that are configured, or chosen."""
-    wanted = place.choices.provider
-    return [each for each in place.settings.providers.values() if each.configured or each.name == wanted]
+    """The providers that are configured, or chosen; the simulator only if it is the one to be called."""
+    called = chosen(place)
+    return [
+        each
+        for each in place.settings.providers.values()
+        if each == called or (each.configured and each.name != SIMULATOR)
+    ]
 
 
 def short(path: Path) -> str:

@@ -290,3 +290,18 @@ def test_at_the_end_the_agent_is_offered_and_can_be_left_out(openai: Project, da
         terminal.type(ENTER)
         assert terminal.end() == 0, terminal.shown
     assert len(spent(database)) == 1
+
+
+def test_after_the_simulator_a_real_provider_takes_over(openai: Project, database: str) -> None:
+    first = openai.run("init", "--yes", "--simulator", DATABASE_URL=database)
+    assert first.returncode == 0, first.stderr
+    with openai.at_terminal("init", "--no-agent", "--provider", "openai", DATABASE_URL=database) as terminal:
+        terminal.wait_for("OPENAI_API_KEY (it is not shown")
+        terminal.type(GOOD)
+        terminal.wait_for("Apply these 2 steps")
+        terminal.type("y")
+        assert terminal.end() == 0, terminal.shown
+    assert [name.split("/")[0] for name, _ in spent(database)] == ["openai", "simulator"]
+    again = openai.run("init", "--yes", DATABASE_URL=database)
+    assert again.returncode == 0 and "All is set up" in again.stdout
+    assert "simulator reachable" not in again.stdout

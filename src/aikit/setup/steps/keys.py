@@ -36,6 +36,10 @@ class Keys(Looking):
             if place.choices.keys.items() - there.items():
                 names = ", ".join(place.choices.keys)
                 return missing(f"{names} not in .env yet", HOW.format(names.split(",")[0]), Exit.CREDENTIALS)
+        wanted = place.settings.providers.get(place.choices.provider or "")
+        if wanted is not None and not wanted.configured:
+            variable = str(wanted.api_key_env)
+            return missing(f"{variable} is not set", HOW.format(variable), Exit.CREDENTIALS, **facts)
         if not any(each.configured for each in providers) and not place.choices.simulator:
             remedy = f"{HOW.format(_first_variable())}, or `aikit init --simulator`, which needs none"
             return missing("no provider has a key", remedy, Exit.CREDENTIALS, **facts)

@@ -19,8 +19,8 @@ from aikit.lint.model import Finding, Project
 from aikit.lint.rules import BY_CODE
 from aikit.lint.source import Source, Unreadable, check, parse, read_source
 
-_IMPORTS = re.compile(rf"^\s*(?:from|import)\b[^\n#]*\b(?:{'|'.join(sorted(PACKAGES))})\b", re.MULTILINE)
-_WORDS = ("AIKit", "prompt(", "aikit: allow", "aikit:allow")
+_IMPORTS = re.compile(rf"(?:^|[;:])[ \t]*(?:from|import)\b[^\n#]*\b(?:{'|'.join(sorted(PACKAGES))})\b", re.MULTILINE)
+_WORDS = ("AIKit", "prompt(", "aikit: allow", "aikit:allow", "import_module", "__import__")
 _A_KIT = re.compile(r"(?<!ai)kit\.")
 _HOSTS = re.compile("|".join(map(re.escape, sorted((*HOSTS, "azure.com", "amazonaws", "googleapis")))), re.IGNORECASE)
 _KEYS = re.compile("|".join(sorted(KEYS)))

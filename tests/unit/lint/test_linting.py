@@ -143,6 +143,21 @@ def test_variables_and_hosts_of_configured_providers_count(tmp_path: Path) -> No
     assert open_codes(look(tmp_path, text, **more)) == ["AK003", "AK002"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "try: import openai\nexcept ImportError: pass\nopenai.OpenAI()",
+        "x = 1; from openai import (\n    OpenAI,\n)\nOpenAI()",
+        "if True:\n\timport json, openai as o\n\to.OpenAI()",
+        "import importlib\nimportlib.import_module('openai').OpenAI()",
+        "__import__('openai').OpenAI()",
+        "from google import (\n    genai,\n)\ngenai.Client()",
+    ],
+)
+def test_an_import_is_seen_wherever_it_stands(tmp_path: Path, text: str) -> None:
+    assert open_codes(look(tmp_path, text)) == ["AK001"]
+
+
 def test_a_default_tenant_can_be_stated(tmp_path: Path) -> None:
     text = 'def f(kit):\n    kit.complete("Hello")\n'
     assert open_codes(look(tmp_path, text)) == ["AK004"]

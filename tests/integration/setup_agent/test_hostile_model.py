@@ -157,6 +157,7 @@ def test_no_bad_call_does_anything_even_if_everything_is_agreed_to(
     assert caps.stated == [] and ran.place.choices.cap_usd == "5.00"
     assert (ran.place.choices.provider, ran.place.choices.model, ran.place.choices.keys) == (kind, None, {})
     assert len([note for note in ran.person.notes if note.startswith("refused: ")]) >= len(BAD) - 4
+    assert "model is no name of a model" in ran.models.requests[-1].decode()
     assert_no_canary(ran)
     assert {entry["tenant"] for entry in books.entries()} == {"setup"}
 

@@ -142,11 +142,12 @@ class Loop:
         if size > LONGEST_MESSAGE:
             raise Exhausted("the agent's answer was too long")
         self._bounds.grow(size)
-        kept = Said(self._redactor.clean(said.text), said.calls, message)
+        known = self._redactor.known
+        calls = tuple(ToolCall(known(call.id), known(call.name), call.arguments) for call in said.calls)
+        kept = Said(self._redactor.clean(said.text), calls, message)
         self._history.append(kept)
-        self._keep(
-            "model", text=kept.text, calls=[[call.name, self._redactor.deep(call.arguments)] for call in said.calls]
-        )
+        wanted = [[call.name, self._redactor.deep(call.arguments)] for call in calls]
+        self._keep("model", text=kept.text, calls=wanted)
         return kept
 
     def _tell(self, text: str) -> None:

@@ -199,3 +199,8 @@ def test_a_figure_that_a_breaker_can_not_work_by_is_named(tmp_path: Path, line: 
     with pytest.raises(ConfigError, match=r"aikit\.toml") as raised:
         written(tmp_path, f"[breaker]\n{line}")
     assert words in str(raised.value)
+
+
+def test_an_address_that_is_no_url_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"\[providers.own\]: base_url is"):
+        written(tmp_path, '[providers.own]\nkind = "openai"\nbase_url = "http://[::1/v1"')

@@ -9,7 +9,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from aikit.database.connect import named_database
-from aikit.errors import DatabaseUnavailable
+from aikit.errors import ConfigError, DatabaseUnavailable
 
 NAMES = {
     "postgresql://app:secret@db.example.com:5432/shop": "app@db.example.com:5432/shop",
@@ -25,6 +25,22 @@ NAMES = {
 @pytest.mark.parametrize(("url", "name"), NAMES.items())
 def test_a_database_is_named_by_all_its_servers_and_no_secret(url: str, name: str) -> None:
     assert named_database(url, "test").name == name
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://app:p@SECRET@host/shop",
+        "postgresql://app:p/SECRET@host/shop",
+        "postgresql://app:p#SECRET@host/shop",
+        "postgresql://app:SECRET/shop",
+        "postgres+psycopg://app:p@SECRET@host/shop",
+    ],
+)
+def test_no_part_of_a_password_is_taken_for_the_host_and_shown(url: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        named_database(url, "DATABASE_URL")
+    assert "SECRET" not in f"{caught.value} {caught.value.facts}"
 
 
 def connected_with(url: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def read_providers(
             table = ProviderTable.model_validate(BUILT_IN.get(name, {}) | tables.get(name, {}))
         except ValidationError as error:
             raise invalid(f"{FILE} [providers.{name}]", error) from error
-        if urlsplit(table.base_url).scheme not in ("http", "https"):
+        if _scheme(table.base_url) not in ("http", "https"):
             raise ConfigError(
                 f"{FILE} [providers.{name}]: base_url is {table.base_url!r}.",
                 remedy="It must start with http:// or https://.",
@@ -102,3 +102,11 @@ def read_providers(
             source=f"{variable} ({origin[variable]})" if key and variable else FILE if name in tables else "default",
         )
     return found
+
+
+def _scheme(url: str) -> str | None:
+    """None for what is no URL at all."""
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        return None

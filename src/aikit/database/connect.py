@@ -136,13 +136,29 @@ def open_database(settings: Settings) -> Database:
 
 
 def named_database(url: str, source: str) -> Database:
-    """The database at a URL or conninfo string. `postgresql+psycopg://` is accepted, as SQLAlchemy writes it."""
+    """The database at a URL or conninfo string. `postgresql+psycopg://` is accepted, as SQLAlchemy writes it.
+
+    Raises ConfigError for one that can't be read, and for one in which part of the password would be taken for the host
+    or the port, and be shown as such.
+    """
     url = re.sub(r"^(postgres(?:ql)?)\+\w+://", r"\1://", url)
+    address = re.match(r"\w+://([^/?#]*)(.*)", url, re.DOTALL)
+    if address and (address[1].count("@") > 1 or "@" in address[2].split("?")[0]):
+        raise ConfigError(
+            f"The database URL from {source} can't be read: there is more than one @ before the host, or a / or # in "
+            "the password.",
+            remedy="In a password write %40 for @, %2F for / and %23 for #.",
+        )
     try:
-        conninfo_to_dict(url)
+        ports = str(conninfo_to_dict(url).get("port") or "")
     except psycopg.Error:
         raise ConfigError(
             f"The database URL from {source} can't be read.",
             remedy="It looks like postgresql://user:password@host:5432/name.",
         ) from None
+    if not re.fullmatch(r"[0-9,]*", ports):
+        raise ConfigError(
+            f"The database URL from {source} can't be read: its port is no number.",
+            remedy="It looks like postgresql://user:password@host:5432/name.",
+        )
     return Database(url, False, source)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from aikit.database import embedded
 from aikit.database.connect import Database, named_database, open_database
-from aikit.errors import ConfigError, DatabaseError
+from aikit.errors import DatabaseError
 from aikit.ledger.opening import current
 from aikit.ledger.version import HEAD
 from aikit.setup.model import Place
@@ -68,7 +66,7 @@ def look(place: Place) -> Found:
     settings = place.settings
     if settings.database_url is not None:
         source = "--database-url" if place.choices.database_url else settings.sources["database.url"]
-        database = _with_a_port(named_database(_unambiguous(settings.database_url, source), source))
+        database = named_database(settings.database_url, source)
         return _asked(database, Found(database.name, source, False, True, True, database=database))
     root = settings.data_dir / "postgres"
     found = embedded.status(root)
@@ -81,29 +79,6 @@ def look(place: Place) -> Found:
         f"embedded PostgreSQL in {short(settings.data_dir)}", "default", True, found.running, made, found.version
     )
     return _asked(open_database(settings), known) if found.running else known
-
-
-def _unambiguous(url: str, source: str) -> str:
-    """Raises ConfigError for a URL in which part of the password would be taken for the host, and be shown as one."""
-    address = re.match(r"\w[\w+]*://([^/?#]*)(.*)", url, re.DOTALL)
-    if address and (address[1].count("@") > 1 or "@" in address[2].split("?")[0]):
-        raise ConfigError(
-            f"The database URL from {source} can't be read: there is more than one @ before the host, or a / or # in "
-            "the password.",
-            remedy="In a password write %40 for @, %2F for / and %23 for #.",
-        )
-    return url
-
-
-def _with_a_port(database: Database) -> Database:
-    """Raises ConfigError for a port that is no number: it may be part of a password."""
-    ports = str(conninfo_to_dict(database.conninfo).get("port") or "")
-    if not re.fullmatch(r"[0-9,]*", ports):
-        raise ConfigError(
-            f"The database URL from {database.source} can't be read: its port is no number.",
-            remedy="It looks like postgresql://user:password@host:5432/name.",
-        )
-    return database
 
 
 def ready(place: Place) -> Database | None:

@@ -204,3 +204,10 @@ def test_a_figure_that_a_breaker_can_not_work_by_is_named(tmp_path: Path, line: 
 def test_an_address_that_is_no_url_is_told_as_such(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"\[providers.own\]: base_url is"):
         written(tmp_path, '[providers.own]\nkind = "openai"\nbase_url = "http://[::1/v1"')
+
+
+def test_a_dotenv_that_is_no_text_is_told_without_its_content(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"OPENAI_API_KEY=sk-\xff\xfe\n")
+    with pytest.raises(ConfigError, match=r"\.env can't be read: it is not UTF-8") as caught:
+        written(tmp_path, "")
+    assert "sk-" not in str(caught.value)

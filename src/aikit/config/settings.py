@@ -260,7 +260,12 @@ def _dotenv(path: Path) -> dict[str, str]:
         return {}
     from dotenv import dotenv_values
 
-    return {name: value for name, value in dotenv_values(path, interpolate=False).items() if value is not None}
+    try:
+        found = dotenv_values(path, interpolate=False)
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise ConfigError(f"{path} can't be read: {why}.", remedy="Correct the file, or move it away.") from None
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _user_data_dir() -> Path:

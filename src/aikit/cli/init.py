@@ -98,8 +98,10 @@ class _Run:
         if self._nothing_can_be_done(plan) or self.dry_run:
             self._end(plan, self._stopped(plan))
         elif plan.to_apply:
-            self._agree(plan)
-            self._end(plan, self._apply(plan))
+            if self._agree(plan):
+                self._end(plan, self._apply(plan))
+            else:
+                self._led()
         else:
             self.screen.line("All is set up; there was nothing to do.")
             self._end(plan, None)
@@ -169,8 +171,23 @@ class _Run:
         stop = plan.stop
         return self._missing_key(plan) or (stop.check if stop else None)
 
-    def _agree(self, plan: Plan) -> None:
+    def _led(self) -> None:
+        """Let a model lead, then go on with what is left of the plan, without it."""
+        from aikit.cli.init_end import lead
+
+        lead(self.place, self.yes, self.agent_cap_usd)
+        self._again()
+
+    def _again(self) -> None:
+        self.no_agent = True
+        self.place.reload()
+        self.done.clear()
+        self.run()
+
+    def _agree(self, plan: Plan) -> bool:
+        """False: a model shall lead. Whoever wants neither ends it."""
         from aikit.cli.init_asking import agree
+        from aikit.cli.init_end import can_lead
 
         count = len(plan.to_apply)
         if not self.yes:
@@ -179,10 +196,15 @@ class _Run:
                     "Nothing was changed: there is nobody to ask.",
                     remedy="Add --yes to do it without asking. --dry-run only shows what would be done.",
                 )
-            if not agree(f"Apply {'this step' if count == 1 else f'these {count} steps'}?"):
+            agent = not self.no_agent and can_lead(self.place)
+            answer = agree(f"Apply {'this step' if count == 1 else f'these {count} steps'}?", agent=agent)
+            if answer == "agent":
+                return False
+            if answer == "no":
                 note("Nothing was changed.")
                 raise typer.Exit(Exit.NO)
         self.place.choices.gitignore = True  # the plan has said so, if there is anything to it
+        return True
 
     def _apply(self, plan: Plan) -> Check | None:
         """Returns what failed."""
@@ -212,7 +234,10 @@ class _Run:
             assert summary is not None
             self.screen.next(tuple(summary.describe(self.place)))
         if self.asking and not self.json:
-            offer(self.place, failed, agent=not self.no_agent, yes=self.yes, agent_cap_usd=self.agent_cap_usd)
+            led = offer(self.place, failed, agent=not self.no_agent, yes=self.yes, agent_cap_usd=self.agent_cap_usd)
+            if led and failed is not None:
+                self._again()
+                return
         if failed is not None:
             raise _Failed(failed)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import sys
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from aikit.config import Provider
     from aikit.setup.model import Place
 
+ANSWERS: dict[str, Literal["yes", "no", "agent"]] = {
+    **dict.fromkeys(("", "y", "yes"), "yes"),
+    **dict.fromkeys(("n", "no"), "no"),
+    "a": "agent",
+}
 TRIES = 3
 REFUSED = ("401", "403", "key")
 """Problems with a provider that another key may end."""
@@ -62,8 +67,15 @@ def can_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def agree(question: str) -> bool:
-    return typer.confirm(visible(question), default=True, err=True)
+def agree(question: str, *, agent: bool = False) -> Literal["yes", "no", "agent"]:
+    """Whether to do it; or, where a model can lead, whether it shall."""
+    if not agent:
+        return "yes" if typer.confirm(visible(question), default=True, err=True) else "no"
+    while True:
+        answer = Terminal().read(f"{question} [Y/n, a: the set-up agent leads]:").strip().casefold()
+        if answer in ANSWERS:
+            return ANSWERS[answer]
+        note("  y, n or a.")
 
 
 def ask_for_provider(place: Place) -> None:

@@ -39,29 +39,34 @@ def data(
 
 def offer(
     place: Place, failed: Check | None, *, agent: bool, yes: bool = False, agent_cap_usd: str | None = None
-) -> None:
-    """The set-up agent, where a provider works; and the console, where there is one and all went well."""
+) -> bool:
+    """The set-up agent, where a provider works; and the console, where there is one and all went well. Whether the
+    agent has led.
+    """
     from aikit.cli.init_asking import Terminal
 
-    helper = agent and _can_lead(place)
+    helper = agent and can_lead(place)
     console = _console() if failed is None else None
     if not helper and console is None:
-        return
+        return False
     parts = [f"a asks the set-up agent (it may spend {_agents_cap(agent_cap_usd)})"] if helper else []
     parts.append("Enter opens the console" if console is not None else "Enter ends")
     if failed is not None:
         note(f"✗ {failed.why}")
     answer = Terminal().read(f"{', '.join(parts)}:").strip().casefold()
     if helper and answer == "a":
-        _lead(place, yes, agent_cap_usd)
-    elif console is not None and not answer:
+        lead(place, yes, agent_cap_usd)
+        return True
+    if console is not None and not answer:
         console([])
+    return False
 
 
-def _lead(place: Place, yes: bool, cap_usd: str | None) -> None:
-    from aikit.cli.init_agent import lead
+def lead(place: Place, yes: bool, cap_usd: str | None) -> None:
+    """Let a model lead, within what code allows."""
+    from aikit.cli.init_agent import lead as begin
 
-    lead(place, yes=yes, cap_usd=cap_usd)
+    begin(place, yes=yes, cap_usd=cap_usd)
 
 
 def _agents_cap(stated: str | None) -> str:
@@ -71,7 +76,7 @@ def _agents_cap(stated: str | None) -> str:
     return format_usd(cap_of(stated))
 
 
-def _can_lead(place: Place) -> bool:
+def can_lead(place: Place) -> bool:
     """Whether a real provider is there to ask."""
     from aikit.errors import AIKitError
     from aikit.setup.place import SIMULATOR, chosen

@@ -120,7 +120,7 @@ def test_spending_of_one_tenant_user_feature_or_environment(spent: Database) -> 
 def test_a_report_that_cant_be_made_says_what_can(ledger: Database) -> None:
     with pytest.raises(ConfigError, match="by 'colour'") as caught:
         spend(ledger, "colour")
-    assert caught.value.remedy == "Choose one of tenant, user, feature, model, provider, day, environment."
+    assert caught.value.remedy == "Choose one of tenant, user, feature, model, provider, day, environment, prompt."
     with pytest.raises(ConfigError, match="before it begins"):
         spend(ledger, since=DAY, until=DAY)
     with pytest.raises(ConfigError, match="without a time zone"):

@@ -94,3 +94,33 @@ def test_it_is_not_offered_with_no_agent_and_a_bad_cap_is_told_at_once(ready: Re
         assert terminal.end() == 2
         assert "The agent's cap is $50.00." in terminal.shown
     assert ready.models.requests == []
+
+
+def test_where_a_provider_works_it_may_lead_from_the_beginning_and_the_plan_goes_on_behind_it(
+    tmp_path: Path, books: Books
+) -> None:
+    folder = tmp_path / "fresh"
+    folder.mkdir()
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "AIKIT_POSTGRES_BIN") if name in os.environ}
+    environ = {**kept, "HOME": str(tmp_path), "ANTHROPIC_API_KEY": CANARY_KEY, "NO_PROXY": "*"}
+    leads = of(
+        ["The files are missing; I would write them.", Call("apply", {"step": "files"})],
+        [Call("done", {"summary": "The files are there; the rest goes on without me."})],
+    )
+    with scripted(leads) as models:
+        (folder / "aikit.toml").write_text(config(models.url, books.dsn, tmp_path / "data"))
+        with Terminal("init", folder=folder, environ=environ) as terminal:
+            terminal.wait_for("steps? [Y/n, a: the set-up agent leads]:")
+            assert not (folder / "policies.toml").exists()
+            terminal.type("what?")
+            terminal.wait_for("y, n or a.")
+            terminal.type("a")
+            terminal.wait_for("apply files")
+            terminal.type("y")
+            terminal.wait_for("the rest goes on without me.")
+            terminal.wait_for("[Y/n]:")
+            assert (folder / "policies.toml").exists()
+            terminal.type(ENTER)
+            terminal.wait_for("one metered call")
+            assert terminal.end() == 0, terminal.shown
+    assert {row["tenant"] for row in books.entries()} == {"default", "setup"}

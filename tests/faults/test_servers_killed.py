@@ -79,7 +79,9 @@ def assert_nothing_missing(books: Books, simulator: Simulator, crew: Crew) -> No
     assert (expired, found.over) == (0, []), "no caller died, so each knows what became of its calls"
     strangers = books.rows("SELECT * FROM aikit.entries WHERE user_id IS NULL AND tenant = ANY (%s)", list(CAPS))
     assert strangers == [], "every call names its user"
-    settled = books.rows("SELECT user_id FROM aikit.entries WHERE ending = 'settled' AND NOT estimated AND user_id IS NOT NULL")
+    settled = books.rows(
+        "SELECT user_id FROM aikit.entries WHERE ending = 'settled' AND NOT estimated AND user_id IS NOT NULL"
+    )
     assert {f"n{line['n']}" for line in crew.answered()} == {row["user_id"] for row in settled}
     for tenant, usd in CAPS.items():
         cap = float(usd) * 1e9

@@ -32,9 +32,10 @@ PROCESSES = 3
 
 
 def books_at(dsn: str) -> Books:
-    """The schema and two tenants with caps on this server."""
-    migrate(Database(dsn, False, "test"))
+    """The schema, with nothing in it but two tenants with caps, on this server."""
     books = Books(dsn)
+    books.tell("DROP SCHEMA IF EXISTS aikit CASCADE")
+    migrate(Database(dsn, False, "test"))
     for tenant, usd in CAPS.items():
         books.limit(tenant, usd=usd, window="total")
     return books
@@ -77,11 +78,7 @@ def assert_nothing_missing(books: Books, simulator: Simulator, crew: Crew) -> No
     found.assert_nothing_lost()
     assert_books_right(books)
     assert (expired, found.over) == (0, []), "no caller died, so each knows what became of its calls"
-    strangers = books.rows("SELECT * FROM aikit.entries WHERE user_id IS NULL AND tenant = ANY (%s)", list(CAPS))
-    assert strangers == [], "every call names its user"
-    settled = books.rows(
-        "SELECT user_id FROM aikit.entries WHERE ending = 'settled' AND NOT estimated AND user_id IS NOT NULL"
-    )
+    settled = books.rows("SELECT user_id FROM aikit.entries WHERE ending = 'settled' AND NOT estimated")
     assert {f"n{line['n']}" for line in crew.answered()} == {row["user_id"] for row in settled}
     for tenant, usd in CAPS.items():
         cap = float(usd) * 1e9

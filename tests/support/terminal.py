@@ -14,12 +14,15 @@ import sys
 import termios
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 SCRIPT = Path(sys.executable).with_name("aikit")
 SECONDS = 60.0
+AGAIN = 10.0
+"""Seconds after which a person presses Ctrl-C a second time. Python can miss one that comes just before it reads."""
 STYLING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r(?!\n)")
 
 
@@ -42,6 +45,7 @@ class Terminal:
         os.close(theirs)
         self._bytes = b""
         self._seen = 0
+        self._interrupted = False
 
     def __enter__(self) -> Self:
         return self
@@ -70,18 +74,26 @@ class Terminal:
 
     def interrupt(self) -> None:
         """Ctrl-C, as the terminal sends it."""
+        self._interrupted = True
         os.write(self._ours, b"\x03")
 
     def end(self) -> int:
         """Wait for the end, and return the exit code."""
         deadline = time.monotonic() + SECONDS
-        while self._read(deadline):
-            pass
+        self._read_on(min(deadline, time.monotonic() + AGAIN) if self._interrupted else deadline)
+        if self._interrupted and self.process.poll() is None:
+            with suppress(OSError):  # it has closed its terminal meanwhile
+                os.write(self._ours, b"\x03")
+        self._read_on(deadline)
         try:
             return self.process.wait(max(1.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             self.process.send_signal(signal.SIGKILL)
             raise AssertionError(f"it did not end:\n{self.shown}") from None
+
+    def _read_on(self, deadline: float) -> None:
+        while self._read(deadline):
+            pass
 
     def _read(self, deadline: float) -> bool:
         """Take in what is there. False: nothing more comes."""

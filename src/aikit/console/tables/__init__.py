@@ -1,0 +1,1 @@
+"""How each tab puts a page in rows. Pure: what is drawn, printed and tested is the same."""

@@ -1,0 +1,32 @@
+"""A page about one thing: a heading, what it says in sentences, and named items below titles. Pure; printed and drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A name, what it comes to (in one or more lines), and remarks."""
+
+    name: str
+    text: str
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Items below a title. `marked` are lines that begin with + - ~ or a blank, as those of a diff."""
+
+    title: str
+    items: tuple[Item, ...] = ()
+    marked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`heading` says what it comes to, `paragraphs` why."""
+
+    heading: str
+    paragraphs: tuple[str, ...] = ()
+    sections: tuple[Section, ...] = ()

@@ -1,4 +1,4 @@
-"""A page about one thing: a heading, what it says in sentences, and named items below titles. Pure; printed and drawn."""
+"""A page about one thing: a heading, what it says in sentences, and named items below titles. Pure."""
 
 from __future__ import annotations
 

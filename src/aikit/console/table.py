@@ -1,4 +1,4 @@
-"""A table as data: columns, and rows of cells that carry what they sort by. Drawn by `aikit.tui`, printed by `--once`."""
+"""A table as data: columns, and rows of cells that carry what they sort by; `aikit.tui` draws it, `--once` prints."""
 
 from __future__ import annotations
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A name, what it comes to (in one or more lines), and remarks."""
+    """A name, what it comes to (in one or more lines), and remarks. `opens` is the key of another page, "": none."""
 
     name: str
     text: str
     remarks: tuple[str, ...] = ()
+    opens: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,9 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`heading` says what it comes to, `paragraphs` why."""
+    """`heading` says what it comes to, `paragraphs` why; `below` is said after the sections."""
 
     heading: str
     paragraphs: tuple[str, ...] = ()
     sections: tuple[Section, ...] = ()
+    below: tuple[str, ...] = ()

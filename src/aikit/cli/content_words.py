@@ -1,33 +1,14 @@
-"""What is in a call, on the pages of `aikit calls show` and `aikit explain`: its prompt, and what guards found."""
+"""What is in a call, as JSON has it: its prompt, and what guards found."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aikit.cli.policy_page import Item
+from aikit.console.details.contents import finding_pairs as finding_pairs
+from aikit.console.details.contents import prompt_words as prompt_words
 
 if TYPE_CHECKING:
     from aikit.ledger.call_detail import AttemptDetail
-    from aikit.types import Finding
-
-SHORT = 12
-"""Digits of a hash that tell it from others."""
-
-
-def prompt_words(attempt: AttemptDetail) -> str | None:
-    """`summarize@v3 (3f2a91b0c4d7)`, None without a prompt."""
-    prompt = attempt.prompt
-    return None if prompt is None else f"{prompt.id} ({prompt.sha256[:SHORT]})"
-
-
-def finding_pairs(attempt: AttemptDetail) -> list[tuple[str, str]]:
-    """A line for each finding."""
-    return [(f"{finding.guard}: {finding.kind}", _standing(finding)) for finding in attempt.findings]
-
-
-def finding_items(attempt: AttemptDetail) -> list[Item]:
-    """The same for a page."""
-    return [Item(*pair) for pair in finding_pairs(attempt)]
 
 
 def content_data(attempt: AttemptDetail) -> dict[str, Any]:
@@ -38,11 +19,3 @@ def content_data(attempt: AttemptDetail) -> dict[str, Any]:
         "prompt_sha256": prompt and prompt.sha256,
         "findings": [finding._asdict() for finding in attempt.findings],
     }
-
-
-def _standing(finding: Finding) -> str:
-    """`redacted in the input, 2 times · messages/0/content · 9c1f…`."""
-    done = {"allow": "recorded", "flag": "flagged", "redact": "redacted", "block": "blocked"}[finding.action]
-    times = f", {finding.times:,} times" if finding.times > 1 else ""
-    words = f"{done} in the {finding.place.value.replace('_', ' ')}{times}"
-    return " · ".join([part for part in (words, finding.at, finding.hash) if part])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from textwrap import wrap
 
-from aikit.cli.output import console, visible
+from aikit.cli.output import console, gap, visible
+from aikit.page import Item as Item
+from aikit.page import Page
 
 LONGEST_NAME = 30
 """Characters of the column of names; what belongs to a longer name begins on the next line."""
@@ -14,13 +15,19 @@ NARROWEST = 30
 """Characters that text has at least, however narrow the terminal says it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A name, what it comes to (in one or more lines), and remarks."""
-
-    name: str
-    text: str
-    remarks: tuple[str, ...] = ()
+def print_page(page: Page) -> None:
+    """The heading and why, the sections, each after an empty line, and what is said at the end."""
+    heading(page.heading)
+    for text in page.paragraphs:
+        paragraph(text)
+    for part in page.sections:
+        gap()
+        section(part.title, part.items)
+        changes(part.marked)
+    if page.below:
+        gap()
+    for text in page.below:
+        paragraph(text)
 
 
 def section(title: str, items: Sequence[Item], *, style: str = "bold") -> None:

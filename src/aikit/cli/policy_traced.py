@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from aikit.cli.output import gap, note
-from aikit.cli.policy_page import Item, section
-from aikit.cli.policy_words import cap_words, field_words, in_dollars, limit_title, standing_words
+from aikit.cli.policy_page import section
+from aikit.cli.policy_words import cap_words, in_dollars, limit_title, standing_words
+from aikit.page import Item
+from aikit.policy.words import field_items
 
 if TYPE_CHECKING:
     from aikit.policy.model import Caller
@@ -37,19 +39,6 @@ def limit_items(trace: Trace, standing: Mapping[Limit, LimitState]) -> list[Item
         text = f"{cap_words(limit)} · counts {found.counts} · {limit.source}"
         overruled = [f"not {cap_words(lost.limit)} of {lost.limit.source}: {lost.reason}" for lost in found.overruled]
         items.append(Item(limit_title(limit), f"{text}\n{stands}" if stands else text, tuple(overruled)))
-    return items
-
-
-def field_items(trace: Trace) -> list[Item]:
-    """The fields, each with the policy that decided it and those that it overruled."""
-    items = []
-    for field in trace.fields:
-        whence = f" ({field.note})" if field.note else ""
-        overruled = [
-            f"not {field_words(field.name, lost.value)} of {lost.policy}: {lost.reason}" for lost in field.overruled
-        ]
-        text = f"{field_words(field.name, field.value)} · {field.policy}{whence}"
-        items.append(Item(field.name, text, tuple(overruled)))
     return items
 
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from aikit.cli.output import UNKNOWN, when
 from aikit.money import usd_string
-from aikit.types import Action, Limit, LimitState, LoopRule, Metric, VelocityRule, Window
+from aikit.policy.words import RUNAWAY
+from aikit.policy.words import amount as amount
+from aikit.policy.words import cap_words as cap_words
+from aikit.policy.words import field_words as field_words
+from aikit.policy.words import limit_title as limit_title
+from aikit.policy.words import standing_words as standing_words
+from aikit.types import Metric, Window
 
 if TYPE_CHECKING:
     from aikit.policy.changes import Change
@@ -15,83 +20,6 @@ if TYPE_CHECKING:
 
 AMOUNTS = ("cap", "soft_cap", "used", "held", "carried", "remaining")
 """The fields of a limit that are in the metric's unit."""
-RUNAWAY = ("loops", "velocity")
-"""The fields that are rules against runaways."""
-NOTHING_STATED = {
-    "allow": "any model",
-    "deny": "none",
-    "unpriced": "refused",
-    "requires": "nothing",
-    **dict.fromkeys(RUNAWAY, "off"),
-}
-
-
-def amount(value: int | None, metric: Metric) -> str:
-    """An amount of a metric: exact dollars with cents, or a number."""
-    if value is None:
-        return UNKNOWN
-    if metric is not Metric.CREDITS:
-        return f"{value:,}"
-    from aikit.policy.file.writing import dollars
-
-    whole, _, rest = dollars(value).partition(".")
-    return f"${int(whole):,}.{rest}" if rest else f"${int(whole):,}"
-
-
-def limit_title(limit: Limit | StatedLimit) -> str:
-    """`credits/month`, `requests/minute each user`, `concurrency`."""
-    from aikit.policy.changes import Counted, limit_name
-
-    return limit_name(Counted(limit.metric, limit.window, Action.BLOCK, getattr(limit, "each", None)))
-
-
-def cap_words(limit: Limit | StatedLimit) -> str:
-    """`$5.00, soft cap $4.00, only warns, starts on day 15 in Europe/Zurich`."""
-    parts = [amount(limit.cap, limit.metric)]
-    if limit.soft_cap is not None:
-        parts.append(f"soft cap {amount(limit.soft_cap, limit.metric)}")
-    if limit.action is Action.WARN:
-        parts.append("only warns")
-    if limit.anchor or limit.zone != "UTC":
-        parts.append(_start(limit))
-    return ", ".join(parts)
-
-
-def standing_words(state: LimitState) -> str:
-    """`used $1.20 · held $0.00 · left $3.80 · resets 2026-12-01 00:00 UTC`; nothing for a limit on each call."""
-    metric, window = state.metric, state.window
-    if window is Window.CALL:
-        return ""
-    parts = [] if metric is Metric.CONCURRENCY else [f"used {amount(state.used, metric)}"]
-    if state.carried:
-        parts.append(f"carried over {amount(state.carried, metric)}")
-    parts += [f"held {amount(state.held, metric)}", f"left {amount(state.remaining, metric)}"]
-    if metric is not Metric.CONCURRENCY:
-        parts.append(f"resets {when(state.resets_at)[:16]} UTC" if state.resets_at else "never resets")
-    return " · ".join(parts)
-
-
-def field_words(name: str, value: Any) -> str:
-    """The value of a field of a policy."""
-    from aikit.policy.model import Loops, Velocity
-
-    match value:
-        case None:
-            return NOTHING_STATED.get(name, "not stated")
-        case Loops() | Velocity() | LoopRule() | VelocityRule():
-            from aikit.policy.file.runaway import in_words
-
-            return in_words(value)
-        case bool():
-            return "yes" if value else "no"
-        case int():
-            return f"{value:,}"
-        case Mapping():
-            return ", ".join([f"{kind} ${rate}" for kind, rate in value.items()]) or "refused"
-        case tuple() | list():
-            return ", ".join(value) or NOTHING_STATED.get(name if name != "allow" else "deny", "none")
-        case _:
-            return str(value)
 
 
 def policy_data(policy: Policy) -> dict[str, Any]:
@@ -148,15 +76,3 @@ def change_data(change: Change, nano_per_credit: int) -> dict[str, Any]:
         "loosens": True if True in loosens else None if None in loosens else False,
         "words": words(change, nano_per_credit),
     }
-
-
-def _start(limit: Limit | StatedLimit) -> str:
-    """When the window starts: `starts at 06:00 in Europe/Zurich`."""
-    from aikit.policy.file.limits import DAYS
-
-    start = {
-        Window.DAY: f"at {limit.anchor:02d}:00",
-        Window.WEEK: f"on {DAYS[limit.anchor % 7]}",
-        Window.MONTH: f"on day {limit.anchor + 1}",
-    }.get(limit.window, "")
-    return f"starts {start}" + (f" in {limit.zone}" if limit.zone != "UTC" else "")

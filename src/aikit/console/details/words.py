@@ -1,0 +1,61 @@
+"""How pages say things: times, spans, amounts that may be unknown; and text of others, made harmless. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from aikit.page import Item, Page, Section
+
+UNKNOWN = "—"
+
+
+def when(at: datetime | None) -> str:
+    """A time for people, in UTC and to the second."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if at else UNKNOWN
+
+
+def utc(at: datetime | None) -> str:
+    """The same with its zone."""
+    return f"{when(at)} UTC" if at else UNKNOWN
+
+
+def count(number: int | None) -> str:
+    return UNKNOWN if number is None else f"{number:,}"
+
+
+def took(milliseconds: int | None) -> str:
+    """`340 ms`, `2.40 s`."""
+    if milliseconds is None:
+        return UNKNOWN
+    return f"{milliseconds:,} ms" if milliseconds < 1000 else f"{milliseconds / 1000:,.2f} s"
+
+
+def visible(text: str) -> str:
+    """On one line, with U+FFFD in place of whatever can't be printed."""
+    return text if text.isprintable() else "".join([c if c.isprintable() else "\ufffd" for c in text])
+
+
+def visible_lines(text: str) -> str:
+    """The same, on as many lines as it has, with tabs as blanks."""
+    return "\n".join([visible(line) for line in text.replace("\r\n", "\n").expandtabs(4).split("\n")])
+
+
+def harmless(page: Page) -> Page:
+    """The page without anything that could move a cursor. Whoever draws it takes none of it for markup."""
+    return Page(
+        visible(page.heading),
+        tuple([visible(text) for text in page.paragraphs]),
+        tuple([_section(section) for section in page.sections]),
+        tuple([visible(text) for text in page.below]),
+    )
+
+
+def _section(section: Section) -> Section:
+    marked = tuple([visible(line.expandtabs(4)) for line in section.marked])
+    return Section(visible(section.title), tuple([_item(item) for item in section.items]), marked)
+
+
+def _item(item: Item) -> Item:
+    remarks = tuple([visible(remark) for remark in item.remarks])
+    return replace(item, name=visible(item.name), text=visible_lines(item.text), remarks=remarks)

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from aikit.database.connect import Database
 from aikit.errors import ConfigError
-from aikit.ledger.reading import aware, check_tags, reading
+from aikit.ledger.reading import Readable, aware, check_tags, reading
 from aikit.ledger.tables import audit, state
 
 LOCK = (7206071, 2)
@@ -117,7 +117,7 @@ def seal(sealed: str, row: dict[str, Any]) -> str:
 
 
 def list_audit(
-    database: Database,
+    database: Readable,
     *,
     since: datetime | None = None,
     until: datetime | None = None,
@@ -148,7 +148,7 @@ def list_audit(
         return [AuditRow(**row._asdict()) for row in connection.execute(query)]
 
 
-def get_audit(database: Database, seq: int) -> AuditRow | None:
+def get_audit(database: Readable, seq: int) -> AuditRow | None:
     """One change by its number."""
     with reading(database) as connection:
         row = connection.execute(sa.select(*_columns()).where(audit.c.seq == seq)).first()

@@ -17,7 +17,7 @@ from aikit.breaker.outcomes import Sighting, read_sighting, together
 from aikit.database.connect import Database
 from aikit.errors import ConfigError
 from aikit.ledger import audit
-from aikit.ledger.reading import database_time, reading
+from aikit.ledger.reading import Readable, database_time, reading
 from aikit.ledger.tables import breaker_moves, breakers, sightings, state
 
 NAME_LENGTH = 200
@@ -73,7 +73,7 @@ def parse_name(name: str) -> Key:
     )
 
 
-def list_breakers(database: Database) -> list[BreakerRow]:
+def list_breakers(database: Readable) -> list[BreakerRow]:
     """Those that have ever moved, and whatever was called within the last minute; by name."""
     with reading(database) as connection:
         now = database_time(connection)
@@ -88,7 +88,7 @@ def list_breakers(database: Database) -> list[BreakerRow]:
     return rows
 
 
-def get_breaker(database: Database, key: Key) -> BreakerRow:
+def get_breaker(database: Readable, key: Key) -> BreakerRow:
     """One of them; one that nobody has heard of is closed."""
     known = {row.breaker.key: row for row in list_breakers(database)}
     if key in known:
@@ -97,7 +97,7 @@ def get_breaker(database: Database, key: Key) -> BreakerRow:
         return BreakerRow(_never_moved(key), database_time(connection), Seen())
 
 
-def list_moves(database: Database, key: Key, *, limit: int = 10) -> list[Move]:
+def list_moves(database: Readable, key: Key, *, limit: int = 10) -> list[Move]:
     """Its last moves, the newest first."""
     query = sa.select(*_move_columns()).where(_of(breaker_moves, key)).order_by(breaker_moves.c.seq.desc()).limit(limit)
     with reading(database) as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,10 +11,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from aikit.database.connect import Database
 from aikit.errors import ConfigError
 from aikit.ledger.call_detail import AttemptDetail, CallDetail, PriceDetail, get_call
-from aikit.ledger.reading import aware, check_tags, ids_since, reading, tenants_in
+from aikit.ledger.reading import Readable, aware, check_tags, ids_since, reading, tenants_in
 from aikit.ledger.tables import entries, holds, refusals, total_tokens
 from aikit.types import Ending
 
@@ -68,7 +68,7 @@ class CallRow:
 
 
 def list_calls(
-    database: Database,
+    database: Readable,
     *,
     tenant: str | None = None,
     user: str | None = None,
@@ -88,8 +88,8 @@ def list_calls(
     `code` is the reason code of the decision. `would_refuse` picks those that a limit that only warns would have
     refused, or all others.
 
-    With a tenant this is one walk down an index; without, the newest of each tenant are compared, which is cheap for
-    thousands of tenants. Where fewer than `limit` attempts pass a filter, all are read to find that out: give `since`.
+    This is one walk down an index, by tenant or by time. Where fewer than `limit` attempts pass a filter, all are read
+    to find that out: give `since`.
     Raises ConfigError for an unusable tag, an unknown ending, a limit below 1, or a time without a time zone.
     """
     check_tags(tenant=tenant, user=user, feature=feature)
@@ -110,27 +110,70 @@ def list_calls(
     for table, columns in sources.items():
         filters = _filters(table, user, feature, model, since)
         filters += [*_decided(table, code, would_refuse), *_ending(table, ending), *_of_prompt(table, prompt)]
-        parts.append(_newest(table, columns, filters, tenant, limit))
-    found = sa.union_all(*[sa.select(part.subquery()) for part in parts]).subquery()
-    newest = sa.select(found).order_by(found.c.attempt.desc()).limit(limit).subquery()
+        each = would_refuse is True and tenant is None
+        parts.append(_newest(table, columns, [*filters, *_of(table, tenant)], limit, each_tenant=each))
+    newest = _together(parts, limit)
     with reading(database) as connection:
         rows = connection.execute(sa.select(newest, *_corrections(newest)).order_by(newest.c.attempt.desc()))
         return [_row(**row._asdict()) for row in rows]
+
+
+def search_calls(
+    database: Readable,
+    conditions: Callable[[sa.Subquery], Sequence[sa.ColumnElement[bool]]],
+    *,
+    among: int = 20_000,
+    limit: int = 50,
+) -> tuple[list[CallRow], int]:
+    """Of the newest attempts, so many of them, those that meet conditions on the columns of `CallRow`; the newest
+    first. Also returns how many were looked through.
+    """
+    sources = {entries: _entry_columns(), holds: _hold_columns(), refusals: _refusal_columns()}
+    parts = [_newest(table, columns, _ending(table, None), among) for table, columns in sources.items()]
+    looked = _together(parts, among)
+    newest = (
+        sa.select(looked).where(*conditions(looked)).order_by(looked.c.attempt.desc()).limit(limit).subquery("newest")
+    )
+    with reading(database) as connection:
+        rows = connection.execute(sa.select(newest, *_corrections(newest)).order_by(newest.c.attempt.desc()))
+        found = [_row(**row._asdict()) for row in rows]
+        return found, connection.execute(_how_many(among)).scalar_one()
+
+
+def _how_many(most: int) -> sa.Select[int]:
+    """How many attempts there are, up to so many."""
+    newest = [
+        sa.select(table.c.attempt).where(*_ending(table, None)).order_by(table.c.attempt.desc()).limit(most).subquery()
+        for table in (entries, holds, refusals)
+    ]
+    each = [sa.select(sa.func.count()).select_from(part).scalar_subquery() for part in newest]
+    return sa.select(sa.func.least(most, sum(each[1:], start=each[0])))
+
+
+def _together(parts: Sequence[sa.Select[*tuple[Any, ...]]], limit: int) -> sa.Subquery:
+    found = sa.union_all(*[sa.select(part.subquery()) for part in parts]).subquery()
+    return sa.select(found).order_by(found.c.attempt.desc()).limit(limit).subquery()
 
 
 def _newest(
     table: sa.Table,
     columns: list[sa.ColumnElement[Any]],
     conditions: list[sa.ColumnElement[bool]],
-    tenant: str | None,
     limit: int,
+    *,
+    each_tenant: bool = False,
 ) -> sa.Select[*tuple[Any, ...]]:
+    """`each_tenant`: the newest of every tenant are compared, where an index by tenant knows the few that are meant."""
     newest = sa.select(*columns).where(*conditions).order_by(table.c.attempt.desc()).limit(limit)
-    if tenant is not None:
-        return newest.where(table.c.tenant == tenant)
+    if not each_tenant:
+        return newest
     names = tenants_in(table)
     each = newest.where(table.c.tenant == names.c.tenant).lateral()
     return sa.select(each).select_from(names.join(each, sa.true())).order_by(each.c.attempt.desc()).limit(limit)
+
+
+def _of(table: sa.Table, tenant: str | None) -> list[sa.ColumnElement[bool]]:
+    return [] if tenant is None else [table.c.tenant == tenant]
 
 
 def _filters(

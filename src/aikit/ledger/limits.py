@@ -13,9 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aikit.database.connect import Database
 from aikit.ledger.limits_in_force import EACH, Asked, Counted, Slot, Tenant, in_force, slot_of
-from aikit.ledger.reading import check_tags, database_time, reading
+from aikit.ledger.reading import Readable, check_tags, database_time, reading
 from aikit.ledger.tables import counts, plan_holders, policies, tenants
 from aikit.policy.model import Policy
 from aikit.policy.record import from_body
@@ -92,7 +91,7 @@ class LimitRow:
 
 
 def list_limits(
-    database: Database,
+    database: Readable,
     tenant: str | None = None,
     *,
     user: str | None = None,

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 
 from aikit.database.connect import Database
 from aikit.ledger import audit
-from aikit.ledger.reading import reading
+from aikit.ledger.reading import Readable, reading
 from aikit.ledger.tables import prompt_gates
 from aikit.prompts.model import Prompt
 
@@ -64,7 +64,7 @@ def record_gate(
         connection.execute(sa.insert(prompt_gates).values(**row, **told))
 
 
-def gate_of(database: Database, name: str, sha256: str) -> Gate:
+def gate_of(database: Readable, name: str, sha256: str) -> Gate:
     """What gates said of a prompt's content, under whichever version."""
     with reading(database) as connection:
         return read_gate(connection, name, sha256)

@@ -14,7 +14,7 @@ from aikit.errors import ConfigError, GateNotPassed, PromptInvalid, PromptNotFou
 from aikit.ledger import audit
 from aikit.ledger.prompt_gates import Gate, read_gate
 from aikit.ledger.prompts import LOCK
-from aikit.ledger.reading import reading
+from aikit.ledger.reading import Readable, reading
 from aikit.ledger.tables import prompt_labels, prompt_moves, prompt_versions
 from aikit.prompts.refs import CANDIDATE, check_label
 
@@ -56,7 +56,7 @@ class Move:
         return self.was != self.version
 
 
-def list_labels(database: Database, name: str | None = None) -> list[Label]:
+def list_labels(database: Readable, name: str | None = None) -> list[Label]:
     """Where the labels point to, by name and label; of one prompt or of all."""
     query = sa.select(*[prompt_labels.c[field.name] for field in fields(Label)])
     query = query.order_by(prompt_labels.c.name, prompt_labels.c.label)

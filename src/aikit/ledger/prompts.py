@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from aikit.database.connect import Database
 from aikit.errors import PromptChanged
 from aikit.ledger import audit
-from aikit.ledger.reading import reading
+from aikit.ledger.reading import Readable, reading
 from aikit.ledger.tables import prompt_versions
 from aikit.prompts.model import Prompt
 
@@ -54,13 +54,13 @@ def publish(database: Database, drafts: Iterable[Draft], *, who: str | None = No
     return [draft.prompt for draft in new]
 
 
-def unpublished(database: Database, drafts: Iterable[Draft]) -> list[Prompt]:
+def unpublished(database: Readable, drafts: Iterable[Draft]) -> list[Prompt]:
     """What `publish` would publish. Raises PromptChanged as it would."""
     with reading(database) as connection:
         return [draft.prompt for draft in _new(connection, list(drafts))]
 
 
-def list_published(database: Database, name: str | None = None) -> list[Published]:
+def list_published(database: Readable, name: str | None = None) -> list[Published]:
     """The published versions by name and version; of one prompt or of all."""
     query = sa.select(*_columns()).order_by(prompt_versions.c.name, prompt_versions.c.version)
     if name is not None:

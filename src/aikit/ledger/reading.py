@@ -20,9 +20,19 @@ CLOCK_SKEW = timedelta(minutes=10)
 MILLISECOND = timedelta(milliseconds=1)
 
 
+Readable = Database | sa.Connection
+"""What is read from: a database, or a connection that is in the middle of one consistent look at it."""
+
+
 @contextmanager
-def reading(database: Database) -> Iterator[sa.Connection]:
-    """A connection on which every statement sees the ledger at the same instant. Raises DatabaseUnavailable."""
+def reading(database: Readable) -> Iterator[sa.Connection]:
+    """A connection on which every statement sees the ledger at the same instant: a new one, or the one that is given.
+
+    Raises DatabaseUnavailable.
+    """
+    if isinstance(database, sa.Connection):
+        yield database
+        return
     options: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with database.engine().execution_options(**options).connect() as connection:
         yield connection

@@ -215,6 +215,7 @@ entries = sa.Table(
 )
 sa.Index("entries_observed", entries.c.tenant, entries.c.attempt, postgresql_where=entries.c.would_refuse.is_not(None))
 sa.Index("entries_by_prompt", entries.c.prompt, entries.c.attempt, postgresql_where=entries.c.prompt.is_not(None))
+sa.Index("entries_by_time", entries.c.attempt)
 sa.Index("entries_found", entries.c.tenant, entries.c.attempt, postgresql_where=entries.c.findings.is_not(None))
 
 refusals = sa.Table(
@@ -231,6 +232,7 @@ refusals = sa.Table(
     _text("source", null=True),
     *_content(),
 )
+sa.Index("refusals_by_time", refusals.c.attempt)
 sa.Index("refusals_found", refusals.c.tenant, refusals.c.attempt, postgresql_where=refusals.c.findings.is_not(None))
 
 idempotency_keys = sa.Table(
@@ -308,7 +310,7 @@ def _rollup() -> list[Column]:
     ]
 
 
-rollups = sa.Table("rollups", metadata, *_rollup(), sa.Index("rollups_by_hour", "hour"))
+rollups = sa.Table("rollups", metadata, *_rollup(), sa.Index("rollups_by_hour", "hour", "tenant"))
 sa.Index("rollups_by_user", rollups.c.tenant, rollups.c.user_id, rollups.c.hour)
 
 pruned_rollups = sa.Table("pruned_rollups", metadata, *_rollup(), _text("part", key=True), _small("seq", key=True))

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from aikit.ledger.reading import Readable, ids_around, reading, spans_of, tenants_in
+from aikit.ledger.reading import Readable, ids_around, reading
 from aikit.ledger.recorded import read_findings, read_prompt, read_request, read_states, read_watch
 from aikit.ledger.tables import entries, holds, prices, refusals
 from aikit.types import USAGE_CLASSES, Finding, LimitState, PromptId, Usage, Watched
@@ -103,14 +103,14 @@ class CallDetail:
 Row = sa.RowMapping
 
 
-def get_call(database: Readable, id: UUID) -> CallDetail | None:
-    """The attempt with this id, or the call with all its attempts; None if the ledger has neither.
+def get_call(database: Readable, id: UUID, *, tenant: str | None = None) -> CallDetail | None:
+    """The attempt with this id, or the call with all its attempts; None if the ledger, or the tenant, has neither.
 
     Attempts are found by their key. There is no index by call: a call is looked for among the attempts that were made
     within an hour of it, which its id tells.
     """
     with reading(database) as connection:
-        rows = _find(connection, id, id, tenant, lambda table: table.c.attempt == id)
+        rows = _find(connection, tenant, lambda table: table.c.attempt == id)
         rows = rows or _find_call(connection, id, tenant)
         return _call(rows, _prices(connection, rows)) if rows else None
 
@@ -119,33 +119,20 @@ def _find_call(connection: sa.Connection, id: UUID, tenant: str | None) -> list[
     if id.version != 7:
         return []
     first, last = ids_around(id, ATTEMPTS_WITHIN)
-    return _find(
-        connection, first, last, tenant, lambda table: sa.and_(table.c.attempt.between(first, last), table.c.call == id)
-    )
+    return _find(connection, tenant, lambda table: sa.and_(table.c.attempt.between(first, last), table.c.call == id))
 
 
 def _find(
-    connection: sa.Connection,
-    first: UUID,
-    last: UUID,
-    tenant: str | None,
-    condition: Callable[[sa.Table], sa.ColumnElement[bool]],
+    connection: sa.Connection, tenant: str | None, condition: Callable[[sa.Table], sa.ColumnElement[bool]]
 ) -> list[Row]:
-    """The rows of the tenant or of all, the earliest attempt first; each row tells by its columns which table it is from.
+    """The rows, of all tenants or of one, the earliest attempt first; the columns tell which table each is from.
 
-    They are looked for in the months in which the ids from `first` to `last` lie.
+    By time: a look into the month, or the two, in which the ids lie.
     """
     found: list[Row] = []
-    spans = spans_of(connection, first, last)
     for table in (entries, holds, refusals):
-        if table is not holds and table.name not in spans:
-            continue
-        if tenant is not None:
-            found += connection.execute(sa.select(table).where(table.c.tenant == tenant, condition(table))).mappings()
-            continue
-        names = tenants_in(table, spans.get(table.name, (None, None)))
-        each = sa.select(table).where(table.c.tenant == names.c.tenant, condition(table)).lateral()
-        found += connection.execute(sa.select(each).select_from(names.join(each, sa.true()))).mappings()
+        whose = [] if tenant is None else [table.c.tenant == tenant]
+        found += connection.execute(sa.select(table).where(*whose, condition(table))).mappings()
     return sorted(found, key=lambda row: (row["attempt"], row.get("seq", 0)))
 
 

@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from aikit.database.connect import Database
 from aikit.errors import ConfigError
-from aikit.ledger.tables import parts
 from aikit.types import check_tag
 
 CLOCK_SKEW = timedelta(minutes=10)
@@ -80,34 +79,12 @@ def _id_at(milliseconds: int) -> UUID:
     return UUID(int=min(max(0, milliseconds), 2**48 - 1) << 80)
 
 
-Span = tuple[UUID | None, UUID | None]
-"""From the first id until before another; None: no bound on that side."""
-
-
-def spans_of(connection: sa.Connection, first: UUID, last: UUID) -> dict[str, Span]:
-    """For entries and refusals the whole months in which these ids lie; without those that have none there."""
-    found: dict[str, Span] = {}
-    overlapping = sa.select(parts.c.relation, parts.c.first_id, parts.c.end_id).where(
-        sa.or_(parts.c.first_id.is_(None), parts.c.first_id <= last),
-        sa.or_(parts.c.end_id.is_(None), parts.c.end_id > first),
-    )
-    for relation, *span in connection.execute(overlapping):
-        since, until = found.get(relation, span)
-        first_id = None if None in (since, span[0]) else min(since, span[0])
-        found[relation] = first_id, None if None in (until, span[1]) else max(until, span[1])
-    return found
-
-
-def tenants_in(table: sa.Table, span: Span = (None, None)) -> sa.CTE:
+def tenants_in(table: sa.Table) -> sa.CTE:
     """Every tenant that has rows in a table whose key starts with the tenant: one look into the index for each.
 
-    Refusals name tenants that nobody added, so `aikit.tenants` does not know them all. A span must be one of whole
-    months (`spans_of`): then it only tells which months to look into.
+    Refusals name tenants that nobody added, so `aikit.tenants` does not know them all.
     """
-    since, until = span
-    within = [] if since is None else [table.c.attempt >= since]
-    within += [] if until is None else [table.c.attempt < until]
     smallest = sa.func.min(table.c.tenant).label("tenant")
-    names = sa.select(smallest).where(*within).cte(f"tenants_in_{table.name}", recursive=True)
-    following = sa.select(smallest).where(table.c.tenant > names.c.tenant, *within).scalar_subquery()
+    names = sa.select(smallest).cte(f"tenants_in_{table.name}", recursive=True)
+    following = sa.select(smallest).where(table.c.tenant > names.c.tenant).scalar_subquery()
     return names.union_all(sa.select(following).where(names.c.tenant.is_not(None)))

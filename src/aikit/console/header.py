@@ -1,0 +1,179 @@
+"""The header of the console: how current it is, what is spent, and what is wrong; lines of texts with tones. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from fractions import Fraction
+from typing import NamedTuple
+
+from aikit.console import words
+from aikit.console.model import Budget, Header, Snapshot
+from aikit.console.status import Status
+from aikit.console.table import Tone
+from aikit.console.words import Style
+
+GAP = "   "
+BAR = 21
+TODAY = "day"
+"""The window that begins when today does."""
+TIMES = {"hour": "this hour", "day": "today", "week": "this week", "month": "this month", "total": "in total"}
+
+
+class Part(NamedTuple):
+    """A text of one tone."""
+
+    text: str
+    tone: Tone = ""
+
+
+Line = tuple[Part, ...]
+
+
+class _Group(NamedTuple):
+    """What stands or goes together; the highest `drop` goes first where there is no room, and 0 never."""
+
+    parts: tuple[Part, ...]
+    drop: int = 0
+
+
+def header_lines(snapshot: Snapshot | None, status: Status, style: Style, width: int) -> tuple[Line, ...]:
+    """Three lines of at most so many cells. `snapshot` None: nothing has been read yet, and nothing is known."""
+    header = snapshot.header if snapshot else None
+    return (
+        _first(snapshot, status, style, width),
+        _fitted(_spending(snapshot, header, style, width), width, style),
+        _fitted(_counts(header, style), width, style),
+    )
+
+
+def _first(snapshot: Snapshot | None, status: Status, style: Style, width: int) -> Line:
+    """Which database, how current, what may be done; and the database's clock at the right."""
+    groups = [
+        _group("aikit top", "strong", drop=5),
+        _group(words.visible(snapshot.header.database) if snapshot else style.unknown, drop=1),
+        *_currency(snapshot, status, style),
+        _group("actions" if status.actions else "read-only", "warn" if status.actions else "", drop=2),
+    ]
+    if snapshot is None:
+        return _fitted(groups, width, style)
+    clock = snapshot.at + timedelta(seconds=status.age or 0)
+    last = _group(f"UTC {clock:%H:%M:%S}", "dim", drop=4)
+    line = _fitted([*groups, last], width, style)
+    room = width - sum(words.cells(part.text) for part in line)
+    if line[-1:] != last.parts or room <= 0:
+        return line
+    return (*line[:-1], Part(" " * room), *last.parts)
+
+
+def _currency(snapshot: Snapshot | None, status: Status, style: Style) -> list[_Group]:
+    aged = words.age(status.age, style)
+    if status.retry is not None:
+        old = f"STALE {aged}" if snapshot else "NO DATA"
+        return [_group(f"! {old} {style.of('—', '-')} retry in {max(0, round(status.retry))}s", "bad")]
+    if status.paused:
+        found = [_group(f"{style.of('‖', '=')} paused", "warn")]
+    else:
+        found = [_group(f"{style.of('●', '*')} live {words.seconds(status.interval)}", "good")]
+    return [*found, _group(f"data {aged} old" if snapshot else "reading", drop=3)]
+
+
+def _spending(snapshot: Snapshot | None, header: Header | None, style: Style, width: int) -> list[_Group]:
+    if snapshot is None or header is None:
+        return [_group(f"SPEND today {style.unknown}")]
+    budget = header.budget
+    groups = [_group(_spend(header, style), "strong")]
+    if budget is None:
+        groups.append(_group("no cap"))
+    else:
+        groups = _capped(header, budget, style, width)
+    groups.append(_group(*_burning(snapshot, budget, style), drop=2))
+    flying = f"in flight {words.count(header.in_flight, style)}"
+    held = f" ({words.usd(header.held, style)})" if header.in_flight else ""
+    groups.append(_group(flying + held, drop=3))
+    if budget is not None and budget.uncapped:
+        whose = "tenant" if budget.uncapped == 1 else "tenants"
+        groups.append(_group(f"{words.count(budget.uncapped, style)} {whose} without a cap", "warn", drop=4))
+    return groups
+
+
+def _spend(header: Header, style: Style) -> str:
+    """Calls without a price cost something that nobody knows."""
+    known = None if header.unpriced and not header.spent else header.spent
+    return f"SPEND today {words.usd(known, style)}"
+
+
+def _capped(header: Header, budget: Budget, style: Style, width: int) -> list[_Group]:
+    """`SPEND today $41.20 of $60.00 ████░░ 69%`; where the caps are on something else than all of today, beside it."""
+    soft = None if budget.soft_cap is None or not budget.cap else Fraction(budget.soft_cap, budget.cap)
+    tone = words.tone_of(budget.share, soft)
+    size = max(6, min(BAR, (width - 60) // 3))
+    bar = words.bar(budget.share, size, style, rest=style.of("░", "-"))
+    share = Part(f" {words.percent(budget.share, style)}", tone)
+    if budget.window == TODAY and budget.spent == header.spent:
+        spend = Part(f"{_spend(header, style)} of {words.usd(budget.cap, style)} ", "strong")
+        return [_Group((spend, Part(bar, tone), share))]
+    time = TIMES.get(budget.window, budget.window)
+    capped = Part(f"capped {time} {words.usd(budget.spent, style)} of {words.usd(budget.cap, style)} ")
+    return [_group(_spend(header, style), "strong"), _Group((capped, Part(bar, tone), share))]
+
+
+def _burning(snapshot: Snapshot, budget: Budget | None, style: Style) -> tuple[str, Tone]:
+    """How much an hour, and when that reaches a cap."""
+    rate = f"{words.usd(snapshot.header.rate, style)}/h"
+    if budget is None or snapshot.header.rate is None:
+        return rate, ""
+    if budget.reached_at is None:
+        return (rate, "") if budget.share >= 1 else (f"{rate} {style.arrow} below the cap", "")
+    by = f" ({words.visible(budget.by)})" if budget.by else ""
+    if budget.reached_at <= snapshot.at:
+        return f"{rate} {style.arrow} cap reached{by}", "bad"
+    at = words.clock(budget.reached_at, snapshot.at, style)
+    return f"{rate} {style.arrow} cap at ~{at}{by}", "warn"
+
+
+def _counts(header: Header | None, style: Style) -> list[_Group]:
+    if header is None:
+        return [_group(f"calls {style.unknown}")]
+    spooled, shut = header.spooled, header.open_breakers
+    errors = words.rate(header.failed, header.calls, style)
+    return [
+        _group(f"calls {words.count(header.calls, style)}"),
+        _group(f"refused {words.count(header.refused, style)}", drop=1),
+        _group(f"err {errors}", drop=2),
+        _group(f"unpriced {words.count(header.unpriced, style)}", "warn" if header.unpriced else "", drop=3),
+        _group(f"estimated {words.count(header.estimated, style)}", drop=6),
+        _group(f"spool {words.count(spooled, style)}", "warn" if spooled else "", drop=5),
+        _group(f"breakers {shut:,} open" if shut else "breakers closed", "bad" if shut else "", drop=4),
+    ]
+
+
+def _group(text: str, tone: Tone = "", *, drop: int = 0) -> _Group:
+    return _Group((Part(text, tone),), drop)
+
+
+def _fitted(groups: list[_Group], width: int, style: Style) -> Line:
+    """As much of it as there is room for; what may not go is cut at the end."""
+    kept = list(groups)
+    while _size(kept) > width and any(group.drop for group in kept):
+        kept.remove(max(kept, key=lambda group: group.drop))
+    line: list[Part] = []
+    for number, group in enumerate(kept):
+        line += [Part(GAP)] if number else []
+        line += group.parts
+    return _cut(line, width, style)
+
+
+def _size(groups: list[_Group]) -> int:
+    texts = sum(words.cells(part.text) for group in groups for part in group.parts)
+    return texts + len(GAP) * (len(groups) - 1)
+
+
+def _cut(line: list[Part], width: int, style: Style) -> Line:
+    found, room = [], width
+    for part in line:
+        shown = words.cut(part.text, room, style)
+        found += [Part(shown, part.tone)] if shown else []
+        room -= words.cells(shown)
+        if shown != part.text:
+            break
+    return tuple(found)

@@ -1,0 +1,78 @@
+"""Draws pages and lines: what `aikit.console` says, in the theme's colours. Texts are never markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from textwrap import wrap
+
+from textual.content import Content
+
+from aikit.console.words import visible
+from aikit.page import Item, Page, Section
+
+TONES = {
+    "good": "$text-success",
+    "warn": "$text-warning",
+    "bad": "bold $text-error",
+    "dim": "$text-muted",
+    "strong": "bold",
+}
+MARKS = {"+": "$text-success", "-": "$text-error", "~": "$text-warning"}
+LONGEST_NAME = 24
+NARROW = 60
+
+
+def parts(line: Iterable[tuple[str, str]]) -> Content:
+    """A line of texts with tones."""
+    return Content.assemble(*[(text, TONES.get(tone, "")) for text, tone in line])
+
+
+def drawn(page: Page, width: int, opened: str | None = None, *, ascii: bool = False) -> tuple[Content, int | None]:
+    """The page below its heading, wrapped to so many cells, and on which line the item is that opens `opened`."""
+    lines: list[Content] = []
+    found: int | None = None
+    for paragraph in page.paragraphs:
+        lines += [Content(line) for line in _wrapped(paragraph, width)]
+    for section in page.sections:
+        lines += [Content(""), Content(visible(section.title)).stylize("bold $text-primary")]
+        column = max([min(len(visible(item.name)), LONGEST_NAME) for item in section.items], default=0) + 4
+        for item in section.items:
+            marked = bool(item.opens) and item.opens == opened
+            if marked:
+                found = len(lines)
+            lines += _item(item, column, width, marked, ">" if ascii else "▸")
+        lines += _marked(section, width)
+    return Content("\n").join(lines), found
+
+
+def _item(item: Item, column: int, width: int, marked: bool, mark: str) -> list[Content]:
+    room = max(20, width - column)
+    texts = [line for part in item.text.split("\n") for line in _wrapped(part, room)] or [""]
+    lead = mark if marked else " "
+    name = f"{lead} {visible(item.name)}"
+    lines: list[Content] = []
+    if len(name) + 2 > column:
+        lines.append(Content(name).stylize("reverse" if marked else "$text-muted"))
+        name = ""
+    first = Content.assemble((f"{name:<{column}}", "reverse" if marked else "$text-muted"), texts[0])
+    lines.append(first)
+    lines += [Content(" " * column + text) for text in texts[1:]]
+    for remark in item.remarks:
+        lines += [Content(" " * (column + 2) + text).stylize("$text-muted") for text in _wrapped(remark, room - 2)]
+    return lines
+
+
+def _marked(section: Section, width: int) -> list[Content]:
+    lines = []
+    for line in section.marked:
+        mark, text = line[:1], visible(line)
+        for number, part in enumerate(_wrapped(text, width, keep=True)):
+            lines.append(Content(part if not number else f"{mark} {part}").stylize(MARKS.get(mark, "")))
+    return lines
+
+
+def _wrapped(text: str, width: int, *, keep: bool = False) -> list[str]:
+    shown = visible(text)
+    if keep:
+        return [shown[at : at + width] for at in range(0, len(shown), width)] or [""]
+    return wrap(shown, width, break_on_hyphens=False) or [""]

@@ -1,0 +1,106 @@
+"""The plot: spend as bars and calls as a line over time, or the scores of evals; one line where there is no room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.content import Content
+from textual.widgets import Static
+
+from aikit.console.model import EvalsPage, Overview, Page, Plot
+from aikit.console.series import Series, score_series, time_labels
+from aikit.console.words import Style, sparkline, visible
+from aikit.money import NANO_PER_USD, format_usd
+
+TALL = 26
+"""Lines that the terminal must have for axes; below it is a line of blocks."""
+NARROW = 60
+COLOURS = ("blue+", "orange+", "green+", "magenta+", "cyan+", "red+")
+
+
+class PlotPane(Container):
+    """Shown on the tabs that have a plot."""
+
+    def __init__(self, *, style: Style, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._style = style
+        self._shown: object = None
+        self._axes: Any = None
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="sparks")
+
+    def show(self, page: Page | None) -> None:
+        """Draw what the page has to plot; nothing if that has not changed."""
+        wanted = page.plot if isinstance(page, Overview) else score_series(page) if isinstance(page, EvalsPage) else ()
+        self.display = bool(wanted)
+        size = self.app.size
+        axes = size.height >= TALL and size.width >= NARROW and not self._style.ascii
+        if not wanted or (wanted, axes, size) == self._shown:
+            return
+        self._shown = wanted, axes, size
+        self.set_class(axes, "-axes")
+        if axes:
+            self._draw(wanted)
+        else:
+            self.query_one("#sparks", Static).update(Content(_line(wanted, size.width - 2, self._style)))
+
+    def _draw(self, wanted: Plot | Sequence[Series]) -> None:
+        if self._axes is None:
+            from textual_plotext import PlotextPlot
+
+            self._axes = PlotextPlot(id="axes")
+            self.mount(self._axes)
+        plt = self._axes.plt
+        plt.clear_figure()
+        if isinstance(wanted, Plot):
+            _spend(plt, wanted)
+        else:
+            _scores(plt, wanted)
+        self._axes.refresh()
+
+
+def _spend(plt: Any, plot: Plot) -> None:
+    nano = [point.nano or 0 for point in plot.points]
+    calls = [point.calls or 0 for point in plot.points]
+    count, most, busiest = len(nano), max([*nano, 1]), max([*calls, 1])
+    plt.bar(range(count), [amount / NANO_PER_USD for amount in nano], width=0.3, color=COLOURS[0], yside="left")
+    plt.plot(range(count), calls, marker="braille", color=COLOURS[1], yside="right")
+    plt.xlim(-0.5, count - 0.5)
+    plt.ylim(0, most / NANO_PER_USD, yside="left")
+    plt.ylim(0, busiest, yside="right")
+    spend, counts = sorted({0, most // 2, most}), sorted({0, busiest // 2, busiest})
+    plt.yticks([n / NANO_PER_USD for n in spend], [format_usd(n) if n else "$0" for n in spend], yside="left")
+    plt.yticks(counts, [f"{n:,}" for n in counts], yside="right")
+    marks = time_labels(plot)
+    plt.xticks([index for index, _ in marks], [label for _, label in marks])
+    plt.title(_title(plot))
+
+
+def _title(plot: Plot) -> str:
+    step = {60: "minute", 3600: "hour", 86400: "day"}.get(plot.step, f"{plot.step} s")
+    unread = sum(point.nano is None for point in plot.points)
+    return f"spend (bars) and calls (line) per {step}" + (f", {unread} not read yet" if unread else "")
+
+
+def _scores(plt: Any, wanted: Sequence[Series]) -> None:
+    for series, colour in zip(wanted, COLOURS, strict=False):
+        places = list(range(len(series.values)))
+        plt.plot(places, list(series.values), marker="braille", color=colour, label=visible(series.name))
+        if len(places) == 1:
+            plt.scatter(places, list(series.values), color=colour)
+    plt.ylim(0, max([1.0, *[value for series in wanted for value in series.values]]))
+    plt.xticks([])
+    plt.title("mean scores, run by run")
+
+
+def _line(wanted: Plot | Sequence[Series], width: int, style: Style) -> str:
+    if isinstance(wanted, Plot):
+        lead = "spend "
+        return lead + sparkline([point.nano for point in wanted.points][-(width - len(lead)) :], style)
+    first = wanted[0]
+    lead = f"{visible(first.name)[:20]} "
+    return lead + sparkline([round(value * 1000) for value in first.values][-(width - len(lead)) :], style)

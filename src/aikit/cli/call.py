@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aikit.cli.content_words import content_data, finding_pairs, prompt_words
 from aikit.cli.output import UNKNOWN, facts, gap, table, when
+from aikit.console.details.contents import correction_kind, correction_words
 from aikit.money import credits, format_usd, usd_string
 from aikit.policy.runaway import as_facts, standing
 from aikit.policy.subject import subject_of
@@ -63,7 +64,7 @@ def _print_correction(attempt: AttemptDetail, total: int) -> None:
     nano = attempt.nano or 0
     difference = f"+{format_usd(nano)}" if nano > 0 else format_usd(nano)
     pairs = [
-        ("Why", _correction(attempt)),
+        ("Why", correction_words(attempt)),
         ("Posted", f"{when(attempt.settled_at)} UTC"),
         ("Difference", difference),
         ("Cost in all", format_usd(total)),
@@ -72,23 +73,6 @@ def _print_correction(attempt: AttemptDetail, total: int) -> None:
     gap()
     facts(f"Attempt {attempt.attempt}, correction {attempt.seq}", pairs)
     _print_usage(attempt)
-
-
-def _correction(attempt: AttemptDetail) -> str:
-    kind = correction_kind(attempt)
-    if kind == "late":
-        told = ", ".join([attempt.state, *([f"error {attempt.error}"] if attempt.error else [])])
-        return f"how it really ended became known late: {told}"
-    if kind == "rerated":
-        return "rerated: other prices; `aikit audit list --action ledger` says by whom"
-    return "corrected by hand; `aikit audit list --action ledger` says by whom"
-
-
-def correction_kind(attempt: AttemptDetail) -> str | None:
-    """What a further entry came of: a person's word, other prices, or its own process. None for an ending."""
-    if attempt.seq == 0:
-        return None
-    return {"corrected": "by_hand", "rerated": "rerated"}.get(attempt.error or "", "late")
 
 
 def _sum_up_to(call: CallDetail, last: AttemptDetail) -> int:

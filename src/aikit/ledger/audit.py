@@ -124,9 +124,11 @@ def list_audit(
     who: str | None = None,
     action: str | None = None,
     tenant: str | None = None,
+    subject: str | None = None,
     limit: int = 50,
 ) -> list[AuditRow]:
-    """The newest changes, the newest first. `action` may be the beginning of one, such as `policy`.
+    """The newest changes, the newest first. `action` may be the beginning of one, such as `policy`; `subject` is what
+    was changed, such as the name of a policy.
 
     Raises ConfigError for a limit below 1, a time without a time zone, or an unusable tenant.
     """
@@ -144,6 +146,8 @@ def list_audit(
         query = query.where(audit.c.action.startswith(action, autoescape=True))
     if tenant is not None:
         query = query.where(audit.c.tenant == tenant)
+    if subject is not None:
+        query = query.where(audit.c.subject == subject)
     with reading(database) as connection:
         return [AuditRow(**row._asdict()) for row in connection.execute(query)]
 

@@ -112,10 +112,12 @@ def force_breaker(
     lasting: timedelta | None = None,
     who: str | None = None,
     why: str | None = None,
+    seen: State | None = None,
 ) -> tuple[Breaker, Breaker]:
     """Force it open or closed, for a time or until it is reset. Returns it as it was and as it is.
 
-    Raises ConfigError for a time of less than a second or more than a year, or an unusable `who` or `why`.
+    Raises ConfigError for a time of less than a second or more than a year, an unusable `who` or `why`, or a breaker
+    that is no longer as it was `seen` (BREAKER_MOVED).
     """
     if lasting is not None and not timedelta(seconds=1) <= lasting <= LONGEST:
         raise ConfigError(
@@ -124,14 +126,18 @@ def force_breaker(
         )
     wanted = State.FORCED_OPEN if open else State.FORCED_CLOSED
     action = "breaker.open" if open else "breaker.close"
-    return _move(database, key, action, who, why, lambda breaker, now: forced(breaker, wanted, now, lasting))
+    return _move(database, key, action, who, why, seen, lambda breaker, now: forced(breaker, wanted, now, lasting))
 
 
 def reset_breaker(
-    database: Database, key: Key, *, who: str | None = None, why: str | None = None
+    database: Database, key: Key, *, who: str | None = None, why: str | None = None, seen: State | None = None
 ) -> tuple[Breaker, Breaker]:
-    """Close it, as if it had never been open nor forced. Returns it as it was and as it is. Raises ConfigError."""
-    return _move(database, key, "breaker.reset", who, why, lambda breaker, now: closed(breaker, now, Reason.OPERATOR))
+    """Close it, as if it had never been open nor forced. Returns it as it was and as it is.
+
+    Raises ConfigError, as `force_breaker` does.
+    """
+    action = "breaker.reset"
+    return _move(database, key, action, who, why, seen, lambda breaker, now: closed(breaker, now, Reason.OPERATOR))
 
 
 def _move(
@@ -140,6 +146,7 @@ def _move(
     action: str,
     who: str | None,
     why: str | None,
+    seen: State | None,
     move: Callable[[Breaker, datetime], Breaker],
 ) -> tuple[Breaker, Breaker]:
     """In the order in which meters lock: the breaker, then the state that tells every process of it."""
@@ -151,6 +158,13 @@ def _move(
         now = database_time(connection)
         stored = _breaker(row)
         was, after = at_work(stored, now), move(stored, now)
+        if seen not in (None, was.state):
+            raise ConfigError(
+                f"{was.name} is {str(was.state).replace('_', ' ')} by now, no longer {str(seen).replace('_', ' ')}.",
+                code="BREAKER_MOVED",
+                retryable=True,
+                remedy="Look at it again, then decide.",
+            )
         values = {name: getattr(after, name) for name in ("state", "since", "until", "reason", "trips", "successes")}
         connection.execute(
             sa.update(breakers)

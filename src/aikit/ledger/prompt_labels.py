@@ -109,17 +109,33 @@ def rollback(
     to: int | None = None,
     who: str | None = None,
     why: str | None = None,
+    seen: int | None = None,
 ) -> Move:
     """Point a label back to where it came from, or `to` a version that it has pointed to before.
 
     No eval gate is asked. Raises PromptNotFound if there is nothing to go back to, ConfigError for an unusable `who`
-    or `why`.
+    or `why`, or a label that no longer points to the version that was `seen` (LABEL_MOVED).
     """
     with database.engine().begin() as connection:
         moves = _lock(connection, name, label)
+        if seen is not None and moves and moves[-1].version != seen:
+            raise ConfigError(
+                f"{name}@{label} points to v{moves[-1].version} by now, no longer to v{seen}.",
+                code="LABEL_MOVED",
+                retryable=True,
+                remedy="Look at it again, then decide.",
+            )
         version = _earlier(name, label, moves, to)
         goal = (version, _published(connection, name, version), False)
         return _move(connection, name, label, "rollback", moves, goal, who, why)
+
+
+def way_back(database: Database, name: str, label: str) -> tuple[int, int]:
+    """The version that a label points to, and the one that `rollback` takes it to. Raises PromptNotFound."""
+    with reading(database) as connection:
+        moves = _moves(connection, name, label)
+    target = _earlier(name, label, moves, None)
+    return moves[-1].version, target
 
 
 def way(moves: Iterable[tuple[str, int]]) -> list[int]:
@@ -159,8 +175,13 @@ def _earlier(name: str, label: str, moves: list[Move], to: int | None) -> int:
 
 
 def _lock(connection: sa.Connection, name: str, label: str) -> list[Move]:
-    """Wait until nobody else moves labels; the moves of this one, the oldest first."""
+    """Wait until nobody else moves labels; the moves of this one."""
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(*LOCK)))
+    return _moves(connection, name, label)
+
+
+def _moves(connection: sa.Connection, name: str, label: str) -> list[Move]:
+    """The moves of a label, the oldest first."""
     columns = prompt_moves.c
     query = sa.select(*[columns[field.name] for field in fields(Move)])
     query = query.where(columns.name == name, columns.label == label).order_by(columns.seq)

@@ -1,4 +1,4 @@
-"""What is in a call, in words: its prompt, and what guards found. What was asked and answered is not kept."""
+"""What is on record of a call's content, in words: its prompt, what guards found, what corrections came of."""
 
 from __future__ import annotations
 
@@ -28,6 +28,24 @@ def finding_pairs(attempt: AttemptDetail) -> list[tuple[str, str]]:
 def finding_items(attempt: AttemptDetail) -> list[Item]:
     """The same for a page."""
     return [Item(*pair) for pair in finding_pairs(attempt)]
+
+
+def correction_kind(attempt: AttemptDetail) -> str | None:
+    """What a further entry came of: a person's word, other prices, or its own process. None for an ending."""
+    if attempt.seq == 0:
+        return None
+    return {"corrected": "by_hand", "rerated": "rerated"}.get(attempt.error or "", "late")
+
+
+def correction_words(attempt: AttemptDetail) -> str:
+    """The same in words."""
+    kind = correction_kind(attempt)
+    if kind == "late":
+        told = ", ".join([attempt.state, *([f"error {attempt.error}"] if attempt.error else [])])
+        return f"how it really ended became known late: {told}"
+    if kind == "rerated":
+        return "rerated: other prices; `aikit audit list --action ledger` says by whom"
+    return "corrected by hand; `aikit audit list --action ledger` says by whom"
 
 
 def _standing(finding: Finding) -> str:

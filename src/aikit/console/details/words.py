@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from aikit.console.words import visible
+from aikit.errors import AIKitError
 from aikit.page import Item, Page, Section
 
 UNKNOWN = "—"
@@ -31,14 +33,14 @@ def took(milliseconds: int | None) -> str:
     return f"{milliseconds:,} ms" if milliseconds < 1000 else f"{milliseconds / 1000:,.2f} s"
 
 
-def visible(text: str) -> str:
-    """On one line, with U+FFFD in place of whatever can't be printed."""
-    return text if text.isprintable() else "".join([c if c.isprintable() else "\ufffd" for c in text])
-
-
 def visible_lines(text: str) -> str:
-    """The same, on as many lines as it has, with tabs as blanks."""
+    """With U+FFFD in place of whatever can't be printed, on as many lines as it has, with tabs as blanks."""
     return "\n".join([visible(line) for line in text.replace("\r\n", "\n").expandtabs(4).split("\n")])
+
+
+def gone(what: str, remedy: str) -> AIKitError:
+    """The error of a page whose thing is not there any more."""
+    return AIKitError(what, code="GONE", status=404, remedy=remedy)
 
 
 def harmless(page: Page) -> Page:

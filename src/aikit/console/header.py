@@ -52,10 +52,11 @@ def _first(snapshot: Snapshot | None, status: Status, style: Style, width: int) 
         _group("aikit top", "strong", drop=5),
         _group(words.visible(snapshot.header.database) if snapshot else style.unknown, drop=1),
         *_currency(snapshot, status, style),
-        _group("actions" if status.actions else "read-only", "warn" if status.actions else "", drop=2),
     ]
     if snapshot is None:
         return _fitted(groups, width, style)
+    if status.interval is None:
+        return _fitted([*groups, _group(f"{snapshot.at:%Y-%m-%d %H:%M:%S} UTC", "dim", drop=4)], width, style)
     clock = snapshot.at + timedelta(seconds=status.age or 0)
     last = _group(f"UTC {clock:%H:%M:%S}", "dim", drop=4)
     line = _fitted([*groups, last], width, style)
@@ -66,15 +67,20 @@ def _first(snapshot: Snapshot | None, status: Status, style: Style, width: int) 
 
 
 def _currency(snapshot: Snapshot | None, status: Status, style: Style) -> list[_Group]:
+    """`● live 2s   data 0.4s old   read-only`, or that it is not; nothing for what is read once."""
+    if status.interval is None:
+        return []
     aged = words.age(status.age, style)
+    may = _group("actions" if status.actions else "read-only", "warn" if status.actions else "", drop=2)
     if status.retry is not None:
         old = f"STALE {aged}" if snapshot else "NO DATA"
-        return [_group(f"! {old} {style.of('—', '-')} retry in {max(0, round(status.retry))}s", "bad")]
+        retry = f"{style.unknown} retry in {max(0, round(status.retry))}s"
+        return [_group(f"! {old} {retry}", "bad"), may]
     if status.paused:
-        found = [_group(f"{style.of('‖', '=')} paused", "warn")]
+        found = _group(f"{style.of('‖', '=')} paused", "warn")
     else:
-        found = [_group(f"{style.of('●', '*')} live {words.seconds(status.interval)}", "good")]
-    return [*found, _group(f"data {aged} old" if snapshot else "reading", drop=3)]
+        found = _group(f"{style.of('●', '*')} live {words.seconds(status.interval)}", "good")
+    return [found, _group(f"data {aged} old" if snapshot else "reading", drop=3), may]
 
 
 def _spending(snapshot: Snapshot | None, header: Header | None, style: Style, width: int) -> list[_Group]:
@@ -106,7 +112,7 @@ def _capped(header: Header, budget: Budget, style: Style, width: int) -> list[_G
     """`SPEND today $41.20 of $60.00 ████░░ 69%`; where the caps are on something else than all of today, beside it."""
     soft = None if budget.soft_cap is None or not budget.cap else Fraction(budget.soft_cap, budget.cap)
     tone = words.tone_of(budget.share, soft)
-    size = max(6, min(BAR, (width - 60) // 3))
+    size = max(6, min(BAR, (width - 70) // 3))
     bar = words.bar(budget.share, size, style, rest=style.of("░", "-"))
     share = Part(f" {words.percent(budget.share, style)}", tone)
     if budget.window == TODAY and budget.spent == header.spent:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Times are in seconds. `age` is that of the data, None while there is none. `retry` is in how long it is tried
-    again after a failure; None: all is well. `actions`: something may be changed from here.
+    """Times are in seconds. `interval` None: it is read once. `age` is that of the data, None while there is none.
+    `retry` is in how long it is tried again after a failure; None: all is well. `actions`: something may be changed
+    from here.
     """
 
-    interval: float = 2.0
+    interval: float | None = 2.0
     paused: bool = False
     age: float | None = 0.0
     retry: float | None = None

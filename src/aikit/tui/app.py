@@ -49,8 +49,8 @@ class Console(Acting):
     TITLE = "aikit top"
     CSS_PATH = "console.tcss"
     ENABLE_COMMAND_PALETTE = True
-    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (80, "-normal"), (140, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar = [(0, "-flat"), (12, "-short"), (26, "-tall")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (140, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (12, "-short"), (26, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(name, f"tab('{name}')" if key.action == "tab" else key.action, key.says, show=False, priority=False)
         for key in KEYS

@@ -20,14 +20,14 @@ from textual.widgets import Input, Static
 
 from aikit.console.desk import Desk
 from aikit.console.filtering import parse
-from aikit.console.model import Overview, Period, Query, Snapshot, Source, Tab
+from aikit.console.model import Overview, Page, Period, Query, Snapshot, Source, Tab
 from aikit.console.status import Status
 from aikit.console.table import Row, Sorting, Table
 from aikit.console.tables import table_of
 from aikit.console.words import Style, visible
 from aikit.errors import AIKitError
 from aikit.tui.acting import Acting
-from aikit.tui.bars import breakers_line, footer, headed, note, tab_line
+from aikit.tui.bars import below, breakers_line, footer, headed, note, tab_line
 from aikit.tui.grid import Grid
 from aikit.tui.keys import KEYS
 from aikit.tui.options import Options
@@ -84,6 +84,7 @@ class Console(Acting):
         yield PlotPane(style=self.style_, id="plot")
         yield Static(id="breakers")
         yield Grid(ascii=self.options.ascii, id="grid")
+        yield Static(id="below")
         yield Static(id="note")
         yield Input(id="filter", placeholder="model:opus tenant:acme !status:ok", select_on_focus=False)
         yield Static(id="footer")
@@ -148,9 +149,17 @@ class Console(Acting):
             self._say("#breakers", breakers_line(troubled, self.style_, self.size.width))
         table = self.table
         self.grid.show(table, self.sortings.get(self.tab, Sorting()), self.cursors.get(self.tab))
+        self._draw_below(page)
         self.grid.set_class(self.problem is not None, "-stale")
         self._say("#note", note(table, self.grid.position, self.problem, self._marked, self.size.width))
         self._say("#footer", footer(self.tab, self.options.actions, self.size.width))
+
+    def _draw_below(self, page: Page | None) -> None:
+        """What moved lately, if the table leaves more than half of the screen to it."""
+        room = min(12, self.size.height - 10 - len(self.table.rows)) if page is not None else 0
+        text = below(self.snapshot, self.style_, self.size.width, room) if self.snapshot and page else Content("")
+        self._default.query_one("#below").display = bool(text)
+        self._say("#below", text)
 
     def _draw_age(self) -> None:
         lines = headed(self.snapshot, self.status, self.style_, self.size.width, self.size.height)

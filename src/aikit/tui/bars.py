@@ -7,6 +7,7 @@ from textual.content import Content
 from aikit.console.breaker_words import breaker_word
 from aikit.console.header import header_lines
 from aikit.console.model import Overview, Query, Snapshot, Tab
+from aikit.console.moves import move_lines
 from aikit.console.status import Status
 from aikit.console.table import Table
 from aikit.console.words import Style, cells, visible
@@ -51,6 +52,15 @@ def breakers_line(page: Overview, style: Style, width: int) -> Content:
             return content.append_text(f"  +{len(page.breakers) - number}", "bold")
         content = content.append(parts([("  ", ""), (name, "dim"), (" ", ""), (text, tone)]))
     return content
+
+
+def below(snapshot: Snapshot, style: Style, width: int, room: int) -> Content:
+    """What has moved lately, in at most so many lines under a title; nothing where there is no room for two."""
+    moves = move_lines(snapshot, style)[: room - 1]
+    if not moves or room < 2:
+        return Content("")
+    lines = [Content("LATEST MOVES").stylize("bold $text-muted"), *[parts(line) for line in moves]]
+    return Content("\n").join([line.truncate(max(1, width - 2), ellipsis=True) for line in lines])
 
 
 def note(

@@ -41,7 +41,7 @@ def list_(
     books = open_books()
     rows = list_audit(books.database, since=start, until=end, who=who, action=action, tenant=tenant, limit=limit)
     if json:
-        emit_json("audit.list", [_data(row) for row in rows], {"changes": len(rows)})
+        emit_json("audit.list", [change_data(row) for row in rows], {"changes": len(rows)})
     elif rows:
         _print(rows, books.nano_per_credit)
     if not rows:
@@ -63,7 +63,7 @@ def show(
         note(f"There is no change {seq}. `aikit audit list` shows those that there are.")
         raise typer.Exit(Exit.NO)
     if json:
-        emit_json("audit.show", _data(row))
+        emit_json("audit.show", change_data(row))
         return
     from aikit.cli.audit_words import in_full
     from aikit.cli.policy_page import changes
@@ -147,7 +147,8 @@ def _facts(row: AuditRow) -> list[tuple[str, str]]:
     ]
 
 
-def _data(row: AuditRow) -> dict[str, Any]:
+def change_data(row: AuditRow) -> dict[str, Any]:
+    """A change as JSON has it."""
     return {
         "seq": row.seq,
         "at": row.at,

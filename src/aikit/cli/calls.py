@@ -82,7 +82,7 @@ def list_(
         limit=limit,
     )
     if json:
-        emit_json("calls.list", [_data(row, books.nano_per_credit) for row in rows], {"calls": len(rows)})
+        emit_json("calls.list", [call_row(row, books.nano_per_credit) for row in rows], {"calls": len(rows)})
     elif rows:
         _print(rows)
     if not rows:
@@ -190,7 +190,8 @@ def shown_time(at: datetime, for_people: bool) -> str:
     return f"{at:%H:%M:%S}" if at.date() == datetime.now(UTC).date() else f"{at:%m-%d %H:%M}"
 
 
-def _data(row: CallRow, nano_per_credit: int) -> dict[str, Any]:
+def call_row(row: CallRow, nano_per_credit: int) -> dict[str, Any]:
+    """An attempt as JSON has it."""
     return {
         "id": row.attempt,
         "call": row.call,

@@ -20,10 +20,14 @@ _NOTHING = ("", "—")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`drop` says how soon the column goes when there is no room: 0 never, the highest first."""
+    """`drop` says how soon the column goes when there is no room: 0 never, the highest first.
+
+    A column of numbers is right-aligned and never shortened; `right` says so of what does not look like numbers.
+    """
 
     name: str
     drop: int = 0
+    right: bool = False
 
 
 def lay_out(
@@ -33,7 +37,7 @@ def lay_out(
     named = [column if isinstance(column, Column) else Column(column) for column in columns]
     everything = [[column.name for column in named], *rows, *([total] if total is not None else [])]
     widths = [max(cell_len(row[i]) for row in everything) for i in range(len(named))]
-    numeric = [_numeric([row[i] for row in rows]) for i in range(len(named))]
+    numeric = [named[i].right or _numeric([row[i] for row in rows]) for i in range(len(named))]
     kept = list(range(len(named)))
     if width is not None:
         wanted = [size if right else min(size, COMFORTABLE) for size, right in zip(widths, numeric, strict=True)]

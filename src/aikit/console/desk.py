@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import Protocol
 
+from aikit.console import actions
+from aikit.console.actions import Kind, Way
+from aikit.console.details import Details
 from aikit.console.model import Snapshot, Tab
+from aikit.database.connect import Database
 from aikit.ledger.breakers import BreakerRow
 from aikit.ledger.limits import LimitRow
 from aikit.page import Page
-
-Kind = Literal["trip", "close", "reset"]
 
 
 class Desk(Protocol):
@@ -29,8 +32,37 @@ class Desk(Protocol):
 
     def move_breaker(self, row: BreakerRow, kind: Kind, why: str) -> str: ...
 
-    def rollback_told(self, name: str, label: str) -> tuple[tuple[str, ...], int]:
-        """What rolling it back would come to, in lines, and the version that it points to now."""
+    def rollback_way(self, name: str, label: str) -> Way:
+        """From where to where a rollback would take it."""
         ...
 
-    def roll_back(self, name: str, label: str, seen: int, why: str) -> str: ...
+    def roll_back(self, name: str, label: str, way: Way, why: str) -> str: ...
+
+
+class LedgerDesk:
+    """The desk of a ledger. `evals` and `prompts` are the project's folders, None where there are none."""
+
+    def __init__(self, database: Database, *, nano_per_credit: int, evals: Path | None, prompts: Path | None) -> None:
+        self._database = database
+        self._details = Details(database, nano_per_credit=nano_per_credit, evals=evals, prompts=prompts)
+
+    def page(self, tab: Tab, key: str, snapshot: Snapshot) -> Page:
+        return self._details.page(tab, key, snapshot)
+
+    def compare_prompts(self, first: str, second: str) -> Page:
+        return self._details.compare_prompts(first, second)
+
+    def proposed(self, row: LimitRow, cap: str, soft_cap: str, window: str) -> tuple[str, ...]:
+        return actions.proposed(row, cap=cap, soft_cap=soft_cap, window=window)
+
+    def change_limit(self, row: LimitRow, *, cap: str, soft_cap: str, window: str, why: str) -> str:
+        return actions.change_limit(self._database, row, cap=cap, soft_cap=soft_cap, window=window, why=why)
+
+    def move_breaker(self, row: BreakerRow, kind: Kind, why: str) -> str:
+        return actions.move_breaker(self._database, row, kind, why=why)
+
+    def rollback_way(self, name: str, label: str) -> Way:
+        return actions.rollback_target(self._database, name, label)
+
+    def roll_back(self, name: str, label: str, way: Way, why: str) -> str:
+        return actions.rollback_prompt(self._database, name, label, why=why, seen=way)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from textual.app import App
 
-from aikit.console.desk import Desk, Kind
+from aikit.console.actions import Kind, rollback_told
+from aikit.console.desk import Desk
 from aikit.console.model import BreakersPage, LimitsPage, PromptsPage, Snapshot
 from aikit.console.words import visible
 from aikit.errors import AIKitError
@@ -95,11 +96,12 @@ class Acting(App[None]):
 
     async def _roll_back(self, name: str, label: str) -> None:
         try:
-            told, seen = await in_thread(lambda: self.desk.rollback_told(name, label))
+            way = await in_thread(lambda: self.desk.rollback_way(name, label))
         except AIKitError as error:
             self.tell(error)
             return
-        self._confirm(told, f"{name}@{label}", lambda why: self.desk.roll_back(name, label, seen, why))
+        lines = rollback_told(way, name, label)
+        self._confirm(lines, f"{name}@{label}", lambda why: self.desk.roll_back(name, label, way, why))
 
     def _confirm(self, lines: Iterable[str], name: str, act: Callable[[str], str]) -> None:
         def agreed(why: str | None) -> None:

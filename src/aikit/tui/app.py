@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -58,16 +58,24 @@ class Console(Acting):
         if key.action != "command_palette"
     ]
 
-    def __init__(self, source: Source, options: Options, desk: Desk, *, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        options: Options,
+        desk: Desk,
+        *,
+        folder: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         if os.environ.get("NO_COLOR") == "":
             del os.environ["NO_COLOR"]  # empty, it says nothing
         super().__init__()
-        self.desk, self.options, self._folder = desk, options, folder
+        self.desk, self.options, self._folder, self._clock = desk, options, folder, clock
         self._left = left = recall(folder) if folder else Remembered()
         self.style_ = Style(ascii=options.ascii)
         query = Query(options.tab or left.tab, options.period or left.period)
         query = replace(query, filter=parse(left.filter if options.filter is None else options.filter))
-        self.poller = Poller(source, query, options.interval, self._shown, self._failed)
+        self.poller = Poller(source, query, options.interval, self._shown, self._failed, clock)
         self.sortings: dict[Tab, Sorting] = dict(left.sortings)
         self.cursors: dict[Tab, str] = {}
         self.snapshot: Snapshot | None = None
@@ -128,7 +136,7 @@ class Console(Acting):
     @property
     def status(self) -> Status:
         """How what is shown stands."""
-        now = time.monotonic()
+        now = self._clock()
         return Status(
             interval=self.poller.interval,
             paused=self.poller.paused,
@@ -174,7 +182,7 @@ class Console(Acting):
 
     async def _shown(self, snapshot: Snapshot) -> None:
         self.snapshot, self.problem = snapshot, None
-        self._snapshot_at = time.monotonic()
+        self._snapshot_at = self._clock()
         self.draw()
 
     async def _failed(self, error: AIKitError) -> None:

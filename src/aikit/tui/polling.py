@@ -49,8 +49,9 @@ class Poller:
         interval: float,
         shown: Callable[[Snapshot], Awaitable[None]],
         failed: Callable[[AIKitError], Awaitable[None]],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._source, self._shown, self._failed = source, shown, failed
+        self._source, self._shown, self._failed, self._clock = source, shown, failed, clock
         self.query = query
         self.interval = interval
         self.paused = False
@@ -72,7 +73,7 @@ class Poller:
                 snapshot = await in_thread(lambda asked=query: self._source.read(asked))  # type: ignore[misc]
             except AIKitError as error:
                 wait, self._retry = self._retry, min(2 * self._retry, LAST_RETRY)
-                self.retry_at = time.monotonic() + wait
+                self.retry_at = self._clock() + wait
                 await self._failed(error)
             else:
                 wait, self._retry = self.interval, FIRST_RETRY

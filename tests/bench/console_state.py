@@ -80,7 +80,7 @@ def _fill_breakers(database: Database, now: datetime) -> None:
             for i in range(12):
                 at += timedelta(hours=50 + 7 * place + i)
                 for was, state, reason, seconds in (
-                    ("closed", "open", "failures", 15),
+                    ("closed", "open", "failure_rate", 15),
                     ("open", "half_open", "probe", 0),
                     ("half_open", "closed", "recovered", 0),
                 ):
@@ -90,8 +90,8 @@ def _fill_breakers(database: Database, now: datetime) -> None:
             key = (model.provider, model.name)
             if place == CAUTIOUS:
                 until = now + timedelta(hours=2)
-                connection.execute(MOVE, (now, *key, "closed", "open", "quota", until))
-                connection.execute(BREAKER, (*key, "open", now, until, "quota", 1))
+                connection.execute(MOVE, (now, *key, "closed", "open", "quota_exhausted", until))
+                connection.execute(BREAKER, (*key, "open", now, until, "quota_exhausted", 1))
             else:
                 connection.execute(BREAKER, (*key, "closed", at, None, "recovered", 0))
         connection.execute("UPDATE aikit.state SET breaker_version = breaker_version + 1")

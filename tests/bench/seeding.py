@@ -1,6 +1,6 @@
 """Fills a database with what a busy one has after five weeks: millions of entries, and all that belongs to them.
 
-What calls there were is drawn by hashes, the same in every run; when they were is by the database's clock, up to now.
+The calls are drawn by hashes, the same in every run; when they were is by the clock of the database, up to now.
 The books agree: rollups are the sums of what they are sums of, counters are opened as a meter opens them.
 """
 

@@ -17,11 +17,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Items below a title. `marked` are lines that begin with + - ~ or a blank, as those of a diff."""
+    """Items below a title. `marked` are lines that begin with + - ~ or a blank, as those of a diff; `beside` says the
+    same with the two sides beside each other, for whoever has the room: left, mark, right.
+    """
 
     title: str
     items: tuple[Item, ...] = ()
     marked: tuple[str, ...] = ()
+    beside: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""What the console may change with --allow-actions: a limit, a breaker, a label. Each is audited, and said in a sentence.
+"""What the console may change with --allow-actions: a limit, a breaker, a label. All of it is audited.
 
-Whoever decides has looked at a row: if it is not like that any more, nothing is done, and the error says what it is now.
+Whoever decides has looked at a row: if it is not like that any more, nothing is done, and the error says how it is now.
 """
 
 from __future__ import annotations

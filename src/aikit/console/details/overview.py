@@ -2,15 +2,139 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
 
-if TYPE_CHECKING:
-    from aikit.console.model import OverviewRow
+from aikit.console.details.limit_words import counts_words, limit_words, share_words, standing_words
+from aikit.console.details.words import UNKNOWN, count, gone, took, utc, when
+from aikit.console.model import Overview, OverviewRow, Snapshot
+from aikit.database.connect import Database
+from aikit.ledger.calls import CallRow, list_calls
+from aikit.ledger.limits import LimitRow, list_limits
+from aikit.ledger.row_sums import NEWEST, RowSums, row_sums
+from aikit.money import format_usd
+from aikit.page import Item, Page, Section
 
 SEPARATOR = "\x1f"
 """Between the parts of a key; no tag can contain it."""
+LAST = 10
+"""So many of its newest calls are shown."""
+SEARCHED = 200
+"""Among so many of the newest calls of all features those without one are looked for."""
+RECENT = timedelta(days=1)
+MOST_LIMITS = 12
 
 
 def overview_key(row: OverviewRow) -> str:
     """What tells a row from all others."""
     return SEPARATOR.join((row.tenant, row.feature, row.provider, row.model))
+
+
+def overview_page(database: Database, key: str, snapshot: Snapshot) -> Page:
+    """`key` is `overview_key` of a row. Raises AIKitError if none of its calls are in the ledger any more."""
+
+    tenant, feature, provider, model = key.split(SEPARATOR)
+    since = _since(snapshot)
+    named = f"{tenant}{f', {feature}' if feature else ''}, {provider}/{model}"
+    sums = row_sums(database, tenant=tenant, feature=feature, provider=provider, model=model, since=since)
+    if sums is None:
+        raise gone(f"Nothing was called since {since:%Y-%m-%d %H:%M} UTC: {named[:200]}.", "Choose a longer time: t.")
+    newest = list_calls(
+        database,
+        tenant=tenant,
+        feature=feature or None,
+        model=f"{provider}/{model}",
+        since=max(since, snapshot.at - RECENT),
+        limit=LAST if feature else SEARCHED,
+    )
+    calls = [call for call in newest if (call.feature or "") == feature][:LAST]
+    limits = list_limits(database, tenant, feature=feature or None, nearest=True)
+    return told(named, since, sums, limits, calls, _row(snapshot, key))
+
+
+def told(
+    named: str,
+    since: datetime,
+    sums: RowSums,
+    limits: list[LimitRow],
+    calls: list[CallRow],
+    row: OverviewRow | None,
+) -> Page:
+    """The page of a row; `row` is that of the snapshot, None if it is not among its rows."""
+
+    standing = [
+        Item(f"{limit_words(one)}", f"{share_words(one)} · {standing_words(one)}", (_whose(one, counts_words(one)),))
+        for one in limits[:MOST_LIMITS]
+    ]
+    more = len(limits) - MOST_LIMITS
+    if more > 0:
+        standing.append(Item("and", f"{more:,} more; the tab Limits has them all"))
+    return Page(
+        named,
+        (f"Since {utc(since)}.",),
+        (
+            Section("Calls", tuple(_counts(sums, row))),
+            Section("Tokens", tuple(_tokens(sums))),
+            *_reasons(sums),
+            Section("Limits that apply, the nearest first", tuple(standing) or (Item("none", "no policy states one"),)),
+            Section(f"Its last calls, {len(calls)}", tuple([_call(call) for call in calls]) or (NONE,)),
+        ),
+    )
+
+
+NONE = Item("none", "in the last 24 hours")
+
+
+def _counts(sums: RowSums, row: OverviewRow | None) -> list[Item]:
+
+    priced = sums.calls > sums.unpriced
+    items = [
+        Item("calls", count(sums.calls)),
+        Item("refused", f"{count(sums.refused)} on top, not sent"),
+        Item("failed", count(sums.failed)),
+        Item("cost", format_usd(sums.nano) if priced or not sums.calls else UNKNOWN),
+        Item("estimated", f"{count(sums.estimated)} of them: nobody reported what they used"),
+        Item("unpriced", f"{count(sums.unpriced)} of them: their model had no price"),
+    ]
+    if row is not None:
+        items.append(Item("took", f"half of them at most {took(row.p50_ms)}, 95 of 100 at most {took(row.p95_ms)}"))
+    return items
+
+
+def _tokens(sums: RowSums) -> list[Item]:
+
+    used = [Item(name.replace("_", " "), count(number)) for name, number in sums.tokens.items() if number]
+    return used or [Item("none", "no call has reported any")]
+
+
+def _reasons(sums: RowSums) -> list[Section]:
+
+    if not sums.reasons:
+        return []
+    title = f"Why they were refused, of the newest {NEWEST:,} refusals of the tenant"
+    return [Section(title, tuple([Item(code, f"{number:,}") for code, number in sums.reasons.items()]))]
+
+
+def _whose(row: LimitRow, counts: str) -> str:
+    return f"counts {counts} · {row.source}"
+
+
+def _call(call: CallRow) -> Item:
+
+    refused = call.state == "refused"
+    parts = [f"refused {call.reason_code}" if refused else str(call.state)]
+    if call.error:
+        parts.append(call.error)
+    if not refused:
+        tokens = UNKNOWN if call.tokens is None else f"{call.tokens:,}"
+        parts += [f"{tokens} tokens", format_usd(call.nano), took(call.duration_ms)]
+    return Item(when(call.at), " · ".join(parts))
+
+
+def _since(snapshot: Snapshot) -> datetime:
+    return getattr(snapshot.page, "since", None) or snapshot.query.period.since(snapshot.at)
+
+
+def _row(snapshot: Snapshot, key: str) -> OverviewRow | None:
+
+    rows = snapshot.page.rows if isinstance(snapshot.page, Overview) else ()
+    return next((row for row in rows if overview_key(row) == key), None)

@@ -54,8 +54,13 @@ def harmless(page: Page) -> Page:
 
 
 def _section(section: Section) -> Section:
-    marked = tuple([visible(line.expandtabs(4)) for line in section.marked])
-    return Section(visible(section.title), tuple([_item(item) for item in section.items]), marked)
+    marked = tuple([_line(line) for line in section.marked])
+    beside = tuple([(_line(left), mark, _line(right)) for left, mark, right in section.beside])
+    return Section(visible(section.title), tuple([_item(item) for item in section.items]), marked, beside)
+
+
+def _line(text: str) -> str:
+    return visible(text.expandtabs(4))
 
 
 def _item(item: Item) -> Item:

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
-
-from textual.app import App
 
 from aikit.console.actions import Kind, rollback_told
-from aikit.console.desk import Desk
-from aikit.console.model import BreakersPage, LimitsPage, PromptsPage, Snapshot
+from aikit.console.model import BreakersPage, LimitsPage, PromptsPage
 from aikit.console.words import visible
 from aikit.errors import AIKitError
 from aikit.ledger.limits import LimitRow
 from aikit.tui.asking import Confirm, EditLimit
-from aikit.tui.polling import Poller, in_thread
-
-if TYPE_CHECKING:
-    from aikit.console.table import Row
-    from aikit.tui.options import Options
+from aikit.tui.polling import in_thread
+from aikit.tui.view import View
 
 DOES = {
     "trip": "Force the breaker {} open: nothing is sent to it until it is reset.",
@@ -28,22 +21,8 @@ DOES = {
 ROLLED = "production"
 
 
-class Acting(App[None]):
+class Acting(View):
     """The part of the console that changes things. Nothing is changed before its name was typed."""
-
-    desk: Desk
-    options: Options
-    poller: Poller
-    snapshot: Snapshot | None
-
-    def chosen(self) -> Row | None:
-        """The row that the cursor is on."""
-        raise NotImplementedError
-
-    def tell(self, error: AIKitError) -> None:
-        """What happened and what to do, for some seconds."""
-        text = f"{error.message} {error.remedy or ''}".strip()
-        self.notify(visible(text), severity="error", markup=False, timeout=8)
 
     def action_edit(self) -> None:
         row, snapshot = self.chosen(), self.snapshot

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
 
 from aikit.database.connect import Database
 from aikit.ledger import audit
 from aikit.ledger.breakers import force_breaker, reset_breaker
 from aikit.ledger.prompt_labels import promote, rollback
 from aikit.ledger.prompts import publish
+from aikit.ledger.tables import audit as audit_rows
+from aikit.ledger.tables import state
 from aikit.ledger.tenants import set_limit
 from aikit.policy.model import StatedLimit
 from aikit.types import Metric, Window
@@ -57,9 +62,9 @@ BREAKER = """
 def fill_state(database: Database, now: datetime) -> None:
     """The entries and their rollups must be there."""
     _fill_policies(database)
+    _fill_audit(database, now)
     _fill_breakers(database, now)
     _fill_prompts(database)
-    _fill_audit(database)
 
 
 def _fill_policies(database: Database) -> None:
@@ -109,13 +114,28 @@ def _fill_prompts(database: Database) -> None:
         promote(database, name, VERSIONS, "staging", who="deploy-bot", why="every release", force=True)
 
 
-def _fill_audit(database: Database) -> None:
-    """A row for each tenant, and for some limits that were changed by hand."""
+def _fill_audit(database: Database, now: datetime) -> None:
+    """A row for each tenant, sealed as `audit.record` seals them; and for some limits that were changed by hand."""
     with database.engine().begin() as connection:
+        seq, sealed = connection.execute(sa.select(state.c.audit_seq, state.c.audit_hash)).one()
+        rows: list[dict[str, Any]] = []
         for number in range(1, TENANTS + 1):
-            name = tenant(number)
-            told = {"plan": None, "uncapped": False}
-            audit.record(connection, who=PEOPLE[number % 4], action="tenant.add", subject=name, tenant=name, after=told)
+            row = {
+                "seq": seq + number,
+                "at": now - timedelta(minutes=24 * (TENANTS - number)),
+                "who": PEOPLE[number % 4],
+                "action": "tenant.add",
+                "subject": tenant(number),
+                "tenant": tenant(number),
+                "before": None,
+                "after": {"plan": None, "uncapped": False},
+                "why": None,
+                "policy_version": None,
+            }
+            sealed = row["hash"] = audit.seal(sealed, row)
+            rows.append(row)
+        connection.execute(sa.insert(audit_rows), [row | {"before": sa.null()} for row in rows])
+        connection.execute(sa.update(state).values(audit_seq=seq + TENANTS, audit_hash=sealed))
     for number in range(3, 150, 7):
         cap = StatedLimit(Metric.TOKENS, Window.WEEK, 40_000_000_000)
         set_limit(database, tenant(number), cap, who=PEOPLE[number % 3], why="a campaign")

@@ -33,11 +33,6 @@ def state_word(state: State, style: Style) -> tuple[str, Tone]:
     return f"{style.of(glyph, plain)} {word}", tone
 
 
-def moved_word(state: str, style: Style) -> str:
-    """What it has become; a state that only a newer version knows is named as it is."""
-    return state_word(State(state), style)[0] if state in set(State) else visible(state)
-
-
 def breaker_word(row: BreakerRow, style: Style) -> tuple[str, Tone]:
     """`◐ half-open 1/1` (probes under way, and how many may be), `○ OPEN 41s` (until the next probe), and its tone."""
     word, tone = state_word(row.breaker.state, style)

@@ -62,7 +62,9 @@ def _term(word: str) -> Term:
         return Term(rest.casefold(), None, negated)
     known = [field for field in FIELDS if field.startswith(name.casefold())] if name else []
     exact = [field for field in known if field == name.casefold()] or known
-    if len(exact) != 1:
+    if len(exact) > 1:
+        raise ValueError(f"{name!r} may be {', '.join(exact[:-1])} or {exact[-1]}")
+    if not exact:
         raise ValueError(f"there is no field {name!r}; known are {', '.join(FIELDS)}")
     return Term(value.casefold(), exact[0], negated)
 

@@ -110,12 +110,12 @@ def rate(part: int, whole: int, style: Style) -> str:
     """How many of so many, such as errors of calls: `1.2%`, and never all or none where it is not; of none, unknown."""
     if whole <= 0:
         return style.unknown
-    permille = (part * 2_000 + whole) // (2 * whole)
+    permille, percent = [(2 * part * parts + whole) // (2 * whole) for parts in (1_000, 100)]
     if part > 0 and permille == 0:
         return "<0.1%"
-    if part < whole and permille >= 995:
+    if part < whole and percent >= 100:
         return "99%"
-    return f"{permille // 10}.{permille % 10}%" if 0 < permille < 100 else f"{(permille + 5) // 10}%"
+    return f"{permille // 10}.{permille % 10}%" if 0 < permille < 100 else f"{percent}%"
 
 
 def age(seconds: float | None, style: Style) -> str:

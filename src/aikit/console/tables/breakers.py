@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aikit.breaker.model import State
 from aikit.console import words
-from aikit.console.breaker_words import breaker_word, moved_word, reason_word
+from aikit.console.breaker_words import breaker_word, reason_word
 from aikit.console.model import BreakersPage, Snapshot
 from aikit.console.table import Cell, Column, Row, Table
 from aikit.console.tables import cells, empty
@@ -33,7 +33,7 @@ def table(snapshot: Snapshot, style: Style) -> Table:
         columns=COLUMNS,
         rows=tuple([_row(row, snapshot, style) for row in page.rows]),
         empty=empty.words(snapshot, "All are closed: none has ever opened, and nothing was called in the last minute."),
-        note=_note(page, snapshot, style),
+        note="calls of the last minute",
     )
 
 
@@ -77,12 +77,3 @@ def _next(row: BreakerRow, style: Style) -> Cell:
             return Cell("", None)
     return Cell(said, row.left)
 
-
-def _note(page: BreakersPage, snapshot: Snapshot, style: Style) -> str:
-    """Calls are of the last minute; and the newest move."""
-    if not page.moves:
-        return "calls of the last minute"
-    name, move = words.visible(page.moves[0].name), page.moves[0].move
-    became = moved_word(move.state, style)
-    at = words.clock(move.at, snapshot.at, style, exact=True)
-    return f"calls of the last minute, last move {at} UTC: {name} {style.arrow} {became}"

@@ -66,14 +66,6 @@ def _gate(gate: bool | None, style: Style) -> Cell:
 
 
 def _note(page: PromptsPage, snapshot: Snapshot, style: Style) -> str:
-    """Since when calls are counted; and the newest move of a label."""
-    parts = [f"calls since {words.clock(page.since, snapshot.at, style)} UTC"]
-    if page.read < 1:
-        parts.append(f"of which {words.percent(page.read, style)} is read yet")
-    if page.moves:
-        move = page.moves[0]
-        was = "new" if move.was is None else f"v{move.was}"
-        at = words.clock(move.at, snapshot.at, style)
-        label = words.visible(f"{move.name}@{move.label}")
-        parts.append(f"{label} {was} {style.arrow} v{move.version} at {at} by {words.visible(move.who)}")
-    return ", ".join(parts)
+    """Since when calls are counted."""
+    since = f"calls since {words.clock(page.since, snapshot.at, style)} UTC"
+    return since if page.read >= 1 else f"{since}, of which {words.percent(page.read, style)} is read yet"

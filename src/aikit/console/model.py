@@ -96,6 +96,7 @@ class Header:
 
     `rate` is nano-USD an hour: this hour's so far, or, in its first ten minutes, what the last sixty came to.
     `held` is what the calls in flight may still cost. `spooled` is how many endings wait on this machine's disk.
+    `read` is how much of today is read yet, 1 for all.
     """
 
     database: str
@@ -112,6 +113,7 @@ class Header:
     held: int
     spooled: int | None
     open_breakers: int
+    read: Fraction = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)

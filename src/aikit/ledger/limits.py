@@ -111,15 +111,15 @@ def list_limits(
     with reading(database) as connection:
         now = database_time(connection)
         slots = _slots(connection, tenant, asked, now)
-        for each in _tenants(connection, tenant, asked):
+        for each in read_tenants(connection, tenant, asked):
             groups = in_force(each, asked, slots[each.name])
             for limit, slot in [one for group in groups for one in _listed(*group, now)]:
                 if slot is None and limit.window is not Window.CALL and EACH not in limit.subject:
                     unopened.append((each.name, limit))
                 else:
-                    rows.append(_row(each.name, limit, slot, now))
-        opened = _opened(connection, unopened, now)
-        rows += [_row(name, limit, slot, now) for (name, limit), slot in zip(unopened, opened, strict=True)]
+                    rows.append(limit_row(each.name, limit, slot, now))
+        found = opened(connection, unopened, now)
+        rows += [limit_row(name, limit, slot, now) for (name, limit), slot in zip(unopened, found, strict=True)]
     rows.sort(key=lambda row: (row.tenant, row.counts, METRICS.index(row.metric), WINDOWS.index(row.window), row.cap))
     if nearest:
         rows.sort(key=lambda row: -1 if row.share is None else row.share, reverse=True)
@@ -132,10 +132,10 @@ def _listed(limit: Limit, counted: list[Counted], now: datetime) -> list[Counted
         return [(limit, None)]
     if len(counted) <= NEAREST:
         return counted
-    return nlargest(NEAREST, counted, key=lambda one: sum(_standing(one[0], one[1], now)) if one[1] else 0)
+    return nlargest(NEAREST, counted, key=lambda one: sum(standing(one[0], one[1], now)) if one[1] else 0)
 
 
-def _standing(limit: Limit, slot: Slot, now: datetime) -> tuple[int, int]:
+def standing(limit: Limit, slot: Slot, now: datetime) -> tuple[int, int]:
     """What is used, with what is carried over, and held in the window of the present moment."""
     start, end = _window(limit, max(now, slot.start))
     used, held, previous = slot.used, slot.held, slot.previous
@@ -149,14 +149,14 @@ def _standing(limit: Limit, slot: Slot, now: datetime) -> tuple[int, int]:
     return used, held
 
 
-def _row(tenant: str, limit: Limit, slot: Slot | None, now: datetime) -> LimitRow:
+def limit_row(tenant: str, limit: Limit, slot: Slot | None, now: datetime) -> LimitRow:
     used, held, left, end = None, None, None, None
     if limit.window is Window.CALL:
         used, held, left = 0, 0, limit.cap
     else:
         end = _window(limit, now)[1]
     if slot is not None:
-        used, held = _standing(limit, slot, now)
+        used, held = standing(limit, slot, now)
         left = max(0, limit.cap - used - held)
     words = subject_of(limit.subject).words
     for name in ("user", "feature"):
@@ -182,7 +182,7 @@ def _window(limit: Limit, moment: datetime) -> tuple[datetime, datetime | None]:
     return window_at(limit.window, moment.replace(second=0, microsecond=0), limit.zone, limit.anchor)
 
 
-def _tenants(connection: sa.Connection, tenant: str | None, asked: Asked) -> list[Tenant]:
+def read_tenants(connection: sa.Connection, tenant: str | None, asked: Asked) -> list[Tenant]:
     """The tenants, with the policies that limit something."""
     everywhere: dict[str, Policy] = {}
     own: defaultdict[str, dict[str, Policy]] = defaultdict(dict)
@@ -240,7 +240,7 @@ def _of(column: sa.ColumnElement[Any], value: str | None) -> sa.ColumnElement[bo
     return sa.true() if value is None else column == value
 
 
-def _opened(connection: sa.Connection, wanted: list[tuple[str, Limit]], now: datetime) -> list[Slot]:
+def opened(connection: sa.Connection, wanted: list[tuple[str, Limit]], now: datetime) -> list[Slot]:
     """The slots of these limits as the next call will open them."""
     rows, slots = [], []
     for i, (tenant, limit) in enumerate(wanted):

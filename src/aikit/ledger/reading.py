@@ -75,6 +75,11 @@ def ids_around(id: UUID, after: timedelta) -> tuple[UUID, UUID]:
     return _id_at(made - CLOCK_SKEW // MILLISECOND), _id_at(made + after // MILLISECOND)
 
 
+def id_at(moment: datetime) -> UUID:
+    """A UUIDv7 that is below all those that were made at `moment` or later, by the clock that made them."""
+    return _id_at(int(moment.timestamp() * 1000))
+
+
 def _id_at(milliseconds: int) -> UUID:
     return UUID(int=min(max(0, milliseconds), 2**48 - 1) << 80)
 

@@ -1,0 +1,193 @@
+"""One walk through the rollups of a span of hours, the newest first, slice by slice, as far as the time allows.
+
+A slice is some hours, or, where an hour is busy, a part of its tenants: as much as can be read in a few milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from fractions import Fraction
+from functools import lru_cache
+from time import monotonic
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from aikit.console.filtering import NOTHING, Filter
+from aikit.console.reading.terms import Fields, conditions
+from aikit.ledger.tables import rollups, tenants
+
+HOUR = timedelta(hours=1)
+SLICE = 0.02
+"""Seconds that a slice is meant to take."""
+LARGEST, MOST_PARTS = 1024, 256
+"""Hours in a slice, and slices in an hour."""
+COUNTS = ("calls", "refused", "failed", "input", "cached", "output", "nano", "estimated", "unpriced")
+CALLS, REFUSED, FAILED, INPUT, CACHED, OUTPUT, NANO, ESTIMATED, UNPRICED = range(len(COUNTS))
+SUMMED: Mapping[str, tuple[str, ...]] = {
+    "input": (
+        "input",
+        "cache_read",
+        "cache_write_5m",
+        "cache_write_1h",
+        "input_audio",
+        "input_image",
+        "cache_read_audio",
+    ),
+    "cached": ("cache_read", "cache_read_audio"),
+    "output": ("output", "reasoning", "output_audio", "output_image"),
+}
+"""The columns that a count is the sum of, where it is not one of its own."""
+FIELDS: Fields = {
+    "tenant": rollups.c.tenant,
+    "user": sa.func.nullif(rollups.c.user_id, ""),
+    "feature": sa.func.nullif(rollups.c.feature, ""),
+    "environment": rollups.c.environment,
+    "provider": rollups.c.provider,
+    "model": rollups.c.model,
+    "prompt": sa.func.nullif(rollups.c.prompt, ""),
+}
+Key = tuple[str, ...]
+Counts = list[int]
+
+
+class Spec(NamedTuple):
+    """What is summed: by which columns, and of which rollups. `plotted` is what counts for the sums by the hour, whose
+    words without a field are looked for in the columns.
+    """
+
+    by: tuple[str, ...]
+    where: Filter = NOTHING
+    plotted: Filter = NOTHING
+
+
+class Clock:
+    """The time that may be spent on reading in a tick."""
+
+    def __init__(self, seconds: float) -> None:
+        self.until = monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        return self.until - monotonic()
+
+
+class Sweep:
+    """Sums from `since` until before `until` (None: without an end) by key, and by hour of what is plotted.
+
+    `by_hour`: the keys begin with the hour. `slices` counts what was read, so that who computes something from it
+    knows whether that still holds.
+    """
+
+    def __init__(self, spec: Spec, since: datetime, until: datetime | None, end: datetime, by_hour: bool) -> None:
+        self.spec, self.since, self.until, self.by_hour = spec, since, until, by_hour
+        self.groups: dict[tuple[Any, ...], Counts] = {}
+        self.hours: dict[datetime, Counts] = {}
+        self.slices = 0
+        self.end = self.top = max(since, end)
+        """All from `top` on is read."""
+        self._size, self._parts, self._part = 1, 1, 0
+        self._bounds: list[str | None] = []
+
+    @property
+    def complete(self) -> bool:
+        return self.top <= self.since
+
+    @property
+    def read(self) -> Fraction:
+        hours = (self.end - self.since) // HOUR
+        return Fraction((self.end - self.top) // HOUR, hours) if hours else Fraction(1)
+
+    def go_on(self, connection: sa.Connection, clock: Clock, *, like: Sweep | None = None) -> None:
+        """Read on until all is read or the time is over; one slice at least. `like` has gone the same way before."""
+        if like is not None and not self.slices:
+            self._size, self._parts = like._size, like._parts
+        while not self.complete:
+            began = monotonic()
+            self._slice(connection)
+            self._adapt(monotonic() - began)
+            if clock.left < SLICE / 2:
+                return
+
+    def _slice(self, connection: sa.Connection) -> None:
+        if self._part == 0 and self._parts > 1:
+            self._bounds = _bounds(connection, self._parts)
+        low, high = (None, None) if self._parts == 1 else (self._bounds[self._part], self._bounds[self._part + 1])
+        since = max(self.since, self.top - self._size * HOUR)
+        open_end = self.until is None and self.top == self.end
+        given = {"since": since, "until": None if open_end else self.top, "low": low, "high": high}
+        query = _query(self.spec, self.by_hour, open_end, low is not None, high is not None)
+        named = {name: value for name, value in given.items() if value is not None}
+        for of_hour, *row in connection.execute(query, named):
+            _add(*self._place(of_hour, row))
+        self.slices += 1
+        self._part += 1
+        if self._part >= self._parts:
+            self.top, self._part = since, 0
+
+    def _place(self, of_hour: int, row: list[Any]) -> tuple[dict[Any, Counts], Any, Counts]:
+        hour, width = row[0], 1 + len(self.spec.by)
+        key, counts, plotted = row[1:width], row[width : width + len(COUNTS)], row[width + len(COUNTS) :]
+        if of_hour:
+            return self.hours, hour, plotted
+        return self.groups, (hour, *key) if self.by_hour else tuple(key), counts
+
+    def _adapt(self, seconds: float) -> None:
+        if self._part:
+            return
+        if seconds > SLICE * 1.25:
+            if self._size > 1:
+                self._size = max(1, self._size // 2)
+            else:
+                self._parts = min(MOST_PARTS, self._parts * 2)
+        elif seconds < SLICE / 2:
+            if self._parts > 1:
+                self._parts //= 2
+            else:
+                self._size = min(LARGEST, self._size * 2)
+
+
+def _add(to: dict[Any, Counts], key: Any, counts: Counts) -> None:
+    known = to.get(key)
+    to[key] = counts if known is None else [a + b for a, b in zip(known, counts, strict=True)]
+
+
+def _bounds(connection: sa.Connection, parts: int) -> list[str | None]:
+    """Names between which the tenants are so many parts of about one size; None: no bound."""
+    rank = sa.func.ntile(parts).over(order_by=tenants.c.tenant).label("part")
+    ranked = sa.select(tenants.c.tenant, rank).subquery()
+    last = sa.select(sa.func.max(ranked.c.tenant)).group_by(ranked.c.part).order_by(ranked.c.part)
+    inner = list(connection.execute(last).scalars())[:-1]
+    return [None, *inner, *[inner[-1] if inner else ""] * (parts - 1 - len(inner)), None]
+
+
+@lru_cache(maxsize=256)
+def _query(spec: Spec, by_hour: bool, open_end: bool, low: bool, high: bool) -> sa.Select[*tuple[Any, ...]]:
+    """Rows of a key have 0 in front, those of an hour 1; NULL is what a row is not about."""
+    columns = [rollups.c[name] for name in spec.by]
+    words = [name for name in FIELDS if _column_of(name) in spec.by]
+    plotted = conditions(spec.plotted, FIELDS, words=words)
+    each = [sa.func.sum(_count(name)).cast(sa.BigInteger) for name in COUNTS]
+    of_hour = [sa.func.sum(rollups.c[name]).filter(sa.true(), *plotted) for name in ("nano", "calls", "refused")]
+    keys = sa.tuple_(rollups.c.hour, *columns) if by_hour else sa.tuple_(*columns)
+    whole = sa.func.grouping(columns[0])
+    query = sa.select(
+        whole, rollups.c.hour, *columns, *each, *[sa.func.coalesce(s, 0).cast(sa.BigInteger) for s in of_hour]
+    ).where(rollups.c.hour >= sa.bindparam("since", type_=rollups.c.hour.type), *conditions(spec.where, FIELDS))
+    if not open_end:
+        query = query.where(rollups.c.hour < sa.bindparam("until", type_=rollups.c.hour.type))
+    if low:
+        query = query.where(rollups.c.tenant > sa.bindparam("low", type_=sa.Text))
+    if high:
+        query = query.where(rollups.c.tenant <= sa.bindparam("high", type_=sa.Text))
+    return query.group_by(sa.func.grouping_sets(keys, sa.tuple_(rollups.c.hour)))
+
+
+def _count(name: str) -> sa.ColumnElement[int]:
+    first, *rest = [rollups.c[column] for column in SUMMED.get(name, (name,))]
+    return sum(rest, start=first)
+
+
+def _column_of(field: str) -> str:
+    return "user_id" if field == "user" else field

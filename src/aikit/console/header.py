@@ -109,12 +109,16 @@ def _spend(header: Header, style: Style) -> str:
 
 
 def _capped(header: Header, budget: Budget, style: Style, width: int) -> list[_Group]:
-    """`SPEND today $41.20 of $60.00 ████░░ 69%`; where the caps are on something else than all of today, beside it."""
+    """`SPEND today $41.20 of $60.00 ████░░ 69%`; what is capped beside it, if that is not all of today.
+
+    `!` says that it is above the soft cap.
+    """
     soft = None if budget.soft_cap is None or not budget.cap else Fraction(budget.soft_cap, budget.cap)
     tone = words.tone_of(budget.share, soft)
     size = max(6, min(BAR, (width - 70) // 3))
     bar = words.bar(budget.share, size, style, rest=style.of("░", "-"))
-    share = Part(f" {words.percent(budget.share, style)}", tone)
+    above = "!" if soft is not None and budget.share >= soft else ""
+    share = Part(f" {words.percent(budget.share, style)}{above}", tone)
     if budget.window == TODAY and budget.spent == header.spent:
         spend = Part(f"{_spend(header, style)} of {words.usd(budget.cap, style)} ", "strong")
         return [_Group((spend, Part(bar, tone), share))]

@@ -268,9 +268,9 @@ overview_rows = st.builds(
 )  # fmt: skip
 call_rows = st.builds(
     snapshots.call, st.integers(0, 1_000), tenant=anything, user=anything, feature=st.none() | anything,
-    provider=anything, model=anything, state=st.sampled_from(CallState), code=anything, would_refuse=st.none() | anything,
-    error=st.none() | anything, estimated=st.booleans(), corrected=st.booleans(), tokens=maybe, nano=maybe,
-    took=times, prompt=st.none() | anything,
+    provider=anything, model=anything, state=st.sampled_from(CallState), code=anything,
+    would_refuse=st.none() | anything, error=st.none() | anything, estimated=st.booleans(), corrected=st.booleans(),
+    tokens=maybe, nano=maybe, took=times, prompt=st.none() | anything,
 )  # fmt: skip
 limit_rows = st.builds(
     snapshots.limit, anything, st.sampled_from(Metric), st.sampled_from(Window), cap=counts, soft=maybe, used=maybe,

@@ -31,7 +31,7 @@ Kind = Literal["trip", "close", "reset"]
 FOLLOWED = timedelta(seconds=5)
 """After so long a label that was moved is followed by every process that reaches the ledger."""
 SIZES = {"": 1, "k": 10**3, "m": 10**6}
-COUNT = re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,15})(\.\d{1,6})?([km]?)", re.IGNORECASE)
+COUNT = re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,15})(\.\d{1,6})?([km]?)", re.IGNORECASE | re.ASCII)
 PLAIN = Style()
 
 

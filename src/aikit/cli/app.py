@@ -29,6 +29,7 @@ COMMANDS = (
     Entry("explain", "Why a call was allowed or refused.", "explain"),
     Entry("audit", "Who changed what, when and why.", "audit"),
     Entry("spend", "What was spent, by tenant, user, model, day …", "spend"),
+    Entry("top", "Live spend, limits, breakers, prompts: the operator's console.", "top"),
     Entry("calls", "Single calls: list them, show one.", "calls"),
     Entry("ledger", "Check the books to the nano-dollar.", "ledger"),
     Entry("prices", "The prices that calls are billed at.", "prices"),

@@ -13,7 +13,7 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from aikit.console.desk import Kind
+from aikit.console.actions import Kind, Way
 from aikit.console.model import Query, Snapshot, Tab
 from aikit.errors import AIKitError, ConfigError, DatabaseUnavailable
 from aikit.ledger.breakers import BreakerRow
@@ -55,7 +55,6 @@ class Notes:
         self.asked: list[tuple[Any, ...]] = []
         self.refuses = refuses
         self.text = text
-        self.labelled = 7
 
     def page(self, tab: Tab, key: str, snapshot: Snapshot) -> Page:
         self._note("page", tab, key)
@@ -88,12 +87,12 @@ class Notes:
     def move_breaker(self, row: BreakerRow, kind: Kind, why: str) -> str:
         return self._note("breaker", row.breaker.name, kind, why)
 
-    def rollback_told(self, name: str, label: str) -> tuple[tuple[str, ...], int]:
-        self._note("told", name, label)
-        return (f"{name}@{label} is v7 now.", "It would be v6 again, in every process."), self.labelled
+    def rollback_way(self, name: str, label: str) -> Way:
+        self._note("way", name, label)
+        return Way(7, 6)
 
-    def roll_back(self, name: str, label: str, seen: int, why: str) -> str:
-        return self._note("rollback", name, label, seen, why)
+    def roll_back(self, name: str, label: str, way: Way, why: str) -> str:
+        return self._note("rollback", name, label, way, why)
 
     def _note(self, *asked: Any) -> str:
         self.asked.append(asked)

@@ -33,6 +33,7 @@ INTERVALS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Seconds between two reads that + and - choose from."""
 TABS, PERIODS = list(Tab), list(Period)
 GONE = "There is no such theme: {}"
+FOCUS = ("focus_next", "focus_previous")
 
 
 class Console(Acting, Opening):
@@ -76,13 +77,14 @@ class Console(Acting, Opening):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys of other tabs, and what may not be done, do nothing; on another screen only its own keys do."""
-        if action == "command_palette":
-            return True
+        below = len(self.screen_stack) > 1
+        if action in FOCUS:
+            return below  # on a tab, Tab goes to the next
         ours = [key for key in KEYS if key.action == action]
         if not ours:
             return super().check_action(action, parameters)
-        if len(self.screen_stack) > 1 or self.filtering:
-            return action == "quit" and not self.filtering and len(self.screen_stack) == 1
+        if below or self.filtering:
+            return action == "back" and not below
         return any(key.on(self.tab, self.options.actions) for key in ours)
 
     def action_tab(self, number: str) -> None:
@@ -94,6 +96,9 @@ class Console(Acting, Opening):
 
     def action_last_tab(self) -> None:
         self.action_tab(str((TABS.index(self.tab) - 1) % len(TABS) + 1))
+
+    def on_grid_moved(self) -> None:
+        self.moved()
 
     def action_down(self) -> None:
         self.grid.move(1)
@@ -170,7 +175,9 @@ class Console(Acting, Opening):
         self.push_screen(Help(self.tab, actions=self.options.actions, ascii=self.options.ascii))
 
     async def action_back(self) -> None:
-        if self.marked is not None:
+        if self.filtering:
+            self._end_filter()
+        elif self.marked is not None:
             self.marked = None
             self.draw()
         elif self.poller.query.filter:
@@ -195,10 +202,6 @@ class Console(Acting, Opening):
             return
         self._end_filter()
         self.ask(filter=wanted)
-
-    def on_key(self, event: object) -> None:
-        if self.filtering and getattr(event, "key", "") == "escape":
-            self._end_filter()
 
     def _end_filter(self) -> None:
         self._default.query_one("#filter", Input).display = False

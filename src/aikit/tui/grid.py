@@ -47,6 +47,9 @@ class Grid(Widget, can_focus=True):
             super().__init__()
             self.row = row
 
+    class Moved(Message):
+        """The mouse has moved the cursor."""
+
     class Sorted(Message):
         """Somebody has clicked on the head of this column."""
 
@@ -145,7 +148,7 @@ class Grid(Widget, can_focus=True):
 
     def _place(self) -> None:
         self._width = self.size.width
-        self._placed = place(self._table.columns, self._rows, self._width) if self._width else ()
+        self._placed = place(self._table.columns, self._rows, self._width, self.app.size.width) if self._width else ()
 
     def _drawn(self) -> list[tuple[Row | None, bool]]:
         """What each line shows, and whether the cursor is on it."""
@@ -208,11 +211,14 @@ class Grid(Widget, can_focus=True):
         if index < len(self._rows):
             again = index == self._cursor
             self._go(index)
+            self.post_message(self.Moved())
             if again or event.chain > 1:
                 self.post_message(self.Chosen(self._rows[index]))
 
     def on_mouse_scroll_down(self) -> None:
         self.move(3)
+        self.post_message(self.Moved())
 
     def on_mouse_scroll_up(self) -> None:
         self.move(-3)
+        self.post_message(self.Moved())

@@ -23,12 +23,14 @@ class Placed(NamedTuple):
     width: int
 
 
-def place(columns: Sequence[Column], rows: Sequence[Row], width: int) -> tuple[Placed, ...]:
-    """The columns that a terminal of this width is for, the widest texts shortened until all of them fit.
+def place(
+    columns: Sequence[Column], rows: Sequence[Row], width: int, terminal: int | None = None
+) -> tuple[Placed, ...]:
+    """The columns that a terminal of this width is for, the widest texts shortened until all of them fit in `width`.
 
     One more cell than its name is kept for the mark of the order.
     """
-    kept = [index for index, column in enumerate(columns) if column.from_width <= width]
+    kept = [index for index, column in enumerate(columns) if column.from_width <= (terminal or width)]
     widths = {index: _wanted(columns[index], [row.cells[index].text for row in rows]) for index in kept}
     while (excess := sum(widths.values()) + GAP * (len(kept) - 1) - width) > 0:
         texts = [index for index in kept if not columns[index].right and widths[index] > NARROWEST]

@@ -84,4 +84,6 @@ class Poller:
 
     async def _wait(self, seconds: float) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._nudge.wait(), None if self.paused else seconds)
+            await asyncio.wait_for(self._nudge.wait(), seconds)
+        if self.paused:
+            await self._nudge.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from textwrap import wrap
 from typing import ClassVar
 
 from textual import events
@@ -100,13 +101,20 @@ class Leaf(Screen[str | None]):
         self.app.notify(Content(f"copied {visible(self._copied)}").plain, markup=False, timeout=2)
 
 
+HELP_WIDTH, HELP_KEYS = 92, 11
+COUNTED = (
+    "Spend counts in the hour, or minute, in which a call was admitted. The rate is of this hour so far; "
+    "in its first ten minutes, of the last sixty. p50 and p95 are of the newest calls."
+)
+
+
 class Help(ModalScreen[None]):
     """What every key does, from the one table of keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,f1,enter", "dismiss", show=False), *SCROLL]
     DEFAULT_CSS = """
     Help { align: center middle; }
-    Help #body { width: 76; max-width: 100%; height: auto; max-height: 100%; padding: 0 1; background: $surface;
+    Help #body { width: 92; max-width: 100%; height: auto; max-height: 100%; padding: 0 1; background: $surface;
                  border: round $primary; }
     Help.-ascii #body { border: ascii $primary; }
     """
@@ -117,19 +125,24 @@ class Help(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="body"):
-            yield Static(Content("\n").join(self._lines()))
+            yield Static(id="text")
 
-    def _lines(self) -> Iterable[Content]:
-        yield Content.from_text("Keys", markup=False).stylize("bold")
+    def on_resize(self, event: events.Resize) -> None:
+        width = max(20, min(HELP_WIDTH, event.size.width) - 5)
+        self.query_one("#text", Static).update(Content("\n").join(self._lines(width)))
+
+    def _lines(self, width: int) -> Iterable[Content]:
+        yield Content("Keys").stylize("bold")
         for key in KEYS:
-            yield Content.assemble((f"{key.shown:<10}", "bold"), f" {key.says}{self._where(key)}")
+            first, *others = wrap(f"{key.says}{self._where(key)}", max(10, width - HELP_KEYS), break_on_hyphens=False)
+            yield Content.assemble((f"{key.shown:<{HELP_KEYS}}", "bold"), first)
+            yield from [Content(" " * HELP_KEYS + line) for line in others]
         yield Content("")
-        yield Content("Spend counts in the hour, or minute, in which a call was admitted. The rate is of this hour so")
-        yield Content("far; in its first ten minutes, of the last sixty. p50 and p95 are of the newest calls.")
+        yield from [Content(line) for line in wrap(COUNTED, width)]
 
     def _where(self, key: Key) -> str:
-        where = "" if key.tabs is None else f" ({', '.join(sorted(key.tabs))})"
-        return where + (" needs --allow-actions" if key.acts and not self._actions else "")
+        said = [*sorted(key.tabs or ()), *(["needs --allow-actions"] if key.acts and not self._actions else [])]
+        return f" ({', '.join(said)})" if said else ""
 
     def action_scroll(self, by: int) -> None:
         self.query_one("#body", VerticalScroll).scroll_relative(y=by, animate=False)

@@ -61,6 +61,11 @@ class Terminal:
         """All that was shown so far, without colours."""
         return STYLING.sub("", self._bytes.decode(errors="replace")).replace("\r\n", "\n")
 
+    @property
+    def raw(self) -> str:
+        """The same as it came, with everything that moves the cursor or colours."""
+        return self._bytes.decode(errors="replace")
+
     def wait_for(self, text: str) -> str:
         """Wait until this is shown, after what was waited for before; returns all that is shown by then."""
         deadline = time.monotonic() + SECONDS

@@ -134,7 +134,7 @@ class View(App[None]):
 
     def _say(self, where: str, content: Content) -> None:
         static = self._default.query_one(where, Static)
-        if static.content != content:
+        if not (isinstance(static.content, Content) and static.content.is_same(content)):
             static.update(content)
 
     async def _shown(self, snapshot: Snapshot) -> None:

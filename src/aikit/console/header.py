@@ -137,6 +137,8 @@ def _burning(snapshot: Snapshot, budget: Budget | None, style: Style) -> tuple[s
     by = f" ({words.visible(budget.by)})" if budget.by else ""
     if budget.reached_at <= snapshot.at:
         return f"{rate} {style.arrow} cap reached{by}", "bad"
+    if budget.reached_at - snapshot.at < timedelta(minutes=1):
+        return f"{rate} {style.arrow} cap within a minute{by}", "bad"
     at = words.clock(budget.reached_at, snapshot.at, style)
     return f"{rate} {style.arrow} cap at ~{at}{by}", "warn"
 

@@ -83,18 +83,20 @@ class EditLimit(Asking[tuple[str, str, str, str]]):
     def __init__(self, limit: LimitRow, proposed: Proposed, *, ascii: bool) -> None:
         super().__init__(ascii=ascii)
         self._limit, self._proposed = limit, proposed
+        soft = "" if limit.soft_cap is None else amount_typed(limit, limit.soft_cap)
+        self._before = {"cap": amount_typed(limit, limit.cap), "soft": soft, "window": str(limit.window)}
+        self._touched = False
 
     def compose(self) -> ComposeResult:
         limit = self._limit
-        soft = "" if limit.soft_cap is None else amount_typed(limit, limit.soft_cap)
         with VerticalScroll(id="box", can_focus=False):
             yield Static(Content(visible(f"{limit.metric} per {limit.window} of {limit.tenant}, from {limit.source}")))
             yield Static(Content("Cap"))
-            yield Input(amount_typed(limit, limit.cap), id="cap", max_length=30)
+            yield Input(self._before["cap"], id="cap", max_length=30)
             yield Static(Content("Soft cap (empty: none)"))
-            yield Input(soft, id="soft", max_length=30)
+            yield Input(self._before["soft"], id="soft", max_length=30)
             yield Static(Content("Window (minute, hour, day, week, month, total)"))
-            yield Input(str(limit.window), id="window", max_length=10)
+            yield Input(self._before["window"], id="window", max_length=10)
             yield Static(id="told")
             yield Static(Content.assemble("Type ", (visible(limit.tenant), "bold"), " to do it:"))
             yield Input(id="name", placeholder=visible(limit.tenant))
@@ -108,6 +110,7 @@ class EditLimit(Asking[tuple[str, str, str, str]]):
 
     def on_input_changed(self, message: Input.Changed) -> None:
         if message.input.id in ("cap", "soft", "window"):
+            self._touched = self._touched or message.value != self._before[message.input.id]
             self._tell()
 
     def _tell(self) -> bool:
@@ -116,13 +119,14 @@ class EditLimit(Asking[tuple[str, str, str, str]]):
             lines = self._proposed(self._limit, self.value("cap"), self.value("soft"), self.value("window"))
         except AIKitError as error:
             self.say("", "#told")
-            self.say(visible(f"{error.message} {error.remedy or ''}".strip()))
+            self.say(visible(f"{error.message} {error.remedy or ''}".strip()) if self._touched else "")
             return False
         self.say("\n".join([visible(line) for line in lines]), "#told")
         self.say("")
         return True
 
     def on_input_submitted(self) -> None:
+        self._touched = True
         if not self._tell():
             return
         if self.value("name") != self._limit.tenant:

@@ -8,11 +8,10 @@ from typing import Any
 from uuid import UUID
 
 from aikit.breaker.gates import BREAKER_OPEN
-from aikit.database.connect import Database
 from aikit.ledger.call_detail import AttemptDetail, CallDetail, get_call
 from aikit.ledger.plans import plans_at
 from aikit.ledger.policies import read_policies
-from aikit.ledger.reading import reading
+from aikit.ledger.reading import Readable, reading
 from aikit.meter.judge import OPENED, judge, would_refuse
 from aikit.policy.model import Caller, Policy, Rules
 from aikit.policy.resolve import resolve
@@ -41,7 +40,7 @@ class Explanation:
     why_not: str | None = None
 
 
-def explain(database: Database, id: UUID) -> Explanation | None:
+def explain(database: Readable, id: UUID) -> Explanation | None:
     """The decision with this id, or the last one of the call with this id; None if the ledger has neither."""
     call = get_call(database, id)
     if call is None:
@@ -60,7 +59,7 @@ def explain(database: Database, id: UUID) -> Explanation | None:
 
 
 def _again(
-    database: Database, call: CallDetail, attempt: AttemptDetail, version: int, request: Mapping[str, Any]
+    database: Readable, call: CallDetail, attempt: AttemptDetail, version: int, request: Mapping[str, Any]
 ) -> Explanation:
     with reading(database) as connection:
         known, plan, user_plan = plans_at(connection, call.tenant, call.user, version)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -122,14 +122,16 @@ def search_calls(
     database: Readable,
     conditions: Callable[[sa.Subquery], Sequence[sa.ColumnElement[bool]]],
     *,
+    tenant: str | None = None,
     among: int = 20_000,
     limit: int = 50,
 ) -> tuple[list[CallRow], int]:
-    """Of the newest attempts, so many of them, those that meet conditions on the columns of `CallRow`; the newest
-    first. Also returns how many were looked through.
+    """Of the newest attempts of a tenant or of all, so many of them, those that meet conditions on the columns of
+    `CallRow`; the newest first. Also returns how many were looked through.
     """
     sources = {entries: _entry_columns(), holds: _hold_columns(), refusals: _refusal_columns()}
-    parts = [_newest(table, columns, _ending(table, None), among) for table, columns in sources.items()]
+    whose = {table: [*_ending(table, None), *_of(table, tenant)] for table in sources}
+    parts = [_newest(table, columns, whose[table], among) for table, columns in sources.items()]
     looked = _together(parts, among)
     newest = (
         sa.select(looked).where(*conditions(looked)).order_by(looked.c.attempt.desc()).limit(limit).subquery("newest")
@@ -137,14 +139,14 @@ def search_calls(
     with reading(database) as connection:
         rows = connection.execute(sa.select(newest, *_corrections(newest)).order_by(newest.c.attempt.desc()))
         found = [_row(**row._asdict()) for row in rows]
-        return found, connection.execute(_how_many(among)).scalar_one()
+        return found, connection.execute(_how_many(whose, among)).scalar_one()
 
 
-def _how_many(most: int) -> sa.Select[int]:
+def _how_many(whose: Mapping[sa.Table, Sequence[sa.ColumnElement[bool]]], most: int) -> sa.Select[int]:
     """How many attempts there are, up to so many."""
     newest = [
-        sa.select(table.c.attempt).where(*_ending(table, None)).order_by(table.c.attempt.desc()).limit(most).subquery()
-        for table in (entries, holds, refusals)
+        sa.select(table.c.attempt).where(*of).order_by(table.c.attempt.desc()).limit(most).subquery()
+        for table, of in whose.items()
     ]
     each = [sa.select(sa.func.count()).select_from(part).scalar_subquery() for part in newest]
     return sa.select(sa.func.least(most, sum(each[1:], start=each[0])))

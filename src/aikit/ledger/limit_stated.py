@@ -12,7 +12,7 @@ from aikit.ledger.changing import changing
 from aikit.ledger.limits import LimitRow
 from aikit.ledger.limits_in_force import EACH
 from aikit.ledger.policies import StoredPolicy, put, read_policy
-from aikit.ledger.reading import reading
+from aikit.ledger.reading import Readable, reading
 from aikit.ledger.tenants import check_limit
 from aikit.policy.changes import Counted, counted_by, limit_name
 from aikit.policy.model import Scope, StatedLimit
@@ -38,7 +38,7 @@ class Stated:
         return self.stored.policy.scope.environment
 
 
-def where_stated(database: Database, row: LimitRow) -> Stated:
+def where_stated(database: Readable, row: LimitRow) -> Stated:
     """The limit of this row in its policy. Raises ConfigError if it is no longer as in the row (LIMIT_CHANGED)."""
     with reading(database) as connection:
         return _find(read_policy(connection, row.source), row)

@@ -12,7 +12,7 @@ from aikit.database.connect import Database
 from aikit.errors import ConfigError
 from aikit.ledger.changing import Change as Changing
 from aikit.ledger.changing import changing
-from aikit.ledger.reading import reading
+from aikit.ledger.reading import Readable, reading
 from aikit.ledger.tables import audit, plan_holders, policies, state
 from aikit.policy.changes import Change, compare, counts_differently
 from aikit.policy.model import Policy, Scope
@@ -62,7 +62,7 @@ NOBODY = Policy("", Scope())
 IN_FORCE = policies.c.until.is_(None)
 
 
-def read_policies(database: Database, *, version: int | None = None, tenant: str | None = None) -> PolicySet:
+def read_policies(database: Readable, *, version: int | None = None, tenant: str | None = None) -> PolicySet:
     """The policies in force, or those of an earlier version; with a tenant, none that are for another one.
 
     Raises ConfigError for a version that is not on record.

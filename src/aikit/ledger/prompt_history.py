@@ -8,9 +8,8 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from aikit.database.connect import Database
 from aikit.errors import PromptNotFound
-from aikit.ledger.reading import reading
+from aikit.ledger.reading import Readable, reading
 from aikit.ledger.tables import prompt_gates, prompt_moves, prompt_versions
 
 Kind = Literal["publish", "gate", "promote", "rollback"]
@@ -36,7 +35,7 @@ class Happening:
     why: str | None = None
 
 
-def history(database: Database, name: str) -> list[Happening]:
+def history(database: Readable, name: str) -> list[Happening]:
     """All that has happened to a prompt, the newest first. Raises PromptNotFound if nothing has."""
     with reading(database) as connection:
         found = [*_published(connection, name), *_judged(connection, name), *_moved(connection, name)]

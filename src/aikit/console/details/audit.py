@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from aikit.console.details.changes import in_full
 from aikit.console.details.words import UNKNOWN, gone, utc
-from aikit.database.connect import Database
 from aikit.ledger.audit import AuditRow, get_audit
+from aikit.ledger.reading import Readable
 from aikit.page import Item, Page, Section
 
 
-def audit_page(database: Database, key: str, nano_per_credit: int) -> Page:
+def audit_page(database: Readable, key: str, nano_per_credit: int) -> Page:
     """`key` is the number of the change. Raises AIKitError if there is none."""
     row = get_audit(database, int(key)) if key.isdecimal() and len(key) < 19 else None
     if row is None:

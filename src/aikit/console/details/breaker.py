@@ -6,8 +6,8 @@ from aikit.breaker.model import TUNING, State
 from aikit.console.breaker_words import breaker_word, move_word, reason_word, state_word
 from aikit.console.details.words import UNKNOWN, count, utc, when
 from aikit.console.words import Style, lasting
-from aikit.database.connect import Database
 from aikit.ledger.breakers import BreakerRow, Move, get_breaker, list_moves
+from aikit.ledger.reading import Readable
 from aikit.page import Item, Page, Section
 
 MOVES = 50
@@ -15,7 +15,7 @@ MOVES = 50
 PLAIN = Style()
 
 
-def breaker_page(database: Database, name: str) -> Page:
+def breaker_page(database: Readable, name: str) -> Page:
     """`name` is `provider/model`, or the provider. One that nobody has heard of is closed, and said to be so."""
     provider, _, model = name.partition("/")
     key = provider, model

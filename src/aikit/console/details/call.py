@@ -9,10 +9,10 @@ from uuid import UUID
 from aikit.console.details.contents import correction_words
 from aikit.console.details.decision import explained
 from aikit.console.details.words import UNKNOWN, count, gone, took, utc, when
-from aikit.database.connect import Database
 from aikit.errors import ConfigError
 from aikit.explain import Explanation, explain
 from aikit.ledger.call_detail import AttemptDetail, CallDetail, get_call
+from aikit.ledger.reading import Readable
 from aikit.money import format_usd
 from aikit.page import Item, Page, Section
 from aikit.types import Repeats
@@ -20,7 +20,7 @@ from aikit.types import Repeats
 NOT_KEPT = "not kept: aikit stores what a call came to, not what was said in it"
 
 
-def call_page(database: Database, key: str, nano_per_credit: int) -> Page:
+def call_page(database: Readable, key: str, nano_per_credit: int) -> Page:
     """`key` is the attempt's id. Raises AIKitError if the ledger does not have it."""
     try:
         found = _explained(database, UUID(key))
@@ -54,7 +54,7 @@ def told(found: Explanation, whole: CallDetail, nano_per_credit: int) -> Page:
     )
 
 
-def _explained(database: Database, id: UUID) -> Explanation | None:
+def _explained(database: Readable, id: UUID) -> Explanation | None:
     """What it was decided by may be pruned: then the decision is told as it was recorded."""
     try:
         return explain(database, id)

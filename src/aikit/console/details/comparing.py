@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 
 from aikit.console.details.versions import must_find
-from aikit.database.connect import Database
+from aikit.ledger.reading import Readable
 from aikit.page import Page, Section
 from aikit.prompts.diffing import BodyChange, PromptDiff, compare
 from aikit.prompts.model import Prompt
@@ -16,7 +16,7 @@ Aligned = tuple[str, str, str]
 """A line of the left, a mark, a line of the right. Marks: ~ differs, - only left, + only right, blank: the same."""
 
 
-def comparison(database: Database, prompts: Path | None, first: str, second: str) -> Page:
+def comparison(database: Readable, prompts: Path | None, first: str, second: str) -> Page:
     """From one version to the other. Raises AIKitError for one whose text is not kept."""
     return told(compare(must_find(database, prompts, first), must_find(database, prompts, second)))
 

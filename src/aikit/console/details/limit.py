@@ -7,14 +7,13 @@ from datetime import datetime
 from aikit.console.details.changes import short
 from aikit.console.details.limit_words import counts_words, limit_words, share_words
 from aikit.console.details.words import UNKNOWN, gone, utc, when
-from aikit.database.connect import Database
 from aikit.errors import ConfigError
 from aikit.ledger.audit import AuditRow, list_audit
 from aikit.ledger.limit_stated import Stated, where_stated
 from aikit.ledger.limits import LimitRow, list_limits, window_at
 from aikit.ledger.plans import plans_at
 from aikit.ledger.policies import read_set
-from aikit.ledger.reading import database_time, reading
+from aikit.ledger.reading import Readable, database_time, reading
 from aikit.page import Item, Page, Section
 from aikit.policy.model import Caller
 from aikit.policy.trace import LimitTrace, trace
@@ -33,7 +32,7 @@ def limit_key(row: LimitRow) -> str:
     return SEPARATOR.join((row.tenant, row.source, row.metric, row.window, row.action, row.counts))
 
 
-def limit_page(database: Database, key: str, nano_per_credit: int) -> Page:
+def limit_page(database: Readable, key: str, nano_per_credit: int) -> Page:
     """`key` is `limit_key` of a row. Raises AIKitError if no such limit is in force any more."""
     tenant, source = (*key.split(SEPARATOR), "")[:2]
     row = next((row for row in list_limits(database, tenant) if limit_key(row) == key), None)
@@ -119,7 +118,7 @@ def _whence(row: LimitRow, stated: Stated | None) -> list[Item]:
     return [*items, *([Item("what for", policy.description)] if policy.description else [])]
 
 
-def _trace(database: Database, row: LimitRow, stated: Stated) -> LimitTrace | None:
+def _trace(database: Readable, row: LimitRow, stated: Stated) -> LimitTrace | None:
     """How the limit came about for a caller whose calls it counts."""
     with reading(database) as connection:
         policies = read_set(connection, tenant=row.tenant)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
+
+import sqlalchemy as sa
 
 from aikit.console.details.limit_words import counts_words, limit_words, share_words, standing_words
 from aikit.console.details.words import UNKNOWN, count, gone, took, utc, when
 from aikit.console.model import Overview, OverviewRow, Snapshot
-from aikit.database.connect import Database
-from aikit.ledger.calls import CallRow, list_calls
+from aikit.ledger.calls import CallRow, search_calls
 from aikit.ledger.limits import LimitRow, list_limits
+from aikit.ledger.reading import Readable
 from aikit.ledger.row_sums import NEWEST, RowSums, row_sums
 from aikit.money import format_usd
 from aikit.page import Item, Page, Section
@@ -18,9 +20,6 @@ SEPARATOR = "\x1f"
 """Between the parts of a key; no tag can contain it."""
 LAST = 10
 """So many of its newest calls are shown."""
-SEARCHED = 200
-"""Among so many of the newest calls of all features those without one are looked for."""
-RECENT = timedelta(days=1)
 MOST_LIMITS = 12
 
 
@@ -29,7 +28,7 @@ def overview_key(row: OverviewRow) -> str:
     return SEPARATOR.join((row.tenant, row.feature, row.provider, row.model))
 
 
-def overview_page(database: Database, key: str, snapshot: Snapshot) -> Page:
+def overview_page(database: Readable, key: str, snapshot: Snapshot) -> Page:
     """`key` is `overview_key` of a row. Raises AIKitError if none of its calls are in the ledger any more."""
 
     tenant, feature, provider, model = key.split(SEPARATOR)
@@ -38,17 +37,18 @@ def overview_page(database: Database, key: str, snapshot: Snapshot) -> Page:
     sums = row_sums(database, tenant=tenant, feature=feature, provider=provider, model=model, since=since)
     if sums is None:
         raise gone(f"Nothing was called since {since:%Y-%m-%d %H:%M} UTC: {named[:200]}.", "Choose a longer time: t.")
-    newest = list_calls(
+    calls, searched = search_calls(
         database,
+        lambda calls: [
+            sa.func.coalesce(calls.c.feature, "") == feature,
+            calls.c.provider == provider,
+            calls.c.model == model,
+        ],
         tenant=tenant,
-        feature=feature or None,
-        model=f"{provider}/{model}",
-        since=max(since, snapshot.at - RECENT),
-        limit=LAST if feature else SEARCHED,
+        limit=LAST,
     )
-    calls = [call for call in newest if (call.feature or "") == feature][:LAST]
     limits = list_limits(database, tenant, feature=feature or None, nearest=True)
-    return told(named, since, sums, limits, calls, _row(snapshot, key))
+    return told(named, since, sums, limits, calls, searched, _row(snapshot, key))
 
 
 def told(
@@ -57,9 +57,12 @@ def told(
     sums: RowSums,
     limits: list[LimitRow],
     calls: list[CallRow],
+    searched: int,
     row: OverviewRow | None,
 ) -> Page:
-    """The page of a row; `row` is that of the snapshot, None if it is not among its rows."""
+    """The page of a row. `calls` are its last ones among the `searched` newest of the tenant; `row` is that of the
+    snapshot, None if it is not among its rows.
+    """
 
     standing = [
         Item(f"{limit_words(one)}", f"{share_words(one)} · {standing_words(one)}", (_whose(one, counts_words(one)),))
@@ -76,12 +79,13 @@ def told(
             Section("Tokens", tuple(_tokens(sums))),
             *_reasons(sums),
             Section("Limits that apply, the nearest first", tuple(standing) or (Item("none", "no policy states one"),)),
-            Section(f"Its last calls, {len(calls)}", tuple([_call(call) for call in calls]) or (NONE,)),
+            Section(f"Its last calls, {len(calls)}", tuple([_call(call) for call in calls]) or (_none(searched),)),
         ),
     )
 
 
-NONE = Item("none", "in the last 24 hours")
+def _none(searched: int) -> Item:
+    return Item("none", f"among the newest {searched:,} of the tenant")
 
 
 def _counts(sums: RowSums, row: OverviewRow | None) -> list[Item]:

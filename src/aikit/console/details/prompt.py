@@ -9,11 +9,11 @@ from aikit.console.details.versions import Version, find_version, split_id
 from aikit.console.details.words import UNKNOWN, count, gone, took, utc, when
 from aikit.console.model import PromptRow, PromptsPage, Snapshot
 from aikit.console.words import Style, rate
-from aikit.database.connect import Database
 from aikit.errors import PromptNotFound
 from aikit.ledger.prompt_gates import Gate, gate_of
 from aikit.ledger.prompt_history import Happening, history
 from aikit.ledger.prompt_labels import Label, list_labels
+from aikit.ledger.reading import Readable
 from aikit.money import format_usd
 from aikit.page import Item, Page, Section
 from aikit.prompts.inputs import declared_inputs
@@ -39,7 +39,7 @@ class Known:
     history: tuple[Happening, ...]
 
 
-def prompt_page(database: Database, prompts: Path | None, key: str, snapshot: Snapshot) -> Page:
+def prompt_page(database: Readable, prompts: Path | None, key: str, snapshot: Snapshot) -> Page:
     """`key` is `summarize@v3`. Raises AIKitError for a version that nobody knows any more."""
     name, number = split_id(key)
     found = find_version(database, prompts, name, number)
@@ -77,7 +77,7 @@ def _sha256(found: Version | None) -> str | None:
     return found.published.sha256 if found.published else found.prompt.sha256 if found.prompt else None
 
 
-def _history(database: Database, name: str) -> list[Happening]:
+def _history(database: Readable, name: str) -> list[Happening]:
     try:
         return history(database, name)[:HAPPENINGS]
     except PromptNotFound:

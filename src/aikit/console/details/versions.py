@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aikit.console.details.words import gone
-from aikit.database.connect import Database
 from aikit.errors import AIKitError, PromptError
 from aikit.ledger.prompts import Published, list_published
+from aikit.ledger.reading import Readable
 from aikit.prompts.folder import PromptFolder, PromptFolders
 from aikit.prompts.model import Prompt
 from aikit.prompts.reading import read_prompt
@@ -36,7 +36,7 @@ def split_id(id: str) -> tuple[str, int]:
     return name, version
 
 
-def find_version(database: Database, prompts: Path | None, name: str, version: int) -> Version | None:
+def find_version(database: Readable, prompts: Path | None, name: str, version: int) -> Version | None:
     """A version as it was published, else as it is in a file of the application or of the kit; None: it is kept
     nowhere.
     """
@@ -54,7 +54,7 @@ def find_version(database: Database, prompts: Path | None, name: str, version: i
         return None
 
 
-def must_find(database: Database, prompts: Path | None, id: str) -> Prompt:
+def must_find(database: Readable, prompts: Path | None, id: str) -> Prompt:
     """The same for a version that has to be there. Raises AIKitError."""
     name, version = split_id(id)
     found = find_version(database, prompts, name, version)

@@ -19,15 +19,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from aikit.console.reader import Reader
-
 from aikit.console.reading.line import SETTINGS
 from aikit.database import embedded
 from aikit.database.connect import Database
 from bench import seeding
 from bench.console_plans import Asked, Explained, explain, picture, statements
 from bench.console_screen import idle, starts
-from bench.console_ticks import CASES, Case, Ticks, measure, table
+from bench.console_ticks import CASES, Case, Ticks, measure, opened, table
 from bench.console_traffic import traffic
 
 ENTRIES = 10_000_000
@@ -130,19 +128,21 @@ class Said:
     def ticks(self, database: Database, cases: Sequence[Case], wanted: argparse.Namespace) -> None:
         found: list[Ticks] = []
         for case in cases:
-            source = Reader(database)
+            source = opened(database)
             try:
                 found.append(measure(source, case, times=wanted.times, spaced=wanted.spaced))
             finally:
                 source.close()
-            self._line(found[-1].to_json()) if self._json else print(table(found[-1:]).split("\n")[1], file=sys.stderr)
+            self._line(found[-1].to_json()) if self._json else print(
+                table(found[-1:]).split("\n")[1], file=sys.stderr, flush=True
+            )
         if not self._json:
             print(f"\nticks in ms, with {wanted.rate} calls/s arriving; load {os.getloadavg()[0]:.1f}\n{table(found)}")
 
     def plans(self, database: Database, cases: Sequence[Case]) -> list[Explained]:
         asked: dict[str, Asked] = {}
         for case in cases:
-            source = Reader(database)
+            source = opened(database)
             try:
                 with statements(case.name, asked):
                     for _ in range(3):

@@ -7,17 +7,21 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from aikit.console.filtering import parse
 from aikit.console.model import Overview, Period, PromptsPage, Query, Snapshot, Source, Tab
+from aikit.console.reader import Reader
+from aikit.database.connect import Database
+from aikit.errors import AIKitError
 
 TARGET_MS = 150
 """A tick is to stay below."""
 INTERVAL = 2.0
-MOST_TICKS = 300
+MOST_TICKS = 100
 """After so many a period should have been read in full."""
 
 
@@ -67,11 +71,13 @@ class Tick(NamedTuple):
     cpu_ms: float
     statements: int
     read: float
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Ticks:
-    """The ticks of a case. `full_after` is how many it took until all of the period was read, `full_ms` how long.
+    """The ticks of a case. `full_after` is how many it took until all of the period was read, `full_ms` how long;
+    `failed` is how many of all raised an error, and `error` what the last one said.
 
     Median, p95 and most are of those after that, one right after the other; `spaced` and `spaced_most` are of ticks
     every two seconds.
@@ -90,6 +96,8 @@ class Ticks:
     statements: int
     spaced: float | None
     spaced_most: float | None
+    failed: int = 0
+    error: str = ""
 
     @property
     def slow(self) -> list[str]:
@@ -101,7 +109,8 @@ class Ticks:
             "most": max(self.most, self.spaced_most or 0),
             "median": self.median,
         }
-        return [f"{name} {ms:.0f} ms" for name, ms in told.items() if ms >= TARGET_MS]
+        slow = [f"{name} {ms:.0f} ms" for name, ms in told.items() if ms >= TARGET_MS]
+        return [*slow, f"{self.failed} failed: {self.error}"] if self.failed else slow
 
     def to_json(self) -> dict[str, Any]:
         figures = {name: round(x, 1) if isinstance(x, float) else x for name, x in asdict(self).items()}
@@ -134,6 +143,12 @@ class SqlTime:
         self.statements += 1
 
 
+def opened(database: Database) -> Reader:
+    """A console's source as it is at its start; with the evals of this repository."""
+    evals = Path(__file__).parents[2] / "evals"
+    return Reader(database, environment=None, evals=evals, spool=None)
+
+
 def measure(source: Source, case: Case, *, times: int, spaced: int) -> Ticks:
     """The source must be new: what it keeps from one tick to the next is part of what is measured."""
     query = case.query
@@ -143,6 +158,7 @@ def measure(source: Source, case: Case, *, times: int, spaced: int) -> Ticks:
     then = [tick(source, query) for _ in range(times)]
     now_and_then = [tick(source, query, after=INTERVAL) for _ in range(spaced)]
     each = [one.ms for one in now_and_then]
+    failed = [one.error for one in (*reading, *then, *now_and_then) if one.error]
     return Ticks(
         case.name,
         reading[0].ms,
@@ -157,6 +173,8 @@ def measure(source: Source, case: Case, *, times: int, spaced: int) -> Ticks:
         then[-1].statements,
         statistics.median(each) if each else None,
         max(each) if each else None,
+        len(failed),
+        failed[-1] if failed else "",
     )
 
 
@@ -165,9 +183,13 @@ def tick(source: Source, query: Query, *, after: float = 0.0) -> Tick:
     sql = SqlTime()
     with sql.counted():
         cpu, began = time.process_time(), time.perf_counter()
-        snapshot = source.read(query)
+        read, error = 0.0, ""
+        try:
+            read = _read(source.read(query))
+        except AIKitError as failure:
+            error = str(failure)
         took, used = time.perf_counter() - began, time.process_time() - cpu
-    return Tick(took * 1000, sql.seconds * 1000, used * 1000, sql.statements, _read(snapshot))
+    return Tick(took * 1000, sql.seconds * 1000, used * 1000, sql.statements, read, error)
 
 
 def _read(snapshot: Snapshot) -> float:

@@ -101,8 +101,9 @@ def traffic(database: Database, rate: int) -> Iterator[None]:
     if not rate:
         yield
         return
-    command = [sys.executable, __file__, database.conninfo, str(rate)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as process:
+    command = [sys.executable, "-m", "bench.console_traffic", database.conninfo, str(rate)]
+    pipe, tests = subprocess.PIPE, Path(__file__).parents[1]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True, cwd=tests) as process:
         assert process.stdin and process.stdout
         try:
             yield

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
+from typing import Any, TypeVar
 
 from aikit.console.filtering import Filter
 from aikit.console.model import Overview, Page, Period, Query, Snapshot, Tab
@@ -16,9 +18,9 @@ from aikit.console.reading.evals import Evals
 from aikit.console.reading.header import Spooled, read_header
 from aikit.console.reading.limits import read_limits
 from aikit.console.reading.line import Line, Tick
+from aikit.console.reading.live import Clocks, Live
 from aikit.console.reading.plot import Minutes, hourly
-from aikit.console.reading.sums import NEXT, Sums
-from aikit.console.reading.sweep import Clock
+from aikit.console.reading.sums import Sums
 from aikit.console.reading.took import Took
 from aikit.database.connect import Database
 from aikit.ledger.breakers import BreakerRow, list_breakers
@@ -27,7 +29,8 @@ GROUPED = ("tenant", "feature", "provider", "model")
 """What the sums are kept by, and so what the filter can pick from them without reading again."""
 PICKED = ("user", "environment", "prompt")
 """What has to be read again to pick by."""
-MOST_SUMS = 6
+MOST_KEPT = 6
+Kept = TypeVar("Kept")
 
 
 class Reader:
@@ -38,6 +41,7 @@ class Reader:
         self.database, self.environment = database, environment
         self.line = Line(database)
         self._spooled, self._evals = Spooled(spool), Evals(evals)
+        self._live: dict[tuple[tuple[str, ...], Filter], Live] = {}
         self._sums: dict[tuple[tuple[str, ...], Filter, Period], Sums] = {}
         self._caps, self._took = Caps(), Took()
         self._minutes, self._prompts = Minutes(), prompts.Prompts()
@@ -49,12 +53,12 @@ class Reader:
         """
         began = monotonic()
         with self.line.tick() as tick:
-            clock = Clock(NEXT)
+            clocks = Clocks()
             self._caps.refresh(tick)
             breakers = list_breakers(tick.connection)
             known = _of_calls(query)
-            today = self._advanced(tick, GROUPED, known, Period.TODAY, query, clock)
-            page = self._page(tick, query, breakers, clock)
+            today = self._advanced(tick, GROUPED, known, Period.TODAY, query, clocks)
+            page = self._page(tick, query, breakers, clocks)
             header = read_header(
                 tick,
                 database=self.database.name,
@@ -72,10 +76,10 @@ class Reader:
         """Hang up. Whoever reads again connects again."""
         self.line.close()
 
-    def _page(self, tick: Tick, query: Query, breakers: list[BreakerRow], clock: Clock) -> Page:
+    def _page(self, tick: Tick, query: Query, breakers: list[BreakerRow], clocks: Clocks) -> Page:
         match query.tab:
             case Tab.OVERVIEW:
-                return self._overview(tick, query, breakers, clock)
+                return self._overview(tick, query, breakers, clocks)
             case Tab.CALLS:
                 return read_calls(tick, query.filter)
             case Tab.LIMITS:
@@ -83,15 +87,15 @@ class Reader:
             case Tab.BREAKERS:
                 return read_breakers(tick, breakers, query.filter)
             case Tab.PROMPTS:
-                sums = self._advanced(tick, prompts.BY, Filter(), query.period, query, clock)
+                sums = self._advanced(tick, prompts.BY, Filter(), query.period, query, clocks)
                 return self._prompts.read(tick, sums, query.filter)
             case Tab.EVALS:
                 return self._evals.read(query.filter)
             case Tab.AUDIT:
                 return read_audit(tick, query.filter)
 
-    def _overview(self, tick: Tick, query: Query, breakers: list[BreakerRow], clock: Clock) -> Overview:
-        sums = self._advanced(tick, GROUPED, query.filter, query.period, query, clock)
+    def _overview(self, tick: Tick, query: Query, breakers: list[BreakerRow], clocks: Clocks) -> Overview:
+        sums = self._advanced(tick, GROUPED, query.filter, query.period, query, clocks)
         if query.period is Period.HOUR:
             plot = self._minutes.read(tick, query.filter)
         else:
@@ -107,18 +111,23 @@ class Reader:
         )
 
     def _advanced(
-        self, tick: Tick, by: tuple[str, ...], wanted: Filter, period: Period, query: Query, clock: Clock
+        self, tick: Tick, by: tuple[str, ...], wanted: Filter, period: Period, query: Query, clocks: Clocks
     ) -> Sums:
         """The sums by these columns of what the filter picks, up to now."""
         where = Filter(wanted.only(*PICKED).terms)
-        key = by, where, period
-        sums = self._sums.pop(key, None) or Sums(by, where)
-        self._sums[key] = sums
-        while len(self._sums) > MOST_SUMS:
-            del self._sums[next(iter(self._sums))]
+        live: Live = _kept(self._live, (by, where), lambda: Live(by, where))
+        sums: Sums = _kept(self._sums, (by, where, period), lambda: Sums(live))
         looked_at = query.tab is Tab.OVERVIEW and period is query.period
-        sums.advance(tick, period.since(tick.now), _unpicked(query.filter) if looked_at else None, clock)
+        sums.advance(tick, period.since(tick.now), _unpicked(query.filter) if looked_at else None, clocks)
         return sums
+
+
+def _kept(known: dict[Any, Kept], key: object, make: Callable[[], Kept]) -> Kept:
+    """What is known by this key, or made now; what nobody has asked for since many others goes."""
+    found = known[key] = known.pop(key, None) or make()
+    while len(known) > MOST_KEPT:
+        del known[next(iter(known))]
+    return found
 
 
 def _of_calls(query: Query) -> Filter:

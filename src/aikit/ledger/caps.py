@@ -49,5 +49,5 @@ def slots_of(connection: sa.Connection, wanted: Sequence[tuple[str, Limit]]) -> 
     query = sa.select(*[counts.c[name] for name in names]).join_from(
         distinct, counts, sa.and_(counts.c.tenant == distinct.c.tenant, counts.c.subject == distinct.c.subject)
     )
-    found = {(row[0], row[1], row[2]): Slot(*row[1:]) for row in connection.execute(query)}
+    found = {(row[0], row[1], row[2]): Slot(*row[1:]) for row in connection.execute(query).all()}
     return [found.get((name, limit.subject, slot_of(limit))) for name, limit in wanted]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from aikit.console.model import Budget
 from aikit.console.reading.line import Tick
 from aikit.ledger.caps import Resolved, all_limits, slots_of
 from aikit.ledger.limits import opened, standing
-from aikit.ledger.limits_in_force import Slot, slot_of
+from aikit.ledger.limits_in_force import Slot
 from aikit.policy.windows import bounds
 from aikit.types import Action, Limit, Metric, Window
 
+BUDGETED = (Window.DAY, Window.MONTH)
+FEW, LOOKED_AT = 200, timedelta(seconds=5)
+"""Where more tenants have a cap, the budget is looked at anew so often."""
 AT_ONCE = 50
 """So many limits that no call has come to since they were stated are counted from the ledger in one tick."""
 COUNTED_FOR = timedelta(seconds=60)
@@ -26,7 +29,9 @@ class Caps:
     def __init__(self) -> None:
         self.limits: dict[str, tuple[Limit, ...]] = {}
         self._resolved: Resolved = {}
+        self._lowest: dict[Window, dict[str, Limit]] = {}
         self._version: int | None = None
+        self._last: tuple[datetime, object, Budget] | None = None
         self._unopened: dict[tuple[str, Limit], tuple[datetime, Slot]] = {}
 
     def refresh(self, tick: Tick) -> None:
@@ -34,6 +39,7 @@ class Caps:
         if tick.policy_version != self._version:
             self.limits, self._resolved = all_limits(tick.connection, self._resolved)
             self._version = tick.policy_version
+            self._lowest = {window: _lowest(self.limits, window) for window in BUDGETED}
             self._unopened.clear()
 
     def standings(self, tick: Tick, wanted: list[tuple[str, Limit]]) -> list[Slot | None]:
@@ -56,11 +62,23 @@ class Caps:
     def budget(self, tick: Tick, tenants: Iterable[str], spending: Iterable[str], rate: Rate) -> Budget | None:
         """Of these tenants, by their caps on the money of a day, or, if none has one, of a month; None: no caps."""
         shown = list(tenants)
-        for window in (Window.DAY, Window.MONTH):
-            wanted = [(name, limit) for name in shown for limit in self.limits.get(name, ()) if _caps(limit, window)]
+        for window in BUDGETED:
+            wanted = [(name, self._lowest[window][name]) for name in shown if name in self._lowest[window]]
             if wanted:
-                return self._budget(tick, window, _lowest(wanted), set(spending), rate)
+                return self._remembered(tick, window, wanted, set(spending), rate)
         return None
+
+    def _remembered(
+        self, tick: Tick, window: Window, wanted: list[tuple[str, Limit]], spending: set[str], rate: Rate
+    ) -> Budget:
+        """Where there are many, what they came to a few seconds ago."""
+        asked = self._version, window, [name for name, _ in wanted]
+        known = self._last
+        if known is None or known[1] != asked or not timedelta(0) <= tick.now - known[0] < LOOKED_AT:
+            known = self._last = tick.now, asked, self._budget(tick, window, wanted, spending, rate)
+            if len(wanted) <= FEW:
+                self._last = None
+        return known[2]
 
     def _budget(
         self, tick: Tick, window: Window, wanted: list[tuple[str, Limit]], spending: set[str], rate: Rate
@@ -98,13 +116,10 @@ def _caps(limit: Limit, window: Window) -> bool:
     )
 
 
-def _lowest(wanted: list[tuple[str, Limit]]) -> list[tuple[str, Limit]]:
-    """One a tenant: the lowest of its caps is the one that counts."""
-    found: dict[str, Limit] = {}
-    for name, limit in wanted:
-        if name not in found or limit.cap < found[name].cap:
-            found[name] = limit
-    return list(found.items())
+def _lowest(limits: Mapping[str, Iterable[Limit]], window: Window) -> dict[str, Limit]:
+    """One a tenant that has any: the lowest of its caps is the one that counts."""
+    caps = [(name, limit) for name, stated in limits.items() for limit in stated if _caps(limit, window)]
+    return dict(sorted(caps, key=lambda one: -one[1].cap))
 
 
 def _reached(limit: Limit, used: int, rate: int | None, now: datetime) -> datetime | None:
@@ -131,6 +146,3 @@ def nearest(limits: Iterable[Limit], feature: str) -> list[Limit]:
         and limit.action is Action.BLOCK
         and limit.window not in (Window.CALL, Window.MINUTE)
     ]
-
-
-__all__ = ["Caps", "nearest", "slot_of"]

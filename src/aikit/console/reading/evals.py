@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TypeVar
 
 from aikit.console.filtering import Filter
 from aikit.console.model import EvalRow, EvalsPage
 from aikit.errors import AIKitError, RunInvalid
 from aikit.evals.baselines import baseline_path, read_baseline
 from aikit.evals.gate import decide
-from aikit.evals.model import Run, Suite
+from aikit.evals.model import Run, Suite, Verdict
 from aikit.evals.run_text import read_run
 from aikit.evals.runs import StoredRun, runs_folder, stored_runs
 from aikit.evals.scored import means_of, values_of
@@ -19,6 +20,8 @@ from aikit.evals.suites.reading import list_suites, read_suite
 
 MOST_RUNS = 100
 Stamp = tuple[tuple[str, int, int] | None, ...]
+Found = TypeVar("Found")
+Remembered = dict[Path, tuple[Stamp, Found]]
 
 
 class Evals:
@@ -26,7 +29,8 @@ class Evals:
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._known: dict[Path, tuple[Stamp, Any]] = {}
+        self._rows: Remembered[EvalRow] = {}
+        self._suites: Remembered[Suite | str] = {}
 
     def read(self, wanted: Filter) -> EvalsPage:
         """The newest that the filter lets through."""
@@ -39,21 +43,23 @@ class Evals:
     def _row(self, folder: Path, stored: StoredRun) -> EvalRow:
         suite, baseline = self._suite(folder, stored.suite), baseline_path(folder, stored.suite)
         watched = [stored.path, baseline, *([suite.path, suite.cases_path] if isinstance(suite, Suite) else [])]
-        return self._once(stored.path, watched, lambda: _decided(stored, suite, baseline))
+        return _once(self._rows, stored.path, watched, lambda: _decided(stored, suite, baseline))
 
     def _suite(self, folder: Path, name: str) -> Suite | str:
         """The suite as it is now, or why it can't be read."""
         path = folder / f"{name}.eval.yaml"
-        known = self._known.get(path)
+        known = self._suites.get(path)
         watched = [path, *([known[1].cases_path] if known and isinstance(known[1], Suite) else [])]
-        return self._once(path, watched, lambda: _suite(folder, name))
+        return _once(self._suites, path, watched, lambda: _suite(folder, name))
 
-    def _once(self, key: Path, watched: list[Path], make: Any) -> Any:
-        stamp = tuple([_stamp(path) for path in watched])
-        known = self._known.get(key)
-        if known is None or known[0] != stamp:
-            known = self._known[key] = stamp, make()
-        return known[1]
+
+def _once(remembered: Remembered[Found], key: Path, watched: list[Path], make: Callable[[], Found]) -> Found:
+    """What was made of these files, made anew when one of them has changed."""
+    stamp = tuple([_stamp(path) for path in watched])
+    known = remembered.get(key)
+    if known is None or known[0] != stamp:
+        known = remembered[key] = stamp, make()
+    return known[1]
 
 
 def _stamp(path: Path) -> tuple[str, int, int] | None:
@@ -89,7 +95,7 @@ def _decided(stored: StoredRun, suite: Suite | str, baseline: Path) -> EvalRow:
     return _told(run, verdict, whys[0] if whys else None)
 
 
-def _told(run: Run, verdict: Any, why: str | None) -> EvalRow:
+def _told(run: Run, verdict: Verdict | None, why: str | None) -> EvalRow:
     return EvalRow(
         id=run.id,
         suite=run.suite,
@@ -97,7 +103,7 @@ def _told(run: Run, verdict: Any, why: str | None) -> EvalRow:
         subject=run.prompt.id if run.prompt else run.target or "",
         mode=run.mode.value,
         cases=len(run.cases),
-        status=verdict and verdict.status,
+        status=verdict.status if verdict else None,
         why=why,
         scores=_means(run),
         spent=run.spent_nano,

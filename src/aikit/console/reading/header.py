@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from aikit.console.filtering import Filter
 from aikit.console.model import Header
 from aikit.console.reading.caps import Caps
 from aikit.console.reading.line import Tick
-from aikit.console.reading.sums import SETTLING, Sums
+from aikit.console.reading.live import SETTLING, hour_of
+from aikit.console.reading.sums import Sums
 from aikit.console.reading.sweep import CALLS, ESTIMATED, FAILED, HOUR, NANO, REFUSED, UNPRICED
 from aikit.console.reading.terms import Fields, conditions
 from aikit.ledger.breakers import BreakerRow
@@ -48,7 +48,7 @@ def read_header(
 ) -> Header:
     """`today` are the sums of today. `wanted` has the terms that mean something here."""
     unpicked = Filter(tuple([term for term in wanted.terms if term not in today.where.terms]))
-    _, totals, spent = today.totals(unpicked)
+    totals, spent = today.totals(unpicked), today.spent(unpicked)
     rates = _rates(tick, today, unpicked)
     spending = [name for name, nano in spent.items() if nano > 0]
     shown = _shown(caps, wanted, spent)
@@ -83,18 +83,14 @@ def _shown(caps: Caps, wanted: Filter, spent: dict[str, int]) -> list[str]:
 
 def _rates(tick: Tick, today: Sums, wanted: Filter) -> dict[str, int]:
     """Nano-USD an hour of each tenant: this hour's so far; in its first ten minutes with its part of the last."""
-    hour = tick.now.replace(minute=0, second=0, microsecond=0)
+    hour = hour_of(tick.now)
     elapsed, length = (tick.now - hour) // MICROSECOND, HOUR // MICROSECOND
-    this: defaultdict[str, int] = defaultdict(int)
-    before: defaultdict[str, int] = defaultdict(int)
-    for at, key, counts in today.live(wanted):
-        if at == hour:
-            this[key[0]] += counts[NANO]
-        elif at == hour - HOUR:
-            before[key[0]] += counts[NANO]
+    fresh = today.fresh(wanted)
+    this, last = fresh.this_hour, fresh.last_hour
     if tick.now - hour >= SETTLING:
         return {name: nano * length // elapsed for name, nano in this.items()}
-    return {name: this[name] + before[name] * (length - elapsed) // length for name in this.keys() | before.keys()}
+    carried = {name: nano * (length - elapsed) // length for name, nano in last.items()}
+    return {name: this.get(name, 0) + carried.get(name, 0) for name in this.keys() | last.keys()}
 
 
 class Spooled:

@@ -12,12 +12,13 @@ from sqlalchemy.dialects import postgresql as pg
 from aikit.console.filtering import Filter
 from aikit.console.model import Period, Plot, Point
 from aikit.console.reading.line import Tick
-from aikit.console.reading.sweep import HOUR, Clock, Counts
+from aikit.console.reading.sweep import HOUR, Clock, Counts, plus
 from aikit.console.reading.terms import Fields, conditions
 from aikit.ledger.reading import id_at
 from aikit.ledger.tables import entries, refusals
 
 MINUTE = timedelta(minutes=1)
+NONE: Counts = (0, 0, 0)
 NO_TIME = timedelta(0)
 MINUTES = 60
 AGAIN = 3
@@ -35,12 +36,11 @@ def hourly(
     sums: dict[datetime, Counts] = {}
     for hour, counts in hours.items():
         at = hour if step == HOUR else hour.replace(hour=0)
-        known = sums.get(at, [0, 0, 0])
-        sums[at] = [a + b for a, b in zip(known, counts, strict=True)]
+        sums[at] = plus(sums.get(at, NONE), counts)
     points, at = [], since
     while at <= now:
         read = at >= read_from
-        points.append(Point(at, *sums.get(at, [0, 0, 0])) if read else Point(at, None, None, None))
+        points.append(Point(at, *sums.get(at, NONE)) if read else Point(at, None, None, None))
         at += step
     return Plot(int(step.total_seconds()), tuple(points))
 
@@ -83,10 +83,10 @@ class Minutes:
         """The minutes from the first to the last."""
         assert self._wanted is not None
         minutes = [first + MINUTE * i for i in range((last - first) // MINUTE + 1)]
-        sums = [[0, 0, 0] for _ in minutes]
+        sums = [NONE] * len(minutes)
         for table in (entries, refusals):
             for i, *counts in tick.connection.execute(_by_minute(table, minutes, self._wanted)):
-                sums[i - 1] = [a + b for a, b in zip(sums[i - 1], counts, strict=True)]
+                sums[i - 1] = plus(sums[i - 1], tuple(counts))
         self._known.update(zip(minutes, sums, strict=True))
 
 

@@ -15,7 +15,7 @@ from aikit.console.model import MOST_ROWS, PromptRow, PromptsPage
 from aikit.console.reading.line import Tick
 from aikit.console.reading.overview import priced
 from aikit.console.reading.sums import Sums
-from aikit.console.reading.sweep import CALLS, FAILED, REFUSED, Clock, Counts
+from aikit.console.reading.sweep import CALLS, FAILED, NOTHING_COUNTED, REFUSED, Clock, Counts
 from aikit.console.reading.terms import Fields, conditions
 from aikit.ledger.latencies import Latency, latencies
 from aikit.ledger.prompt_labels import Move, list_labels
@@ -77,7 +77,7 @@ class Prompts:
         timed = []
         for row in rows:
             took = self._took[row.id][1] if row.id in self._took else None
-            timed.append(replace(row, p50_ms=took and took.p50_ms, p95_ms=took and took.p95_ms))
+            timed.append(replace(row, p50_ms=took.p50_ms, p95_ms=took.p95_ms) if took else row)
         return timed
 
     def _fresh(self, id: str, now: datetime) -> bool:
@@ -96,7 +96,7 @@ def _row(
     gates: dict[tuple[str, str], bool],
     counts: Counts | None,
 ) -> PromptRow:
-    sums = counts or [0] * 9
+    sums = counts or NOTHING_COUNTED
     return PromptRow(
         name=version[0],
         version=version[1],

@@ -6,22 +6,20 @@ the last was whole, and takes its place when it is whole itself. The hours that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from fractions import Fraction
 from heapq import nsmallest
+from itertools import islice
 from typing import Any, NamedTuple
 
 from aikit.console.filtering import NOTHING, Filter
 from aikit.console.reading.line import Tick
-from aikit.console.reading.sweep import HOUR, NANO, Clock, Counts, Key, Spec, Sweep
+from aikit.console.reading.live import Clocks, Live, ended, hour_of
+from aikit.console.reading.sweep import HOUR, NANO, NOTHING_COUNTED, Counts, Key, Spec, Sweep, plus
 
 RENEWED = timedelta(seconds=60)
 """So long after a generation was whole the next one begins."""
-SETTLING = timedelta(minutes=10)
-"""So long after an hour its calls may still be ending, and it is read each tick."""
-FIRST, NEXT = 0.1, 0.03
-"""Seconds of a tick for a generation: for the first, which is waited for, and for others."""
+MOST_FILTERS = 4
 
 
 class Digest(NamedTuple):
@@ -32,24 +30,36 @@ class Digest(NamedTuple):
     spent: dict[str, int]
 
 
-class Sums:
-    """The sums by these columns, the first of which is the tenant or the prompt, over one period.
-
-    `where` picks in SQL; what else a filter names is picked from the keys.
+class Fresh(NamedTuple):
+    """The same of the hours that are read each tick: what they add to which key, and what each tenant has spent in
+    this hour and in the one before.
     """
 
-    def __init__(self, by: tuple[str, ...], where: Filter = NOTHING) -> None:
-        self.by, self.where = by, where
+    groups: dict[Key, Counts]
+    totals: Counts
+    spent: dict[str, int]
+    this_hour: dict[str, int]
+    last_hour: dict[str, int]
+
+
+class Sums:
+    """The sums over one period, by the columns of `live`, the first of which is the tenant or the prompt.
+
+    Its `where` picks in SQL; what else a filter names is picked from the keys.
+    """
+
+    def __init__(self, live: Live) -> None:
+        self.live, self.by, self.where = live, live.by, live.where
         self.at: datetime | None = None
         self._whole: Sweep | None = None
         self._whole_at: datetime | None = None
         self._building: Sweep | None = None
-        self._live: Sweep | None = None
-        self._next_live: Sweep | None = None
         self._digests: dict[Filter, tuple[Sweep, int, Digest]] = {}
+        self._freshes: dict[Filter, tuple[tuple[Any, ...], Fresh]] = {}
+        self._dearest: dict[tuple[Filter, int], tuple[Digest, Fresh, list[tuple[Key, Counts]], int]] = {}
         self._fits: dict[tuple[Filter, Key], bool] = {}
 
-    def advance(self, tick: Tick, since: datetime, plotted: Filter | None, clock: Clock) -> None:
+    def advance(self, tick: Tick, since: datetime, plotted: Filter | None, clocks: Clocks) -> None:
         """Read what is due at this tick, for sums since then. `plotted` None: nobody looks at the sums by the hour."""
         if self.at == tick.now:
             return
@@ -57,15 +67,13 @@ class Sums:
         if plotted is None:
             plotted = self._whole.spec.plotted if self._whole else NOTHING
         spec = Spec(self.by, self.where, plotted)
-        hour = tick.now.replace(minute=0, second=0, microsecond=0)
-        ended = hour if tick.now - hour >= SETTLING else hour - HOUR
-        closed = max(since, ended)
-        self._plan(spec, since, closed, tick.now)
-        if self._building is not None:
-            self._building.go_on(tick.connection, clock if self._whole else Clock(FIRST), like=self._whole)
-            if self._building.complete:
-                self._whole, self._whole_at, self._building = self._building, tick.now, None
-        self._read_live(tick, spec, min(self._base.end, ended))
+        self._plan(spec, since, max(since, ended(tick.now)), tick.now)
+        clock = clocks.renewed if self._whole else clocks.first
+        if self._building is not None and (clock.left > 0 or not self._building.slices):
+            self._building.go_on(tick.connection, clock, like=self._whole)
+        if self._building is not None and self._building.complete:
+            self._whole, self._whole_at, self._building = self._building, tick.now, None
+        self.live.read(tick, plotted, self._base.end, clocks)
 
     def _plan(self, spec: Spec, since: datetime, closed: datetime, now: datetime) -> None:
         whole, building = self._whole, self._building
@@ -76,17 +84,6 @@ class Sums:
         stands = whole is not None and (whole.since, whole.spec) == (since, spec) and self._whole_at is not None
         if not stands or not timedelta(0) <= now - (self._whole_at or now) < RENEWED:
             self._building = Sweep(spec, since, closed, closed, by_hour=False)
-
-    def _read_live(self, tick: Tick, spec: Spec, since: datetime) -> None:
-        following = self._next_live
-        hour = tick.now.replace(minute=0, second=0, microsecond=0)
-        if following is None or (following.spec, following.since) != (spec, since) or following.end != hour + HOUR:
-            following = Sweep(spec, since, None, hour + HOUR, by_hour=True)
-        first = self._live is None or self._live.spec != spec or self._live.since != since
-        following.go_on(tick.connection, Clock(FIRST if first else NEXT), like=self._live)
-        if following.complete or first:
-            self._live = following
-        self._next_live = None if following.complete else following
 
     @property
     def _base(self) -> Sweep:
@@ -101,53 +98,56 @@ class Sums:
     @property
     def read(self) -> Fraction:
         """How much of the period is read yet, 1 for all."""
-        return self._base.read if self._live is None or self._live.complete else min(self._base.read, self._live.read)
+        return min(self._base.read, self.live.shown.read)
 
     def hours(self) -> tuple[dict[datetime, Counts], datetime]:
         """Nano-USD, calls and refusals by the hour of what is plotted, and the hour from which on all is read."""
-        assert self._live is not None
         base = self._building if self._building and self._base.spec != self._building.spec else self._base
         found = dict(base.hours)
-        found.update({hour: counts for hour, counts in self._live.hours.items() if hour >= base.end})
+        found.update({hour: counts for hour, counts in self.live.shown.hours.items() if hour >= base.end})
         return found, base.top
 
-    def live(self, wanted: Filter = NOTHING) -> Iterator[tuple[datetime, Key, Counts]]:
-        """The hours that are read each tick, by hour and key, of what fits."""
-        assert self._live is not None
-        for (hour, *key), counts in self._live.groups.items():
-            if self._fit(wanted, tuple(key)):
-                yield hour, tuple(key), counts
+    def totals(self, wanted: Filter = NOTHING) -> Counts:
+        """What all that fits comes to."""
+        return plus(self._digest(wanted).totals, self.fresh(wanted).totals)
 
-    def totals(self, wanted: Filter = NOTHING) -> Digest:
-        """What fits; the keys without an order."""
-        digest, fresh = self._digest(wanted), self._fresh(wanted)
-        totals, spent = list(digest.totals), dict(digest.spent)
-        keys = list(digest.keys)
-        for key, counts in fresh.items():
-            totals = [a + b for a, b in zip(totals, counts, strict=True)]
-            spent[key[0]] = spent.get(key[0], 0) + counts[NANO]
-            if key not in self._base.groups:
-                keys.append(key)
-        return Digest(keys, totals, spent)
+    def spent(self, wanted: Filter = NOTHING) -> dict[str, int]:
+        """What each tenant has spent on what fits, in nano-USD; with 0 for those whose calls cost nothing."""
+        found = dict(self._digest(wanted).spent)
+        for tenant, nano in self.fresh(wanted).spent.items():
+            found[tenant] = found.get(tenant, 0) + nano
+        return found
 
     def dearest(self, wanted: Filter, most: int) -> tuple[list[tuple[Key, Counts]], int]:
         """The keys that fit with what they come to, the dearest first, so many at most; and how many there are."""
-        digest, fresh = self._digest(wanted), self._fresh(wanted)
+        digest, fresh = self._digest(wanted), self.fresh(wanted)
+        known = self._dearest.get((wanted, most))
+        if known is None or known[0] is not digest or known[1] is not fresh:
+            if len(self._dearest) > MOST_FILTERS:
+                self._dearest.clear()
+            known = self._dearest[wanted, most] = digest, fresh, *self._ordered(digest.keys, fresh.groups, most)
+        return known[2:]
+
+    def _ordered(self, keys: list[Key], fresh: dict[Key, Counts], most: int) -> tuple[list[tuple[Key, Counts]], int]:
         groups = self._base.groups
-        found: list[tuple[Key, Counts]] = []
-        new = 0
-        for key, counts in fresh.items():
-            known = groups.get(key)
-            new += known is None
-            found.append((key, counts if known is None else [a + b for a, b in zip(known, counts, strict=True)]))
-        others = 0
-        for key in digest.keys:
-            if others == most:
-                break
-            if key not in fresh:
-                found.append((key, groups[key]))
-                others += 1
-        return nsmallest(most, found, key=lambda one: (-one[1][NANO], one[0])), len(digest.keys) + new
+        found = [(key, plus(groups[key], counts) if key in groups else counts) for key, counts in fresh.items()]
+        new = sum(key not in groups for key in fresh)
+        others = islice((key for key in keys if key not in fresh), most)
+        found += [(key, groups[key]) for key in others]
+        return nsmallest(most, found, key=lambda one: (-one[1][NANO], one[0])), len(keys) + new
+
+    def fresh(self, wanted: Filter = NOTHING) -> Fresh:
+        """What the live hours come to."""
+        assert self.at is not None
+        live, hour, since = self.live.shown, hour_of(self.at), self._base.end
+        state = live, live.slices, hour, since
+        known = self._freshes.get(wanted)
+        if known is None or known[0] != state:
+            if len(self._freshes) > MOST_FILTERS:
+                self._freshes.clear()
+            fitting = [(*one, counts) for one, counts in live.groups.items() if self._fit(wanted, one[1:])]
+            known = self._freshes[wanted] = state, _fresh(fitting, hour, since)
+        return known[1]
 
     def _digest(self, wanted: Filter) -> Digest:
         base = self._base
@@ -155,25 +155,11 @@ class Sums:
         if known is None or known[0] is not base or known[1] != base.slices:
             fitting = [(key, counts) for key, counts in base.groups.items() if self._fit(wanted, key)]
             fitting.sort(key=lambda one: (-one[1][NANO], one[0]))
-            spent: dict[str, int] = {}
-            for key, counts in fitting:
-                spent[key[0]] = spent.get(key[0], 0) + counts[NANO]
-            columns = zip(*[counts for _, counts in fitting], strict=True)
-            totals = [sum(column) for column in columns] or [0] * 9
-            if len(self._digests) > 4:
+            if len(self._digests) > MOST_FILTERS:
                 self._digests.clear()
-            known = self._digests[wanted] = base, base.slices, Digest([key for key, _ in fitting], totals, spent)
+            keys, totals = [key for key, _ in fitting], _total([counts for _, counts in fitting])
+            known = self._digests[wanted] = base, base.slices, Digest(keys, totals, _by_first(fitting))
         return known[2]
-
-    def _fresh(self, wanted: Filter) -> dict[Key, Counts]:
-        """What the live hours add to each key."""
-        found: dict[Key, Counts] = {}
-        since = self._base.end
-        for hour, key, counts in self.live(wanted):
-            if hour >= since:
-                known = found.get(key)
-                found[key] = counts if known is None else [a + b for a, b in zip(known, counts, strict=True)]
-        return found
 
     def _fit(self, wanted: Filter, key: Key) -> bool:
         if not wanted:
@@ -184,6 +170,31 @@ class Sums:
                 self._fits.clear()
             known = self._fits[wanted, key] = wanted.fits(named(self.by, key))
         return known
+
+
+def _fresh(fitting: list[tuple[Any, ...]], hour: datetime, since: datetime) -> Fresh:
+    """Rows are an hour, the parts of a key, and counts."""
+    groups: dict[Key, Counts] = {}
+    new = []
+    for at, *parts, counts in fitting:
+        if at >= since:
+            key = tuple(parts)
+            groups[key] = plus(groups[key], counts) if key in groups else counts
+            new.append((key, counts))
+    this = [(row[1:-1], row[-1]) for row in fitting if row[0] == hour]
+    last = [(row[1:-1], row[-1]) for row in fitting if row[0] == hour - HOUR]
+    return Fresh(groups, _total([counts for _, counts in new]), *map(_by_first, (new, this, last)))
+
+
+def _by_first(groups: list[tuple[Key, Counts]]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for key, counts in groups:
+        found[key[0]] = found.get(key[0], 0) + counts[NANO]
+    return found
+
+
+def _total(rows: list[Counts]) -> Counts:
+    return tuple([sum(column) for column in zip(*rows, strict=True)]) or NOTHING_COUNTED
 
 
 def named(by: tuple[str, ...], key: Key) -> dict[str, Any]:

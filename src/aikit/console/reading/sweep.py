@@ -49,7 +49,8 @@ FIELDS: Fields = {
     "prompt": sa.func.nullif(rollups.c.prompt, ""),
 }
 Key = tuple[str, ...]
-Counts = list[int]
+Counts = tuple[int, ...]
+NOTHING_COUNTED: Counts = (0,) * len(COUNTS)
 
 
 class Spec(NamedTuple):
@@ -87,7 +88,7 @@ class Sweep:
         self.slices = 0
         self.end = self.top = max(since, end)
         """All from `top` on is read."""
-        self._size, self._parts, self._part = 1, 1, 0
+        self._size, self._parts, self._part = 2, 1, 0
         self._bounds: list[str | None] = []
 
     @property
@@ -119,19 +120,17 @@ class Sweep:
         given = {"since": since, "until": None if open_end else self.top, "low": low, "high": high}
         query = _query(self.spec, self.by_hour, open_end, low is not None, high is not None)
         named = {name: value for name, value in given.items() if value is not None}
-        for of_hour, *row in connection.execute(query, named):
-            _add(*self._place(of_hour, row))
+        width = 2 + len(self.spec.by)
+        first, last = (1 if self.by_hour else 2), width + len(COUNTS)
+        for row in connection.execute(query, named).all():
+            if row[0]:
+                _add(self.hours, row[1], row[last:])
+            else:
+                _add(self.groups, row[first:width], row[width:last])
         self.slices += 1
         self._part += 1
         if self._part >= self._parts:
             self.top, self._part = since, 0
-
-    def _place(self, of_hour: int, row: list[Any]) -> tuple[dict[Any, Counts], Any, Counts]:
-        hour, width = row[0], 1 + len(self.spec.by)
-        key, counts, plotted = row[1:width], row[width : width + len(COUNTS)], row[width + len(COUNTS) :]
-        if of_hour:
-            return self.hours, hour, plotted
-        return self.groups, (hour, *key) if self.by_hour else tuple(key), counts
 
     def _adapt(self, seconds: float) -> None:
         if self._part:
@@ -150,7 +149,12 @@ class Sweep:
 
 def _add(to: dict[Any, Counts], key: Any, counts: Counts) -> None:
     known = to.get(key)
-    to[key] = counts if known is None else [a + b for a, b in zip(known, counts, strict=True)]
+    to[key] = counts if known is None else plus(known, counts)
+
+
+def plus(one: Counts, other: Counts) -> Counts:
+    """The one and the other, count by count."""
+    return tuple([a + b for a, b in zip(one, other, strict=True)])
 
 
 def _bounds(connection: sa.Connection, parts: int) -> list[str | None]:

@@ -1,0 +1,68 @@
+"""The hours in which calls still end: this one, and in its first ten minutes the one before. Read each tick."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from aikit.console.filtering import NOTHING, Filter
+from aikit.console.reading.line import Tick
+from aikit.console.reading.sweep import HOUR, Clock, Spec, Sweep
+
+SETTLING = timedelta(minutes=10)
+"""So long after an hour its calls may still be ending, and it is read each tick."""
+FIRST, RENEWED, LIVE = 0.1, 0.02, 0.03
+"""Seconds of a tick for sums: for those that are waited for, for those that are summed anew, for the live hours."""
+LONGEST = 3 * HOUR
+
+
+class Clocks:
+    """The time that a tick may spend on sums, of each kind together."""
+
+    def __init__(self) -> None:
+        self.first, self.renewed = Clock(FIRST), Clock(RENEWED)
+
+
+def hour_of(moment: datetime) -> datetime:
+    """When its hour began."""
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def ended(now: datetime) -> datetime:
+    """Until when all is over, and is not read each tick."""
+    hour = hour_of(now)
+    return hour if now - hour >= SETTLING else hour - HOUR
+
+
+class Live:
+    """What the live hours come to, by hour and by these columns; where there is much, it is read in a few ticks."""
+
+    def __init__(self, by: tuple[str, ...], where: Filter) -> None:
+        self.by, self.where = by, where
+        self._at: datetime | None = None
+        self._shown: Sweep | None = None
+        self._following: Sweep | None = None
+
+    @property
+    def shown(self) -> Sweep:
+        """As it was read last."""
+        assert self._shown is not None
+        return self._shown
+
+    def read(self, tick: Tick, plotted: Filter | None, since: datetime, clocks: Clocks) -> None:
+        """Read from `since` on, and at least what is live. `plotted` None: nobody looks at the sums by the hour."""
+        shown = self._shown
+        if plotted is None:
+            plotted = shown.spec.plotted if shown else NOTHING
+        spec, since = Spec(self.by, self.where, plotted), min(since, ended(tick.now))
+        fits = shown is not None and shown.spec == spec and since - LONGEST < shown.since <= since
+        if fits and self._at == tick.now:
+            return
+        self._at = tick.now
+        end = hour_of(tick.now) + HOUR
+        following = self._following
+        if following is None or following.spec != spec or following.since != since or following.end != end:
+            following = Sweep(spec, since, None, end, by_hour=True)
+        following.go_on(tick.connection, Clock(LIVE) if fits else clocks.first, like=shown)
+        if following.complete or not fits:
+            self._shown = following
+        self._following = None if following.complete else following

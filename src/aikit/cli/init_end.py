@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,7 @@ def offer(
     agent has led.
     """
     from aikit.cli.init_asking import Terminal
+    from aikit.setup.place import config_file
 
     helper = agent and can_lead(place)
     console = _console() if failed is None else None
@@ -58,6 +60,7 @@ def offer(
         lead(place, yes, agent_cap_usd)
         return True
     if console is not None and not answer:
+        os.environ["AIKIT_CONFIG"] = str(config_file(place))
         console([])
     return False
 

@@ -16,7 +16,7 @@ from aikit.console.reading.calls import read_calls
 from aikit.console.reading.caps import Caps
 from aikit.console.reading.evals import Evals
 from aikit.console.reading.header import Spooled, read_header
-from aikit.console.reading.limits import read_limits
+from aikit.console.reading.limits import Limits
 from aikit.console.reading.line import Line, Tick
 from aikit.console.reading.live import Clocks, Live
 from aikit.console.reading.plot import Minutes, hourly
@@ -43,7 +43,7 @@ class Reader:
         self._spooled, self._evals = Spooled(spool), Evals(evals)
         self._live: dict[tuple[tuple[str, ...], Filter], Live] = {}
         self._sums: dict[tuple[tuple[str, ...], Filter, Period], Sums] = {}
-        self._caps, self._took = Caps(), Took()
+        self._caps, self._took, self._limits = Caps(), Took(), Limits()
         self._minutes, self._prompts = Minutes(), prompts.Prompts()
 
     def read(self, query: Query) -> Snapshot:
@@ -83,7 +83,7 @@ class Reader:
             case Tab.CALLS:
                 return read_calls(tick, query.filter)
             case Tab.LIMITS:
-                return read_limits(tick, query.filter)
+                return self._limits.read(tick, self._caps, query.filter)
             case Tab.BREAKERS:
                 return read_breakers(tick, breakers, query.filter)
             case Tab.PROMPTS:

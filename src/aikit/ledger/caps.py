@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 from aikit.ledger.limits import read_tenants
-from aikit.ledger.limits_in_force import Asked, Slot, in_force, slot_of
+from aikit.ledger.limits_in_force import Asked, Slot, Tenant, in_force, slot_of
 from aikit.ledger.tables import counts
 from aikit.types import Limit
 
@@ -17,15 +17,20 @@ Resolved = dict[tuple[object, ...], tuple[Limit, ...]]
 """The limits of tenants for which the same is stated."""
 
 
-def all_limits(connection: sa.Connection, known: Resolved) -> tuple[dict[str, tuple[Limit, ...]], Resolved]:
-    """The limits of each tenant; those that count each user, or each feature, by itself once, with EACH for it.
+def all_tenants(connection: sa.Connection) -> list[Tenant]:
+    """The tenants, with the policies that limit something."""
+    return read_tenants(connection, None, ALL)
+
+
+def all_limits(tenants: Iterable[Tenant], known: Resolved) -> tuple[dict[str, tuple[Limit, ...]], Resolved]:
+    """The limits of each of these tenants; those that count each user, or each feature, by itself once, with EACH.
 
     Tenants for which the same is stated have the same limits: they are resolved once. `known` is what was resolved the
     last time; what was this time comes back with them.
     """
     found, resolved = {}, Resolved()
     told: dict[int, str] = {}
-    for tenant in read_tenants(connection, None, ALL):
+    for tenant in tenants:
         policies = tuple([told.setdefault(id(policy), repr(policy)) for policy in tenant.policies.values()])
         key = tenant.plan, policies, tenant.user_plans, tuple(sorted(tenant.plan_of.items()))
         if key not in resolved:

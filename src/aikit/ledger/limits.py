@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -12,6 +13,7 @@ from heapq import nlargest
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
 
 from aikit.ledger.limits_in_force import EACH, Asked, Counted, Slot, Tenant, in_force, slot_of
 from aikit.ledger.reading import Readable, check_tags, database_time, reading
@@ -55,6 +57,9 @@ UNOPENED = """
           AND (w.feature IS NULL OR coalesce(h.feature, '') = w.feature)
           AND (w.user_id IS NULL OR coalesce(h.user_id, '') = w.user_id)) h ON true"""
 """What slots that no call has opened yet will be opened with, as `aikit.open_counter` does it."""
+
+Standing = tuple[str, Limit, Slot | None]
+"""A limit of a tenant, and its slot; None: it counts nothing over time, or nobody has come to it yet."""
 
 window_at = lru_cache(maxsize=4096)(bounds)
 
@@ -107,23 +112,38 @@ def list_limits(
     """
     check_tags(tenant=tenant, user=user, feature=feature, environment=environment)
     asked = Asked(user, feature, environment)
-    rows, unopened = [], []
     with reading(database) as connection:
         now = database_time(connection)
-        slots = _slots(connection, tenant, asked, now)
-        for each in read_tenants(connection, tenant, asked):
-            groups = in_force(each, asked, slots[each.name])
-            for limit, slot in [one for group in groups for one in _listed(*group, now)]:
-                if slot is None and limit.window is not Window.CALL and EACH not in limit.subject:
-                    unopened.append((each.name, limit))
-                else:
-                    rows.append(limit_row(each.name, limit, slot, now))
-        found = opened(connection, unopened, now)
-        rows += [limit_row(name, limit, slot, now) for (name, limit), slot in zip(unopened, found, strict=True)]
+        slots = _slots(connection, _of(counts.c.tenant, tenant), asked, now)
+        tenants = read_tenants(connection, tenant, asked)
+        rows = [limit_row(*one, now) for one in _standings(connection, tenants, asked, slots, now)]
     rows.sort(key=lambda row: (row.tenant, row.counts, METRICS.index(row.metric), WINDOWS.index(row.window), row.cap))
     if nearest:
         rows.sort(key=lambda row: -1 if row.share is None else row.share, reverse=True)
     return rows
+
+
+def nearest_of(connection: sa.Connection, tenants: Sequence[Tenant], now: datetime) -> list[Standing]:
+    """The limits of these tenants and where each stands; of those that count each user or feature, the nearest 20."""
+    asked = Asked(None, None, None)
+    named = counts.c.tenant == sa.func.any(sa.cast([tenant.name for tenant in tenants], pg.ARRAY(sa.Text)))
+    return _standings(connection, tenants, asked, _slots(connection, named, asked, now), now)
+
+
+def _standings(
+    connection: sa.Connection, tenants: Sequence[Tenant], asked: Asked, slots: Mapping[str, list[Slot]], now: datetime
+) -> list[Standing]:
+    found: list[Standing] = []
+    unopened = []
+    for each in tenants:
+        groups = in_force(each, asked, slots.get(each.name, ()))
+        for limit, slot in [one for group in groups for one in _listed(*group, now)]:
+            if slot is None and limit.window is not Window.CALL and EACH not in limit.subject:
+                unopened.append((each.name, limit))
+            else:
+                found.append((each.name, limit, slot))
+    counted = opened(connection, unopened, now)
+    return found + [(*one, slot) for one, slot in zip(unopened, counted, strict=True)]
 
 
 def _listed(limit: Limit, counted: list[Counted], now: datetime) -> list[Counted]:
@@ -211,8 +231,10 @@ def read_tenants(connection: sa.Connection, tenant: str | None, asked: Asked) ->
     ]
 
 
-def _slots(connection: sa.Connection, tenant: str | None, asked: Asked, now: datetime) -> defaultdict[str, list[Slot]]:
-    """The open slots of each tenant; of single users only those whose window can still count."""
+def _slots(
+    connection: sa.Connection, whose: sa.ColumnElement[bool], asked: Asked, now: datetime
+) -> defaultdict[str, list[Slot]]:
+    """The open slots of each of the tenants; of single users only those whose window can still count."""
     own_plan = sa.and_(
         plan_holders.c.tenant == counts.c.tenant,
         plan_holders.c.user_id == counts.c.user_id,
@@ -225,13 +247,13 @@ def _slots(connection: sa.Connection, tenant: str | None, asked: Asked, now: dat
         sa.select(*[counts.c[name] for name in names], plan_holders.c.plan)
         .outerjoin(plan_holders, own_plan)
         .where(
-            _of(counts.c.tenant, tenant),
+            whose,
             sa.or_(counts.c.user_id.is_(None), _of(counts.c.user_id, asked.user)),
             sa.or_(counts.c.user_id.is_(None), counts.c.window == str(Window.TOTAL), *recent),
         )
     )
     found: defaultdict[str, list[Slot]] = defaultdict(list)
-    for name, *slot in connection.execute(query):
+    for name, *slot in connection.execute(query).all():
         found[name].append(Slot(*slot))
     return found
 

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from aikit.console.model import Budget
 from aikit.console.reading.line import Tick
-from aikit.ledger.caps import Resolved, all_limits, slots_of
+from aikit.ledger.caps import Resolved, all_limits, all_tenants, slots_of
 from aikit.ledger.limits import opened, standing
-from aikit.ledger.limits_in_force import Slot
+from aikit.ledger.limits_in_force import Slot, Tenant
 from aikit.policy.windows import bounds
 from aikit.types import Action, Limit, Metric, Window
 
@@ -27,18 +27,20 @@ class Caps:
     """The limits in force, and where they stand."""
 
     def __init__(self) -> None:
+        self.tenants: list[Tenant] = []
         self.limits: dict[str, tuple[Limit, ...]] = {}
         self._resolved: Resolved = {}
         self._lowest: dict[Window, dict[str, Limit]] = {}
-        self._version: int | None = None
+        self.version: int | None = None
         self._last: tuple[datetime, object, Budget] | None = None
         self._unopened: dict[tuple[str, Limit], tuple[datetime, Slot]] = {}
 
     def refresh(self, tick: Tick) -> None:
         """Resolve again what a policy that has changed since changes."""
-        if tick.policy_version != self._version:
-            self.limits, self._resolved = all_limits(tick.connection, self._resolved)
-            self._version = tick.policy_version
+        if tick.policy_version != self.version:
+            self.tenants = all_tenants(tick.connection)
+            self.limits, self._resolved = all_limits(self.tenants, self._resolved)
+            self.version = tick.policy_version
             self._lowest = {window: _lowest(self.limits, window) for window in BUDGETED}
             self._unopened.clear()
 
@@ -72,7 +74,7 @@ class Caps:
         self, tick: Tick, window: Window, wanted: list[tuple[str, Limit]], spending: set[str], rate: Rate
     ) -> Budget:
         """Where there are many, what they came to a few seconds ago."""
-        asked = self._version, window, [name for name, _ in wanted]
+        asked = self.version, window, [name for name, _ in wanted]
         known = self._last
         if known is None or known[1] != asked or not timedelta(0) <= tick.now - known[0] < LOOKED_AT:
             known = self._last = tick.now, asked, self._budget(tick, window, wanted, spending, rate)

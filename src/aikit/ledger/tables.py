@@ -396,6 +396,42 @@ prompt_gates = sa.Table(
 )
 sa.Index("prompt_gates_by_content", *[prompt_gates.c[name] for name in ("name", "sha256", "suite", "seq")])
 
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    _text("id", key=True),
+    sa.Column("hash", pg.BYTEA, nullable=False),
+    _text("name", null=True),
+    _text("last4"),
+    _text("tenant", null=True),
+    _text("environment"),
+    *[_text(name, null=True) for name in ("user_id", "feature")],
+    sa.Column("rights", pg.ARRAY(sa.Text), nullable=False),
+    sa.Column("per_minute", sa.Integer),
+    _time("expires_at", null=True),
+    _time("created_at"),
+    _text("created_by"),
+    _time("revoked_at", null=True),
+    *[_text(name, null=True) for name in ("revoked_by", "revoked_why", "replaces")],
+    _time("until", null=True),
+)
+sa.Index("api_keys_by_hash", api_keys.c.hash, unique=True)
+sa.Index("api_keys_by_tenant", *[api_keys.c[name] for name in ("tenant", "environment", "created_at")])
+
+key_minutes = sa.Table(
+    "key_minutes", metadata, _text("key", key=True), _time("minute"), sa.Column("taken", sa.Integer, nullable=False)
+)
+
+provider_keys = sa.Table(
+    "provider_keys",
+    metadata,
+    *[_text(name, key=True) for name in ("tenant", "environment", "provider")],
+    sa.Column("sealed", pg.BYTEA, nullable=False),
+    _text("last4"),
+    _time("created_at"),
+    _text("created_by"),
+)
+
 
 def total_tokens(table: sa.FromClause) -> sa.ColumnElement[int]:
     """The tokens of all classes in a row of entries or rollups; NULL where none were reported."""

@@ -6,21 +6,17 @@ Whoever decides has looked at a row: if it is not like that any more, nothing is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-import psycopg
-import sqlalchemy as sa
-
+from aikit.console.bounded import bounded
 from aikit.console.breaker_words import state_word
 from aikit.console.details.words import utc, when
 from aikit.console.words import Style, visible
 from aikit.database.connect import Database
-from aikit.errors import ConfigError, DatabaseError
+from aikit.errors import ConfigError
 from aikit.ledger.breakers import BreakerRow, force_breaker, reset_breaker
 from aikit.ledger.limit_stated import change_stated
 from aikit.ledger.limits import LimitRow
@@ -92,8 +88,8 @@ def change_limit(
     (POLICY_OF_FILE).
     """
     after = wanted(row, cap=cap, soft_cap=soft_cap, window=window)
-    with _in_words(database):
-        found, _ = change_stated(database, row, lambda limit: _changed(limit, after), why=why.strip() or None)
+    with bounded(database) as books:
+        found, _ = change_stated(books, row, lambda limit: _changed(limit, after), why=why.strip() or None)
     touched = _touched(found.stored.policy.scope)
     return f"{row.source} · {_change(row, after)}. It touches {touched}, from the next call on."
 
@@ -104,11 +100,11 @@ def move_breaker(database: Database, row: BreakerRow, kind: Kind, *, lasting: ti
     Raises ConfigError for a time out of bounds, and for a breaker that is no longer as in the row (BREAKER_MOVED).
     """
     key, seen, reason = row.breaker.key, row.breaker.state, why.strip() or None
-    with _in_words(database):
+    with bounded(database) as books:
         if kind == "reset":
-            was, after = reset_breaker(database, key, why=reason, seen=seen)
+            was, after = reset_breaker(books, key, why=reason, seen=seen)
         else:
-            was, after = force_breaker(database, key, open=kind == "trip", lasting=lasting, why=reason, seen=seen)
+            was, after = force_breaker(books, key, open=kind == "trip", lasting=lasting, why=reason, seen=seen)
     until = f" until {utc(after.until)}" if after.until else ""
     before, now = [state_word(state, PLAIN)[0] for state in (was.state, after.state)]
     return f"{visible(after.name)} · {before} → {now}{until}, from the next call on."
@@ -123,8 +119,8 @@ class Way(NamedTuple):
 
 def rollback_target(database: Database, name: str, label: str) -> Way:
     """Where a rollback would take a label. Raises PromptNotFound if there is nothing to go back to."""
-    with _in_words(database):
-        return Way(*way_back(database, name, label))
+    with bounded(database) as books:
+        return Way(*way_back(books, name, label))
 
 
 def rollback_told(way: Way, name: str, label: str) -> tuple[str, ...]:
@@ -142,25 +138,9 @@ def rollback_prompt(database: Database, name: str, label: str, *, why: str, seen
     (LABEL_MOVED).
     """
     version, to = (seen.seen, seen.target) if isinstance(seen, Way) else (seen, None)
-    with _in_words(database):
-        move = rollback(database, name, label, to=to, why=why.strip() or None, seen=version)
+    with bounded(database) as books:
+        move = rollback(books, name, label, to=to, why=why.strip() or None, seen=version)
     return f"{name}@{label} · v{move.was} → v{move.version}, in all processes by {when(move.at + FOLLOWED)} UTC."
-
-
-@contextmanager
-def _in_words(database: Database) -> Iterator[None]:
-    """Raises DatabaseError for what the database, or the connection to it, says in the middle of a change."""
-    try:
-        yield
-    except sa.exc.DBAPIError as error:
-        if isinstance(error.orig, psycopg.OperationalError):
-            lost = database.unavailable(error.orig)
-            lost.remedy = "It may have been done all the same: once the database is back, the tab Audit tells."
-            raise lost from error
-        said = error.orig.diag.message_primary if isinstance(error.orig, psycopg.Error) else str(error.orig)
-        raise DatabaseError(
-            f"The database {database.name} refused: {said}.", remedy="Run `aikit db status`."
-        ) from error
 
 
 def _changed(limit: StatedLimit, after: Wanted) -> StatedLimit:

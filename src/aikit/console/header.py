@@ -14,6 +14,8 @@ from aikit.console.words import Style
 
 GAP = "   "
 BAR = 21
+NAME = 24
+"""Cells that the name of a database has anyway."""
 TODAY = "day"
 """The window that begins when today does."""
 TIMES = {"hour": "this hour", "day": "today", "week": "this week", "month": "this month", "total": "in total"}
@@ -50,7 +52,8 @@ def _first(snapshot: Snapshot | None, status: Status, style: Style, width: int) 
     """Which database, how current, what may be done; and the database's clock at the right."""
     groups = [
         _group("aikit top", "strong", drop=5),
-        _group(words.visible(snapshot.header.database) if snapshot else style.unknown, drop=1),
+        _group(_database(snapshot, style, width), drop=1),
+        *_environment(snapshot),
         *_currency(snapshot, status, style),
     ]
     if snapshot is None:
@@ -66,6 +69,19 @@ def _first(snapshot: Snapshot | None, status: Status, style: Style, width: int) 
     return (*line[:-1], Part(" " * room), *last.parts)
 
 
+def _database(snapshot: Snapshot | None, style: Style, width: int) -> str:
+    """By its ends, where its name is long: they say on which machine it is, and which one of those there."""
+    if snapshot is None:
+        return style.unknown
+    return words.ends(words.visible(snapshot.header.database), max(NAME, width // 3), style)
+
+
+def _environment(snapshot: Snapshot | None) -> list[_Group]:
+    """That of the one who looks; the calls may be of others."""
+    environment = snapshot and snapshot.header.environment
+    return [_group(f"from {words.visible(environment)}", drop=6)] if environment else []
+
+
 def _currency(snapshot: Snapshot | None, status: Status, style: Style) -> list[_Group]:
     """`● live 2s   data 0.4s old   read-only`, or that it is not; nothing for what is read once."""
     if status.interval is None:
@@ -74,7 +90,7 @@ def _currency(snapshot: Snapshot | None, status: Status, style: Style) -> list[_
     may = _group("actions" if status.actions else "read-only", "warn" if status.actions else "", drop=2)
     if status.retry is not None:
         old = f"STALE {aged}" if snapshot else "NO DATA"
-        retry = f"{style.unknown} retry in {max(0, round(status.retry))}s"
+        retry = f"{style.unknown} {'paused' if status.paused else f'retry in {max(0, round(status.retry))}s'}"
         return [_group(f"! {old} {retry}", "bad"), may]
     if status.paused:
         found = _group(f"{style.of('‖', '=')} paused", "warn")

@@ -64,6 +64,16 @@ def cut(text: str, width: int, style: Style) -> str:
     return f"{text}{mark}" if width > 0 else ""
 
 
+def ends(text: str, width: int, style: Style) -> str:
+    """At most so many cells of it; `…` stands for the middle of what does not fit."""
+    if cells(text) <= width:
+        return text
+    mark, size = style.of("…", "~"), len(text)
+    while size and cells(text[: size // 2] + text[len(text) - (size - size // 2) :]) + len(mark) > width:
+        size -= 1
+    return f"{text[: size // 2]}{mark}{text[len(text) - (size - size // 2) :]}" if width > 0 else ""
+
+
 def named(text: str | None, style: Style) -> str:
     """A name that somebody gave; none is a dash."""
     return visible(text) if text else style.unknown

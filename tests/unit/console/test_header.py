@@ -40,7 +40,7 @@ def with_budget(**changes: object) -> Snapshot:
 
 def test_it_is_the_header_of_the_story() -> None:
     first, second, third = said(snapshot(), Status(age=0.4), 160)
-    assert first.split("   ")[:4] == ["aikit top", "prod@db1", "● live 2s", "data 0.4s old"]
+    assert first.split("   ")[:5] == ["aikit top", "prod@db1", "from prod", "● live 2s", "data 0.4s old"]
     assert first.endswith("UTC 03:11:42")
     assert cells(first) == 160
     assert second.startswith("SPEND today $41.20 of $60.00 ██████████████▍░░░░░░ 68%   $9.80/h → cap at ~05:06 (acme)")
@@ -55,10 +55,18 @@ def test_a_narrow_terminal_keeps_which_database_how_current_and_what_is_spent() 
     assert third.startswith("calls 1,204   refused 318   err 1.2%")
 
 
+def test_a_database_with_a_long_name_is_told_by_its_ends() -> None:
+    read = with_header(database="aikit@/run/a/very/long/path/to/the/socket/of/postgres:5432/ledger_of_production")
+    first = said(read, Status(age=0.4), 100)[0]
+    assert first.startswith("aikit top   aikit@/run/a/ver…er_of_production   ● live 2s   data 0.4s old   read-only")
+    assert first.endswith("UTC 03:11:42")
+
+
 def test_it_says_that_it_is_paused_or_stale_and_what_may_be_done() -> None:
     assert "‖ paused   data 9s old   read-only" in said(snapshot(), Status(paused=True, age=9.97))[0]
     assert "! STALE 14s — retry in 4s   actions" in said(snapshot(), Status(age=14.2, retry=3.6, actions=True))[0]
-    assert "! STALE 14s - retry in 4s" in said(snapshot(), Status(age=14.2, retry=3.6, paused=True), style=ASCII)[0]
+    assert "! STALE 14s - retry in 4s" in said(snapshot(), Status(age=14.2, retry=3.6), style=ASCII)[0]
+    assert "! STALE 14s — paused" in said(snapshot(), Status(age=14.2, retry=3.6, paused=True))[0]
     assert tones(snapshot(), Status(age=14.2, retry=3.6))["! STALE 14s — retry in 4s"] == "bad"
 
 
@@ -74,7 +82,7 @@ def test_before_anything_was_read_nothing_is_known() -> None:
 
 
 def test_what_is_read_once_has_no_age() -> None:
-    assert said(snapshot(), Status(interval=None))[0] == "aikit top   prod@db1   2026-11-21 03:11:42 UTC"
+    assert said(snapshot(), Status(interval=None))[0] == "aikit top   prod@db1   from prod   2026-11-21 03:11:42 UTC"
 
 
 def test_without_a_cap_it_says_so() -> None:

@@ -141,6 +141,19 @@ def test_what_is_cut_fits(text: str, width: int, ascii: bool) -> None:
     assert words.cells(words.cut(words.visible(text), width, Style(ascii=ascii))) <= width
 
 
+@given(st.text(max_size=60), st.integers(min_value=0, max_value=40), st.booleans())
+def test_of_what_is_too_long_both_ends_are_left(text: str, width: int, ascii: bool) -> None:
+    shown = words.ends(words.visible(text), width, Style(ascii=ascii))
+    assert words.cells(shown) <= width
+    assert shown == words.visible(text) or width < words.cells(words.visible(text))
+
+
+def test_the_ends_are_of_one_length() -> None:
+    assert words.ends("0123456789", 7, PLAIN) == "012…789"
+    assert words.ends("0123456789", 10, PLAIN) == "0123456789"
+    assert words.ends("0123456789", 1, ASCII) == "~"
+
+
 def test_wide_characters_take_two_cells() -> None:
     assert words.cells("漢字") == 4
     assert words.cells("é") == 1

@@ -44,6 +44,7 @@ from aikit.transport import (
     AsyncMeteredTransport,
     ClientTransport,
     MeteredTransport,
+    TagSource,
 )
 from aikit.types import Tags
 
@@ -175,6 +176,10 @@ class KitCore:
             return httpx2.AsyncClient(transport=transport, timeout=TIMEOUT, follow_redirects=False)
 
         return clients.Channels(sync, asynchronous)
+
+    def metered(self, provider: Provider, source: TagSource, inner: httpx2.AsyncBaseTransport) -> AsyncMeteredTransport:
+        """A transport that meters what is sent to a provider in the name that `source` says, and sends by `inner`."""
+        return AsyncMeteredTransport(inner, provider, source, self.meter, self._desk, self._drains)
 
     def named(self, name: str, kind: str) -> Provider:
         provider = self.settings.provider(name)

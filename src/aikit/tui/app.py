@@ -27,6 +27,7 @@ from aikit.tui.keys import KEYS
 from aikit.tui.opening import Opening
 from aikit.tui.options import Options
 from aikit.tui.remembered import Remembered, recall, remember
+from aikit.tui.running import run
 from aikit.tui.screens import Help
 
 INTERVALS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
@@ -237,7 +238,7 @@ def run_console(source: Source, options: Options, desk: Desk, *, folder: Path | 
     """Show it until somebody leaves; returns 0, or 1 if it broke. In `folder` it remembers how it was left."""
     app = Console(source, options, desk, folder=folder)
     try:
-        app.run()
+        run(app)
     finally:
         source.close()
     return app.return_code or 0

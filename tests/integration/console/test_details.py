@@ -55,7 +55,7 @@ def test_a_settled_call_tells_its_decision_its_timeline_and_its_cost(details: De
     assert items(page, "Decision")["in the name of"] == "tenant acme · user ann · feature chat · environment prod"
     assert "input $0.15, output $0.6 per million tokens · test 1" in items(page, "Decision")["price"]
     assert "$5.00, soft cap $4.00 · counts the whole tenant · tenant:acme" in items(page, "Limits")["credits/month"]
-    assert items(page, "The same")["made again"].endswith("the same answer.")
+    assert items(page, "The same")["answer"].endswith("the same answer.")
     assert "not kept" in items(page, "What was said")["prompt text"]
     assert "not kept" in items(page, "What was said")["answer"]
 
@@ -70,7 +70,8 @@ def test_a_refused_call_tells_the_limit_that_stood_in_the_way_and_that_nothing_w
     page = details.page(Tab.CALLS, str(decision.id), snapshot(Tab.CALLS))
     assert page.heading == "Refused: DAILY_BUDGET_EXCEEDED"
     assert items(page, "Timeline")["sent"] == "never; nothing was spent"
-    assert items(page, "Cost") == {"cost": "$0.00", "held at most": "$0.001"}
+    assert items(page, "Cost") == {"cost": "$0.00: it was not sent"}
+    assert page.sections[0].title == "Limits, as it found them"
     assert "→ refused it" in items(page, "Limits")["credits/day"]
     assert page.paragraphs[1].startswith("→ ")
 

@@ -77,6 +77,8 @@ def test_a_row_of_the_overview_is_told_in_full(details: Details, ledger: Databas
     assert limits[0].remarks == ("counts the whole tenant · tenant:acme",)
     calls = section(page, "Its last calls, 4").items
     assert calls[0].text == "refused DAILY_BUDGET_EXCEEDED"
+    assert details.page(Tab.OVERVIEW, calls[0].opens, snapshot()).heading == "Refused: DAILY_BUDGET_EXCEEDED"
+    assert details.page(Tab.OVERVIEW, limits[0].opens, snapshot()).heading.startswith("acme: credits/day, ")
     assert calls[-1].text == f"settled · 1,550 tokens · {COST} · 5 ms"
 
 

@@ -30,7 +30,7 @@ class Details:
         self._prompts = prompts
 
     def page(self, tab: Tab, key: str, snapshot: Snapshot) -> Page:
-        """About the thing that the row of this key in the table of a tab stands for, or an item that opens a page.
+        """About the thing that the row of this key in the table of a tab stands for, or that an item of its page opens.
 
         Raises AIKitError with a remedy when it is not there any more, or can't be read.
         """
@@ -65,8 +65,10 @@ class Details:
 
         match tab:
             case Tab.OVERVIEW:
-                from aikit.console.details.overview import overview_page
+                from aikit.console.details.overview import overview_page, tab_of
 
+                if (opened := tab_of(key)) is not Tab.OVERVIEW:
+                    return self._page(connection, opened, key, snapshot)
                 return overview_page(connection, key, snapshot)
             case Tab.CALLS:
                 from aikit.console.details.call import call_page

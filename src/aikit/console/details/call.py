@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from aikit.console.details.contents import correction_words
-from aikit.console.details.decision import explained
+from aikit.console.details.decision import FIELDS, explained
 from aikit.console.details.words import UNKNOWN, count, gone, took, utc, when
 from aikit.errors import ConfigError
 from aikit.explain import Explanation, explain
@@ -39,17 +39,23 @@ def told(found: Explanation, whole: CallDetail, nano_per_credit: int) -> Page:
     """The page of an attempt, of which `whole` is the call with all its attempts."""
     decision, attempt = explained(found, nano_per_credit), found.attempt
     lines = [one for one in found.call.attempts if one.attempt == attempt.attempt]
+    first, rest = decision.sections[0], decision.sections[1:]
+    why = [section for section in rest if section.title != FIELDS]
+    came_of_it = [
+        Section("Timeline", tuple(_timeline(attempt))),
+        Section("Cost and tokens", tuple(_cost(attempt, lines))),
+        *_corrections(lines),
+    ]
     return Page(
         decision.heading,
         (*decision.paragraphs, *_repeated(attempt)),
         (
-            Section("Timeline", tuple(_timeline(attempt))),
-            Section("Cost and tokens", tuple(_cost(attempt, lines))),
-            *_corrections(lines),
-            *decision.sections,
-            Section("The same decision again", (Item("made again", "\n".join(decision.below)),)),
+            *([*why, *came_of_it] if attempt.state == "refused" else [*came_of_it, *why]),
             *_others(whole, attempt),
+            first,
             Section("What was said", (Item("prompt text", NOT_KEPT), Item("answer", NOT_KEPT))),
+            *[section for section in rest if section.title == FIELDS],
+            Section("The same decision again", (Item("answer", "\n".join(decision.below)),)),
         ),
     )
 
@@ -103,6 +109,8 @@ def _ending(attempt: AttemptDetail) -> str:
 
 
 def _cost(attempt: AttemptDetail, lines: Iterable[AttemptDetail]) -> list[Item]:
+    if attempt.state == "refused":
+        return [Item("cost", f"{format_usd(0)}: it was not sent")]
     known = [line.nano for line in lines if line.nano is not None]
     items = [Item("cost", format_usd(sum(known)) if known else f"{UNKNOWN} until it has ended")]
     if attempt.bound_nano is not None:
@@ -110,7 +118,7 @@ def _cost(attempt: AttemptDetail, lines: Iterable[AttemptDetail]) -> list[Item]:
     if attempt.served_model not in (None, attempt.model):
         items.append(Item("served by", f"{attempt.served_model}"))
     if attempt.usage is None:
-        return [*items, Item("tokens", UNKNOWN)] if attempt.state != "refused" else items
+        return [*items, Item("tokens", UNKNOWN)]
     used = [Item(name.replace("_", " "), count(number)) for name, number in attempt.usage.classes().items() if number]
     return [*items, *used, Item("tokens in all", count(attempt.usage.total_tokens))]
 

@@ -20,6 +20,9 @@ from aikit.policy.words import amount, cap_words, field_items, limit_title, stan
 from aikit.refusal import refused
 from aikit.types import LOOP_DETECTED, VELOCITY_EXCEEDED, LimitState, Watched, Window
 
+FIELDS = "Fields"
+"""The title of the fields of the policies, each with the one that decided it."""
+
 
 def explained(found: Explanation, nano_per_credit: int) -> Page:
     """Why it was allowed or refused: the reason, the limits as it found them, and which policy decided what."""
@@ -36,7 +39,7 @@ def explained(found: Explanation, nano_per_credit: int) -> Page:
     if error is not None and error.decision is not None and error.decision.failing:
         sections.append(Section("What would have fit", tuple(_fitting_items(found))))
     if found.caller is not None and found.rules is not None:
-        sections.append(Section("Fields", tuple(field_items(trace(found.policies, found.caller)))))
+        sections.append(Section(FIELDS, tuple(field_items(trace(found.policies, found.caller)))))
     answer = "Refused" if attempt.state == "refused" else "Allowed"
     return Page(f"{answer}: {attempt.reason_code}", tuple(reasons(found, error)), tuple(sections), _made_again(found))
 

@@ -62,7 +62,7 @@ def told(
 ) -> Page:
     """The page of a limit; `over` has what it overrides."""
     return Page(
-        f"{row.tenant}: {limit_words(row)}, {share_words(row)}",
+        f"{row.tenant}: {limit_words(row)}{f', {row.counts}' if row.counts else ''}, {share_words(row)}",
         (_effect(row),),
         (
             Section("Where it stands", tuple(_standing(row, stated, now))),

@@ -6,10 +6,11 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from aikit.console.details.limit import limit_key
 from aikit.console.details.limit_words import counts_words, limit_words, share_words, standing_words
 from aikit.console.details.words import UNKNOWN, count, gone, took, utc, when
-from aikit.console.model import Overview, OverviewRow, Snapshot
-from aikit.ledger.calls import CallRow, search_calls
+from aikit.console.model import Overview, OverviewRow, Snapshot, Tab
+from aikit.ledger.calls import CallRow, State, search_calls
 from aikit.ledger.limits import LimitRow, list_limits
 from aikit.ledger.reading import Readable
 from aikit.ledger.row_sums import NEWEST, RowSums, row_sums
@@ -26,6 +27,11 @@ MOST_LIMITS = 12
 def overview_key(row: OverviewRow) -> str:
     """What tells a row from all others."""
     return SEPARATOR.join((row.tenant, row.feature, row.provider, row.model))
+
+
+def tab_of(key: str) -> Tab:
+    """The tab whose page a key opens: rows have four parts, their limits more, and their calls are ids."""
+    return {4: Tab.OVERVIEW, 1: Tab.CALLS}.get(len(key.split(SEPARATOR)), Tab.LIMITS)
 
 
 def overview_page(database: Readable, key: str, snapshot: Snapshot) -> Page:
@@ -65,7 +71,12 @@ def told(
     """
 
     standing = [
-        Item(f"{limit_words(one)}", f"{share_words(one)} · {standing_words(one)}", (_whose(one, counts_words(one)),))
+        Item(
+            limit_words(one),
+            f"{share_words(one)} · {standing_words(one)}",
+            (f"counts {counts_words(one)} · {one.source}",),
+            opens=limit_key(one),
+        )
         for one in limits[:MOST_LIMITS]
     ]
     more = len(limits) - MOST_LIMITS
@@ -96,12 +107,16 @@ def _counts(sums: RowSums, row: OverviewRow | None) -> list[Item]:
         Item("refused", f"{count(sums.refused)} on top, not sent"),
         Item("failed", count(sums.failed)),
         Item("cost", format_usd(sums.nano) if priced or not sums.calls else UNKNOWN),
-        Item("estimated", f"{count(sums.estimated)} of them: nobody reported what they used"),
-        Item("unpriced", f"{count(sums.unpriced)} of them: their model had no price"),
+        Item("estimated", _of_them(sums.estimated, "nobody reported what they used")),
+        Item("unpriced", _of_them(sums.unpriced, "their model had no price")),
     ]
     if row is not None:
         items.append(Item("took", f"half of them at most {took(row.p50_ms)}, 95 of 100 at most {took(row.p95_ms)}"))
     return items
+
+
+def _of_them(number: int, why: str) -> str:
+    return f"{number:,} of them: {why}" if number else "none"
 
 
 def _tokens(sums: RowSums) -> list[Item]:
@@ -118,20 +133,19 @@ def _reasons(sums: RowSums) -> list[Section]:
     return [Section(title, tuple([Item(code, f"{number:,}") for code, number in sums.reasons.items()]))]
 
 
-def _whose(row: LimitRow, counts: str) -> str:
-    return f"counts {counts} · {row.source}"
-
-
 def _call(call: CallRow) -> Item:
 
-    refused = call.state == "refused"
-    parts = [f"refused {call.reason_code}" if refused else str(call.state)]
+    match call.state:
+        case State.REFUSED:
+            parts = [f"refused {call.reason_code}"]
+        case State.RUNNING:
+            parts = [f"in flight, at most {format_usd(call.bound_nano)}"]
+        case _:
+            tokens = UNKNOWN if call.tokens is None else f"{call.tokens:,}"
+            parts = [str(call.state), f"{tokens} tokens", format_usd(call.nano), took(call.duration_ms)]
     if call.error:
         parts.append(call.error)
-    if not refused:
-        tokens = UNKNOWN if call.tokens is None else f"{call.tokens:,}"
-        parts += [f"{tokens} tokens", format_usd(call.nano), took(call.duration_ms)]
-    return Item(when(call.at), " · ".join(parts))
+    return Item(when(call.at), " · ".join(parts), opens=str(call.attempt))
 
 
 def _since(snapshot: Snapshot) -> datetime:

@@ -11,7 +11,7 @@ from typing import Any
 
 from textual.app import App
 from textual.pilot import Pilot
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from aikit.console.actions import Kind, Way
 from aikit.console.model import Query, Snapshot, Tab
@@ -164,12 +164,12 @@ async def read_once(pilot: Drive) -> Console:
 
 async def typed(pilot: Drive, text: str) -> None:
     """Type this into the field that has the focus, in place of what is there."""
-    await pilot.press("ctrl+a", *["delete"] * 0)
     field = pilot.app.focused
-    assert field is not None
-    field.value = ""  # type: ignore[attr-defined]
+    assert isinstance(field, Input)
+    field.value = ""
     names = {" ": "space", ":": "colon", "!": "exclamation_mark", ".": "full_stop", "/": "slash", "@": "at"}
     await pilot.press(*[names.get(character, character) for character in text])
+    await pilot.pause()
 
 
 def screen_text(app: App[Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from aikit.console.actions import Kind, rollback_told
-from aikit.console.model import BreakersPage, LimitsPage, PromptsPage
+from aikit.console.model import BreakersPage, LimitsPage, PromptsPage, Tab
 from aikit.console.words import visible
 from aikit.errors import AIKitError
 from aikit.ledger.limits import LimitRow
@@ -78,6 +78,8 @@ class Acting(View):
             way = await in_thread(lambda: self.desk.rollback_way(name, label))
         except AIKitError as error:
             self.tell(error)
+            return
+        if self.tab is not Tab.PROMPTS or self.busy:
             return
         lines = rollback_told(way, name, label)
         self._confirm(lines, f"{name}@{label}", lambda why: self.desk.roll_back(name, label, way, why))

@@ -71,7 +71,7 @@ class Confirm(Asking[str]):
         self.query_one("#name", Input).focus()
 
     def on_input_submitted(self) -> None:
-        if self.value("name") == self._named:
+        if self.value("name") in (self._named.strip(), visible(self._named).strip()):
             self.dismiss(self.value("why"))
         else:
             self.say(f"That is not {visible(self._named)}. Nothing was done.")
@@ -129,7 +129,7 @@ class EditLimit(Asking[tuple[str, str, str, str]]):
         self._touched = True
         if not self._tell():
             return
-        if self.value("name") != self._limit.tenant:
+        if self.value("name") not in (self._limit.tenant.strip(), visible(self._limit.tenant).strip()):
             self.say(f"Type {visible(self._limit.tenant)} to do it. Nothing was done.")
             return
         self.dismiss((self.value("cap"), self.value("soft"), self.value("window"), self.value("why")))

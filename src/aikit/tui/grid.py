@@ -181,12 +181,15 @@ class Grid(Widget, can_focus=True):
 
     def _head(self, placed: Placed) -> str:
         column = self._table.columns[placed.column]
-        name = column.name.upper()
+        name, mark = column.name.upper(), ""
         if column.name == self._sorting.column:
-            name = f"{name} {self._marks[column.downwards is not self._sorting.reverse]}"
+            mark = self._marks[column.downwards is not self._sorting.reverse]
         elif self._sorting.column is None and self._sorting.reverse and placed is self._placed[0]:
-            name = f"{name} {self._marks[0]}"
-        return fitted(name, placed.width, column.right)
+            mark = self._marks[0]
+        if not mark:
+            return fitted(name, placed.width, column.right)
+        marked = f"{name} {mark}" if len(name) + 2 <= placed.width else name[: placed.width - 1] + mark
+        return fitted(marked, placed.width, column.right)
 
     def _strip(self, cells: list[tuple[str, Tone]], line: str | None) -> Strip:
         base = self.rich_style

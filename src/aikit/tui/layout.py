@@ -28,10 +28,13 @@ def place(
 ) -> tuple[Placed, ...]:
     """The columns that a terminal of this width is for, the widest texts shortened until all of them fit in `width`.
 
-    One more cell than its name is kept for the mark of the order.
+    Two more cells than its name are kept for the mark of the order, where there is room.
     """
     kept = [index for index, column in enumerate(columns) if column.from_width <= (terminal or width)]
     widths = {index: _wanted(columns[index], [row.cells[index].text for row in rows]) for index in kept}
+    for index in kept:
+        spare = widths[index] - _least(columns[index], [row.cells[index].text for row in rows])
+        widths[index] -= max(0, min(spare, sum(widths.values()) + GAP * (len(kept) - 1) - width))
     while (excess := sum(widths.values()) + GAP * (len(kept) - 1) - width) > 0:
         texts = [index for index in kept if not columns[index].right and widths[index] > NARROWEST]
         if not texts:
@@ -57,6 +60,10 @@ def fitted(text: str, width: int, right: bool = False) -> str:
     if size > width:
         return set_cell_size(text, width - 1) + "…" if width > 0 else ""
     return " " * (width - size) + text if right else text + " " * (width - size)
+
+
+def _least(column: Column, texts: Sequence[str]) -> int:
+    return column.fixed or max([cell_len(column.name), *map(cell_len, texts)])
 
 
 def _wanted(column: Column, texts: Sequence[str]) -> int:

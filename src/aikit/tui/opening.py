@@ -31,6 +31,8 @@ class Opening(View):
         except AIKitError as error:
             self.tell(error)
             return
+        if self.tab is not tab or self.busy:
+            return
 
         def opened(further: str | None) -> None:
             if further:
@@ -56,5 +58,7 @@ class Opening(View):
             page = await in_thread(lambda: self.desk.compare_prompts(first, second))
         except AIKitError as error:
             self.tell(error)
+            return
+        if self.tab is not Tab.PROMPTS or self.busy:
             return
         await self.push_screen(Leaf(page, second, ascii=self.options.ascii))

@@ -36,6 +36,8 @@ class PlotPane(Container):
     def show(self, page: Page | None) -> None:
         """Draw what the page has to plot; nothing if that has not changed."""
         wanted = page.plot if isinstance(page, Overview) else score_series(page) if isinstance(page, EvalsPage) else ()
+        if isinstance(wanted, Plot) and not wanted.points:
+            wanted = ()
         self.display = bool(wanted)
         size = self.app.size
         axes = size.height >= TALL and size.width >= NARROW and not self._style.ascii

@@ -89,8 +89,17 @@ class View(App[None]):
     def table(self) -> Table:
         """What the tab shows now; nothing until it has been read."""
         if self.snapshot is None or self.snapshot.query.tab is not self.tab:
-            return Table((), (), empty="reading …")
+            return Table((), (), empty="not read yet" if self.problem else self._reading)
         return table_of(self.snapshot, self.style_)
+
+    @property
+    def _reading(self) -> str:
+        return f"reading {self.style_.of('…', '...')}"
+
+    @property
+    def asked_for(self) -> bool:
+        """What is shown is what was asked for, and not of the range or filter before."""
+        return self.snapshot is not None and self.snapshot.query == self.poller.query
 
     @property
     def status(self) -> Status:
@@ -117,8 +126,8 @@ class View(App[None]):
         table = self.table
         self.grid.show(table, self.sortings.get(self.tab, Sorting()), self.cursors.get(self.tab))
         self._draw_below(page)
-        self.grid.set_class(self.problem is not None, "-stale")
-        self._say("#note", note(table, self.grid.position, self.problem, self.marked, self.size.width))
+        self.grid.set_class(self.problem is not None or not self.asked_for, "-stale")
+        self._note()
         self._say("#footer", footer(self.tab, self.options.actions, self.size.width))
 
     def _draw_below(self, page: Page | None) -> None:
@@ -138,11 +147,15 @@ class View(App[None]):
             static.update(content)
 
     async def _shown(self, snapshot: Snapshot) -> None:
+        if not self.is_running:
+            return
         self.snapshot, self.problem = snapshot, None
         self._snapshot_at = self._clock()
         self.draw()
 
     async def _failed(self, error: AIKitError) -> None:
+        if not self.is_running:
+            return
         self.problem = error
         self.draw()
 
@@ -157,6 +170,11 @@ class View(App[None]):
         """Whether the filter is being typed."""
         return self._drawable and self._default.query_one("#filter").display
 
+    @property
+    def busy(self) -> bool:
+        """Somebody is at something else by now, and nothing may be put before it."""
+        return self.filtering or len(self.screen_stack) != 1 or not self.is_running
+
     def chosen(self) -> Row | None:
         return self.grid.cursor
 
@@ -166,7 +184,13 @@ class View(App[None]):
 
     def moved(self) -> None:
         self.keep_place()
-        self._say("#note", note(self.table, self.grid.position, self.problem, self.marked, self.size.width))
+        self._note()
+
+    def _note(self) -> None:
+        table = self.table
+        if table.rows and not self.asked_for:
+            table = Table(table.columns, table.rows, note=self._reading)
+        self._say("#note", note(table, self.grid.position, self.problem, self.marked, self.size.width))
 
     def tell(self, error: AIKitError) -> None:
         """What happened and what to do, for some seconds."""

@@ -81,7 +81,7 @@ class LedgerKeyRing:
         try:
             found = await self._keys.get(hash_of(secret, self._salt))
         except LedgerAway as error:
-            raise error.for_caller() from None
+            raise error.for_caller() from error
         if found is None:
             log.info("a key that is not known was refused")
             raise _unauthorized()
@@ -111,7 +111,7 @@ class LedgerKeyRing:
         try:
             sealed = await self._sealed.get(wanted)
         except LedgerAway as error:
-            raise error.for_caller() from None
+            raise error.for_caller() from error
         self._remembered = {of: kept for of, kept in self._remembered.items() if now < kept[0]}
         opened = None if sealed is None else self._unsealed(sealed, wanted)
         self._remembered[wanted] = (now + REMEMBERED, opened)

@@ -129,9 +129,9 @@ class _Open:
         return _rows(_checked(await self._answer))
 
     def close(self) -> None:
-        self.lost = True
-        if not self._connection.closed:
-            self._loop.remove_reader(self._socket)
+        if not self.lost:
+            self.lost = True
+            self._loop.remove_reader(self._socket)  # before the socket is closed: its number is soon another's
             self._loop.remove_writer(self._socket)
             self._connection.close()
 

@@ -1,4 +1,4 @@
-"""One connection for all ticks; a server that is gone, hangs or is slow is told in words, and read again when it is up."""
+"""One connection for all ticks; a server that is gone, hangs or is slow is told in words, and read again later."""
 
 from __future__ import annotations
 

@@ -122,6 +122,8 @@ class Settings:
     routes: Mapping[str, Route] = field(default_factory=dict)
     safe: Safe | None = field(default=None, repr=False)
     """Encrypts the answers that are kept for idempotency keys; None: none are kept."""
+    vault: Safe | None = field(default=None, repr=False)
+    """Encrypts tenants' own keys to providers, whether answers are kept or not; None: none can be stored or used."""
     signals: SignalSettings = QUIET
     breaker: BreakerTable = DEFAULTS
     prompts_folder: Path = Path("prompts")
@@ -185,6 +187,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None, *, 
     written = file.streams.drain_seconds
     drain = pick("streams.drain_seconds", "AIKIT_DRAIN_SECONDS", None if written is None else str(written), None)
     providers = read_providers(file.providers, variables, origin)
+    vault = _vault(variables.get(VARIABLE, ""))
     return Settings(
         environment=str(environment),
         database_url=url,
@@ -195,7 +198,8 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None, *, 
         file=path,
         sources=sources,
         drain_seconds=DRAIN_SECONDS if drain is None else _drain_seconds(drain, sources["streams.drain_seconds"]),
-        safe=_safe(variables.get(VARIABLE, ""), file.idempotency.keep_answers),
+        safe=_safe(vault, file.idempotency.keep_answers),
+        vault=vault,
         signals=read_signals(file.signals, variables, FILE),
         breaker=file.breaker,
         evals_tenant=_tenant(file.evals.tenant),
@@ -203,16 +207,19 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None, *, 
     )
 
 
-def _safe(keys: str, keep_answers: bool | None) -> Safe | None:
-    """What encrypts the answers that are kept; None if none are."""
+def _vault(keys: str) -> Safe | None:
     given = [key.strip() for key in keys.split(",") if key.strip()]
-    safe = Safe(given) if given else None
-    if keep_answers and safe is None:
+    return Safe(given) if given else None
+
+
+def _safe(vault: Safe | None, keep_answers: bool | None) -> Safe | None:
+    """What encrypts the answers that are kept; None if none are."""
+    if keep_answers and vault is None:
         raise ConfigError(
             f"{FILE} [idempotency]: keep_answers is true, but there is no key to encrypt them with.",
             remedy=f"Set {VARIABLE} (openssl rand -base64 32 | tr '+/' '-_'), or leave keep_answers out.",
         )
-    return None if keep_answers is False else safe
+    return None if keep_answers is False else vault
 
 
 def _tenant(stated: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -83,7 +83,7 @@ def list_calls(
     limit: int = 50,
 ) -> list[CallRow]:
     """The newest attempts, the newest first, in the order of their ids. `model` may be given as `provider/model`,
-    `prompt` with its version (`summarize@v3`) or for all of them (`summarize`).
+    `prompt` with its version (`summarize@v3`) or for all of them (`summarize`). A `feature` of "" is none.
 
     `code` is the reason code of the decision. `would_refuse` picks those that a limit that only warns would have
     refused, or all others.
@@ -92,7 +92,7 @@ def list_calls(
     to find that out: give `since`.
     Raises ConfigError for an unusable tag, an unknown ending, a limit below 1, or a time without a time zone.
     """
-    check_tags(tenant=tenant, user=user, feature=feature)
+    check_tags(tenant=tenant, user=user, feature=feature or None)
     if ending is not None and ending not in set(Ending):
         raise ConfigError(f"There is no ending {ending!r}.", remedy=f"Choose one of {', '.join(Ending)}.")
     if limit < 1:
@@ -122,16 +122,14 @@ def search_calls(
     database: Readable,
     conditions: Callable[[sa.Subquery], Sequence[sa.ColumnElement[bool]]],
     *,
-    tenant: str | None = None,
     among: int = 20_000,
     limit: int = 50,
 ) -> tuple[list[CallRow], int]:
-    """Of the newest attempts of a tenant or of all, so many of them, those that meet conditions on the columns of
-    `CallRow`; the newest first. Also returns how many were looked through.
+    """Of the newest attempts, so many of them, those that meet conditions on the columns of `CallRow`; the newest
+    first. Also returns how many were looked through.
     """
     sources = {entries: _entry_columns(), holds: _hold_columns(), refusals: _refusal_columns()}
-    whose = {table: [*_ending(table, None), *_of(table, tenant)] for table in sources}
-    parts = [_newest(table, columns, whose[table], among) for table, columns in sources.items()]
+    parts = [_newest(table, columns, _ending(table, None), among) for table, columns in sources.items()]
     looked = _together(parts, among)
     newest = (
         sa.select(looked).where(*conditions(looked)).order_by(looked.c.attempt.desc()).limit(limit).subquery("newest")
@@ -139,14 +137,14 @@ def search_calls(
     with reading(database) as connection:
         rows = connection.execute(sa.select(newest, *_corrections(newest)).order_by(newest.c.attempt.desc()))
         found = [_row(**row._asdict()) for row in rows]
-        return found, connection.execute(_how_many(whose, among)).scalar_one()
+        return found, connection.execute(_how_many(among)).scalar_one()
 
 
-def _how_many(whose: Mapping[sa.Table, Sequence[sa.ColumnElement[bool]]], most: int) -> sa.Select[int]:
+def _how_many(most: int) -> sa.Select[int]:
     """How many attempts there are, up to so many."""
     newest = [
-        sa.select(table.c.attempt).where(*of).order_by(table.c.attempt.desc()).limit(most).subquery()
-        for table, of in whose.items()
+        sa.select(table.c.attempt).where(*_ending(table, None)).order_by(table.c.attempt.desc()).limit(most).subquery()
+        for table in (entries, holds, refusals)
     ]
     each = [sa.select(sa.func.count()).select_from(part).scalar_subquery() for part in newest]
     return sa.select(sa.func.least(most, sum(each[1:], start=each[0])))
@@ -185,7 +183,7 @@ def _filters(
     if user is not None:
         found.append(table.c.user_id == user)
     if feature is not None:
-        found.append(table.c.feature == feature)
+        found.append(table.c.feature == feature if feature else table.c.feature.is_(None))
     if model is not None:
         found.append(sa.or_(table.c.model == model, table.c.provider + "/" + table.c.model == model))
     if since is not None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
 from aikit.ledger.reading import Readable, ids_since, reading
-from aikit.ledger.tables import refusals, rollups
+from aikit.ledger.tables import entries, refusals, rollups
 from aikit.types import USAGE_CLASSES
 
 COUNTS = ("calls", "refused", "failed", "estimated", "unpriced", "nano")
-NEWEST = 5_000
+NEWEST = 1_000
 """So many of the newest refusals of the tenant are looked through."""
 
 
@@ -64,3 +64,15 @@ def row_sums(
     tokens = dict(zip(USAGE_CLASSES, numbers[len(COUNTS) :], strict=True))
     calls, refused, failed, estimated, unpriced, nano = numbers[: len(COUNTS)]
     return RowSums(calls, refused, failed, estimated, unpriced, nano, tokens, reasons)
+
+
+def since_newest(database: Readable, tenant: str, count: int) -> datetime | None:
+    """Since when the newest so many attempts of a tenant have begun, roughly; None: it has no more than that."""
+    found = []
+    with reading(database) as connection:
+        for table in (entries, refusals):
+            ids = sa.select(table.c.attempt).where(table.c.tenant == tenant).order_by(table.c.attempt.desc())
+            oldest = connection.execute(ids.offset(count).limit(1)).scalar()
+            if oldest is not None:
+                found.append(datetime.fromtimestamp((oldest.int >> 80) / 1000, UTC))
+    return max(found, default=None)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import sqlalchemy as sa
-
 from aikit.console.details.limit import limit_key
 from aikit.console.details.limit_words import counts_words, limit_words, share_words, standing_words
 from aikit.console.details.words import UNKNOWN, count, gone, took, utc, when
 from aikit.console.model import Overview, OverviewRow, Snapshot, Tab
-from aikit.ledger.calls import CallRow, State, search_calls
+from aikit.ledger.calls import CallRow, State, list_calls
 from aikit.ledger.limits import LimitRow, list_limits
 from aikit.ledger.reading import Readable
-from aikit.ledger.row_sums import NEWEST, RowSums, row_sums
+from aikit.ledger.row_sums import NEWEST, RowSums, row_sums, since_newest
 from aikit.money import format_usd
 from aikit.page import Item, Page, Section
 
@@ -21,6 +19,9 @@ SEPARATOR = "\x1f"
 """Between the parts of a key; no tag can contain it."""
 LAST = 10
 """So many of its newest calls are shown."""
+AMONG = 5_000
+"""They are looked for among so many of the newest of the tenant."""
+NONE = Item("none", f"among the newest {AMONG:,} of the tenant")
 MOST_LIMITS = 12
 
 
@@ -43,18 +44,12 @@ def overview_page(database: Readable, key: str, snapshot: Snapshot) -> Page:
     sums = row_sums(database, tenant=tenant, feature=feature, provider=provider, model=model, since=since)
     if sums is None:
         raise gone(f"Nothing was called since {since:%Y-%m-%d %H:%M} UTC: {named[:200]}.", "Choose a longer time: t.")
-    calls, searched = search_calls(
-        database,
-        lambda calls: [
-            sa.func.coalesce(calls.c.feature, "") == feature,
-            calls.c.provider == provider,
-            calls.c.model == model,
-        ],
-        tenant=tenant,
-        limit=LAST,
-    )
+    recent = max([since, *filter(None, [since_newest(database, tenant, AMONG)])])
+    model_or_like = f"{provider}/{model}"  # which is what another provider may call its own
+    newest = list_calls(database, tenant=tenant, feature=feature, model=model_or_like, since=recent, limit=3 * LAST)
+    calls = [call for call in newest if (call.provider, call.model) == (provider, model)][:LAST]
     limits = list_limits(database, tenant, feature=feature or None, nearest=True)
-    return told(named, since, sums, limits, calls, searched, _row(snapshot, key))
+    return told(named, since, sums, limits, calls, _row(snapshot, key))
 
 
 def told(
@@ -63,12 +58,9 @@ def told(
     sums: RowSums,
     limits: list[LimitRow],
     calls: list[CallRow],
-    searched: int,
     row: OverviewRow | None,
 ) -> Page:
-    """The page of a row. `calls` are its last ones among the `searched` newest of the tenant; `row` is that of the
-    snapshot, None if it is not among its rows.
-    """
+    """The page of a row; `row` is that of the snapshot, None if it is not among its rows."""
 
     standing = [
         Item(
@@ -90,13 +82,9 @@ def told(
             Section("Tokens", tuple(_tokens(sums))),
             *_reasons(sums),
             Section("Limits that apply, the nearest first", tuple(standing) or (Item("none", "no policy states one"),)),
-            Section(f"Its last calls, {len(calls)}", tuple([_call(call) for call in calls]) or (_none(searched),)),
+            Section(f"Its last calls, {len(calls)}", tuple([_call(call) for call in calls]) or (NONE,)),
         ),
     )
-
-
-def _none(searched: int) -> Item:
-    return Item("none", f"among the newest {searched:,} of the tenant")
 
 
 def _counts(sums: RowSums, row: OverviewRow | None) -> list[Item]:

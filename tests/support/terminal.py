@@ -111,3 +111,10 @@ class Terminal:
             return False
         self._bytes += found
         return bool(found)
+
+
+def left(terminal: Terminal) -> int:
+    """Leave an `aikit init` that went well without opening the console; the exit code."""
+    terminal.wait_for("Enter opens the console, q ends")
+    terminal.type("q")
+    return terminal.end()

@@ -52,7 +52,7 @@ def offer(
     if not helper and console is None:
         return False
     parts = [f"a asks the set-up agent (it may spend {_agents_cap(agent_cap_usd)})"] if helper else []
-    parts.append("Enter opens the console" if console is not None else "Enter ends")
+    parts.append("Enter opens the console, q ends" if console is not None else "Enter ends")
     if failed is not None:
         note(f"✗ {failed.why}")
     answer = Terminal().read(f"{', '.join(parts)}:").strip().casefold()

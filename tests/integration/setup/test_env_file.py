@@ -14,6 +14,7 @@ from aikit.setup import atomic, git
 from aikit.setup.dotenv_file import set_variables
 from integration.setup.conftest import GOOD, Project, nowhere
 from support.doorman import Doorman
+from support.terminal import left
 
 
 def mode(path: Path) -> int:
@@ -141,7 +142,7 @@ def test_init_adds_env_to_gitignore_after_asking(openai: Project, database: str)
         terminal.wait_for("Apply these")
         assert ".gitignore" not in openai.tree()
         terminal.type("y")
-        assert terminal.end() == 0, terminal.shown
+        assert left(terminal) == 0, terminal.shown
     assert (openai.folder / ".gitignore").read_text() == "/.env\n"
     assert git.standing(openai.folder / ".env") is git.Standing.IGNORED
 

@@ -15,6 +15,7 @@ from aikit.database.connect import Database
 from integration.setup.conftest import BAD, GOOD, Project
 from support.doorman import Doorman
 from support.postgres import create_database, drop_database
+from support.terminal import left
 
 ENTER = ""
 
@@ -37,6 +38,11 @@ def test_without_any_key_the_simulator_is_offered_by_its_name(project: Project) 
         terminal.wait_for("Apply these")
         assert project.tree() == {}
         terminal.type(ENTER)
+        terminal.wait_for("Enter opens the console, q ends")
+        terminal.type(ENTER)
+        terminal.wait_for("live 2s")
+        terminal.wait_for("aikit-init")
+        terminal.type("q")
         assert terminal.end() == 0, terminal.shown
         assert "✓ one metered call" in terminal.shown
         assert "simulated" in terminal.shown.split("✓ one metered call")[1]
@@ -65,7 +71,7 @@ def test_with_a_key_typed_at_the_hidden_prompt_a_call_is_metered(openai: Project
         terminal.wait_for("Apply these")
         assert ".env" not in openai.tree()
         terminal.type("y")
-        assert terminal.end() == 0, terminal.shown
+        assert left(terminal) == 0, terminal.shown
         assert GOOD not in terminal.shown
         assert "10 requests/min per user" in terminal.shown
     assert (openai.folder / ".env").read_text() == f"OPENAI_API_KEY={GOOD}\n"
@@ -85,7 +91,7 @@ def test_a_wrong_key_is_told_at_once_and_another_one_can_be_typed(openai: Projec
         terminal.type(GOOD)
         terminal.wait_for("Apply these")
         terminal.type("y")
-        assert terminal.end() == 0, terminal.shown
+        assert left(terminal) == 0, terminal.shown
         assert BAD not in terminal.shown and GOOD not in terminal.shown
     assert spent(database) == [("openai/gpt-4o-mini", 1)]
 
@@ -98,7 +104,7 @@ def test_a_wrong_key_in_env_is_asked_for_anew(openai: Project, database: str) ->
         terminal.type(GOOD)
         terminal.wait_for("Apply these")
         terminal.type("y")
-        assert terminal.end() == 0, terminal.shown
+        assert left(terminal) == 0, terminal.shown
     assert (openai.folder / ".env").read_text() == f"# ours\nOPENAI_API_KEY={GOOD} # from Ann\nOTHER=1\n"
 
 
@@ -161,7 +167,7 @@ def test_a_schema_that_is_behind_is_upgraded_after_asking(openai: Project, datab
         terminal.wait_for("Apply these")
         assert "0007" in openai.run("db", "status").stdout
         terminal.type("y")
-        assert terminal.end() == 0, terminal.shown
+        assert left(terminal) == 0, terminal.shown
     assert openai.run("db", "status").returncode == 0
 
 
@@ -288,7 +294,7 @@ def test_at_the_end_the_agent_is_offered_and_can_be_left_out(openai: Project, da
         terminal.wait_for("Next:")
         terminal.wait_for("a asks the set-up agent")
         terminal.type(ENTER)
-        assert terminal.end() == 0, terminal.shown
+        assert left(terminal) == 0, terminal.shown
     assert len(spent(database)) == 1
 
 
@@ -300,7 +306,7 @@ def test_after_the_simulator_a_real_provider_takes_over(openai: Project, databas
         terminal.type(GOOD)
         terminal.wait_for("Apply these 2 steps")
         terminal.type("y")
-        assert terminal.end() == 0, terminal.shown
+        assert left(terminal) == 0, terminal.shown
     assert [name.split("/")[0] for name, _ in spent(database)] == ["openai", "simulator"]
     again = openai.run("init", "--yes", DATABASE_URL=database)
     assert again.returncode == 0 and "All is set up" in again.stdout

@@ -11,6 +11,7 @@ import pytest
 
 from integration.setup.conftest import BAD, GOOD, Project
 from support.doorman import Doorman
+from support.terminal import left
 
 LOUD = {"AIKIT_TRACEBACK": "1", "OPENAI_LOG": "debug", "ANTHROPIC_LOG": "debug", "PYTHONWARNINGS": "default"}
 PASSWORD = "canary-pw-55aaQx"
@@ -123,6 +124,6 @@ def test_a_terminal_shows_nothing_of_what_is_typed(openai: Project, database: st
             terminal.type(key)
         terminal.wait_for("Apply these")
         terminal.type("y")
-        assert terminal.end() == 0, terminal.shown
+        assert left(terminal) == 0, terminal.shown
         assert told(terminal.shown) == []
     files(openai)

@@ -15,7 +15,7 @@ from support.agent_runs import config
 from support.agent_sessions import CANARY_KEY
 from support.kits import Books
 from support.scripted_models import Call, ScriptedModels, of, scripted
-from support.terminal import SCRIPT, Terminal
+from support.terminal import SCRIPT, Terminal, left
 
 ENTER = ""
 TYPED = "sk-typed-canary-81Hq0LzXw7Rd"
@@ -88,7 +88,7 @@ def test_it_is_asked_for_and_leads_and_no_key_is_shown(ready: Ready, books: Book
 
 def test_it_is_not_offered_with_no_agent_and_a_bad_cap_is_told_at_once(ready: Ready) -> None:
     with ready.terminal("--no-agent") as terminal:
-        terminal.end()
+        assert left(terminal) == 0
         assert "set-up agent" not in terminal.shown
     with ready.terminal("--agent-cap-usd", "50") as terminal:
         assert terminal.end() == 2
@@ -122,5 +122,5 @@ def test_where_a_provider_works_it_may_lead_from_the_beginning_and_the_plan_goes
             assert (folder / "policies.toml").exists()
             terminal.type(ENTER)
             terminal.wait_for("one metered call")
-            assert terminal.end() == 0, terminal.shown
+            assert left(terminal) == 0, terminal.shown
     assert {row["tenant"] for row in books.entries()} == {"default", "setup"}

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from aikit.policy.model import Caller, Policy, slot_name
-from aikit.policy.resolve import resolve
+from aikit.policy.resolve import limits_for
 from aikit.policy.subject import Subject, subject_of
 from aikit.types import Limit
 
@@ -68,7 +68,7 @@ def in_force(tenant: Tenant, asked: Asked, slots: Iterable[Slot]) -> list[tuple[
 
     def limits_of(caller: Caller) -> tuple[Limit, ...]:
         if caller not in resolved:
-            resolved[caller] = resolve(tenant.policies.values(), caller).limits
+            resolved[caller] = limits_for(tenant.policies.values(), caller)
         return resolved[caller]
 
     stated = [limit for caller in _callers(tenant, asked) for limit in limits_of(caller)]
@@ -117,8 +117,10 @@ def _caller_of(slot: Slot, tenant: Tenant) -> tuple[Caller, str]:
 
 def _of_each(limit: Limit, tenant: Tenant, asked: Asked) -> Limit:
     """The limit, with EACH for the users and the features that it counts one by one."""
-    scope = tenant.policies[limit.source].scope
     environment, feature, user = subject_of(limit.subject)
+    if feature is None and user is None:
+        return limit
+    scope = tenant.policies[limit.source].scope
     if user is not None and scope.user is None and asked.user is None:
         user = EACH
     if feature is not None and scope.feature is None and asked.feature is None:

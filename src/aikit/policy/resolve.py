@@ -161,6 +161,11 @@ def differing(scope: Scope, caller: Caller) -> str | None:
     return None
 
 
+def limits_for(policies: Iterable[Policy], caller: Caller) -> tuple[Limit, ...]:
+    """The limits alone of the rules for a caller."""
+    return applying(candidates(matches(policies, caller), caller))
+
+
 def matches(policies: Iterable[Policy], caller: Caller) -> list[Match]:
     """The policies that are for a caller, the most specific first, then by priority, then by name."""
     found = [Match(level, policy) for policy in policies for level in _specificities(policy.scope, caller)]

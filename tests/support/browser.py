@@ -72,7 +72,7 @@ class Tab:
     async def press(self, *keys: str) -> None:
         """Characters, or keys by the names that browsers have for them."""
         for key in keys:
-            code, text = KEYS.get(key, (ord(key.upper()), key))
+            code, text = KEYS[key] if key in KEYS else (ord(key.upper()), key)
             shared = {"key": key, "windowsVirtualKeyCode": code, "text": text}
             await self._send("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **shared)
             await self._send("Input.dispatchKeyEvent", type="keyUp", **shared)

@@ -107,7 +107,7 @@ async def only_from_here(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 async def _heard(page: web.WebSocketResponse, session: Session, message: Any) -> None:
-    with suppress(ValueError):  # nothing that the page's script would say
+    with suppress(ValueError, RecursionError):  # nothing that the page's script would say
         said = message.json()
         if isinstance(said, list) and said[:1] == ["ping"]:
             await page.send_json(["pong", *said[1:]])

@@ -11,6 +11,7 @@ from aikit.console.details import Details
 from aikit.console.details.limit import limit_key
 from aikit.console.details.overview import overview_key
 from aikit.console.model import Overview, Snapshot, Tab
+from aikit.console.words import visible
 from aikit.database.connect import Database
 from aikit.errors import AIKitError
 from aikit.ledger.audit import list_audit
@@ -280,6 +281,24 @@ def test_a_tenant_of_any_name_is_told_as_it_is(details: Details, ledger: Databas
     assert tenant in open_limit(details, row).heading
     key = overview_key(overview_row(tenant, tenant, *MODEL))
     assert tenant in details.page(Tab.OVERVIEW, key, since_yesterday(ledger)).heading
+
+
+@pytest.mark.parametrize("model", [CONTROLS, BIDI, LONG, "a\x1fb\x1fc", MARKUP])
+def test_a_model_of_any_name_has_its_row(details: Details, ledger: Database, till: Till, model: str) -> None:
+    add_tenant(ledger, "acme", uncapped=True)
+    till.spend(feature="chat")
+    till.flush()
+    tell(ledger, "ALTER TABLE aikit.entries DISABLE TRIGGER USER")
+    with ledger.connect(role="test") as connection:
+        connection.execute("UPDATE aikit.entries SET model = %s", [model])
+        connection.execute("UPDATE aikit.rollups SET model = %s", [model])
+    page = details.page(
+        Tab.OVERVIEW, overview_key(overview_row("acme", "chat", "openai", model)), since_yesterday(ledger)
+    )
+    assert page.heading == f"acme, chat, openai/{visible(model)}"
+    assert items(page, "Calls")["calls"] == "1"
+    (call,) = section(page, "Its last calls, 1").items
+    assert details.page(Tab.OVERVIEW, call.opens, snapshot()).heading == "Allowed: ALLOWED"
 
 
 @pytest.mark.parametrize("text", [CONTROLS, BIDI])

@@ -48,7 +48,7 @@ def limit_page(database: Readable, key: str, nano_per_credit: int) -> Page:
     with reading(database) as connection:
         now = database_time(connection)
     over = None if stated is None else _trace(database, row, stated)
-    changes = list_audit(database, action="policy", subject=source, limit=CHANGES)
+    changes = list_audit(database, action="policy", subject=row.source, limit=CHANGES)
     return told(row, stated, over, changes, now, nano_per_credit)
 
 

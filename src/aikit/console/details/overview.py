@@ -14,9 +14,10 @@ from aikit.ledger.reading import Readable
 from aikit.ledger.row_sums import NEWEST, RowSums, row_sums, since_newest
 from aikit.money import format_usd
 from aikit.page import Item, Page, Section
+from aikit.types import Metric, Window
 
 SEPARATOR = "\x1f"
-"""Between the parts of a key; no tag can contain it."""
+"""Between the parts of a key; no tag can contain it. A model, which is the last part, may."""
 LAST = 10
 """So many of its newest calls are shown."""
 AMONG = 5_000
@@ -31,14 +32,18 @@ def overview_key(row: OverviewRow) -> str:
 
 
 def tab_of(key: str) -> Tab:
-    """The tab whose page a key opens: rows have four parts, their limits more, and their calls are ids."""
-    return {4: Tab.OVERVIEW, 1: Tab.CALLS}.get(len(key.split(SEPARATOR)), Tab.LIMITS)
+    """The tab whose page a key opens: that of a row, of one of its calls, or of one of its limits."""
+    parts = key.split(SEPARATOR)
+    if len(parts) == 1:
+        return Tab.CALLS
+    of_limit = len(parts) >= 6 and parts[2] in set(Metric) and parts[3] in set(Window)
+    return Tab.LIMITS if of_limit else Tab.OVERVIEW
 
 
 def overview_page(database: Readable, key: str, snapshot: Snapshot) -> Page:
     """`key` is `overview_key` of a row. Raises AIKitError if none of its calls are in the ledger any more."""
 
-    tenant, feature, provider, model = key.split(SEPARATOR)
+    tenant, feature, provider, model = (key.split(SEPARATOR, 3) + [""] * 3)[:4]
     since = _since(snapshot)
     named = f"{tenant}{f', {feature}' if feature else ''}, {provider}/{model}"
     sums = row_sums(database, tenant=tenant, feature=feature, provider=provider, model=model, since=since)

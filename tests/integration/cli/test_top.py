@@ -47,7 +47,7 @@ def test_where_no_terminal_is_it_prints_the_header_and_a_table(cli: Cli, spent: 
     assert "1 tenant without a cap" in second
     assert third == "calls 4   refused 1   err 25%   unpriced 0   estimated 0   spool 0   breakers closed"
     assert (gap, title) == ("", "Overview · since 00:00 UTC")
-    assert head.split() == ["Who", "Model", "Calls", "Err", "In", "Cache", "Out", "p50/p95", "Cost", "Of", "cap",
+    assert head.split() == ["Who", "Model", "Calls", "Refused", "Err", "In", "Cache", "Out", "p50/p95", "Cost", "Of", "cap",
                             "Breaker"]  # fmt: skip
     assert [row.split()[:2] for row in rows] == [
         ["acme", "anthropic/claude"], ["acme·chat", "openai/gpt-4o-mini"], ["globex", "openai/gpt-4o-mini"],

@@ -65,6 +65,7 @@ class KitCore:
         self.settings = settings
         self.database = database
         self.nano_per_credit = terms.nano_per_credit
+        self.secret = terms.secret
         self.book = PriceBook(parse_overrides(settings.prices))
         self._prices: dict[str, Price] = {}
         self.signals = open_signals(settings, on_event, lambda: self.meter.waiting)

@@ -32,6 +32,7 @@ COMMANDS = (
     Entry("top", "Live spend, limits, breakers, prompts: the operator's console.", "top"),
     Entry("calls", "Single calls: list them, show one.", "calls"),
     Entry("ledger", "Check the books to the nano-dollar.", "ledger"),
+    Entry("serve", "The same guarantees for every language, over HTTP.", "serve"),
     Entry("prices", "The prices that calls are billed at.", "prices"),
     Entry("sim", "A simulated provider on this machine, for tests.", "sim"),
 )

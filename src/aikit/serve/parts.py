@@ -1,0 +1,18 @@
+"""The parts that a server answers with, in the order in which their routes are looked through."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aikit.serve.model import Service
+from aikit.serve.operations import Operations
+from aikit.serve.proxy import Proxy
+from aikit.serve.routes import Route
+
+Closing = tuple[Callable[[], Awaitable[None]], ...]
+
+
+def parts_of(service: Service) -> tuple[tuple[Route, ...], Closing]:
+    """The routes, and what gives back what their handlers hold."""
+    proxy, operations = Proxy(service), Operations(service)
+    return (*proxy.routes, *operations.routes), (proxy.close,)

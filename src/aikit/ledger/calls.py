@@ -20,6 +20,9 @@ from aikit.types import Ending
 __all__ = ["AttemptDetail", "CallDetail", "CallRow", "PriceDetail", "State", "get_call", "list_calls"]
 
 
+NO_ID = UUID(int=0)
+
+
 class State(StrEnum):
     """Where an attempt stands."""
 
@@ -89,15 +92,15 @@ def list_calls(
     refused, or all others.
 
     This is one walk down an index, by tenant or by time. Where fewer than `limit` attempts pass a filter, all are read
-    to find that out: give `since`.
-    Raises ConfigError for an unusable tag, an unknown ending, a limit below 1, or a time without a time zone.
+    to find that out: give `since`. Raises ConfigError for an unusable tag, an unknown ending, a limit below 1, or a
+    time without a time zone.
     """
     check_tags(tenant=tenant, user=user, feature=feature or None)
     if ending is not None and ending not in set(Ending):
         raise ConfigError(f"There is no ending {ending!r}.", remedy=f"Choose one of {', '.join(Ending)}.")
     if limit < 1:
         raise ConfigError(f"A list of {limit} calls can't be shown.", remedy="Ask for at least 1.")
-    sources = {entries: _entry_columns(), holds: _hold_columns(), refusals: _refusal_columns()}
+    sources = _sources()
     if ending is not None:
         sources = {entries: sources[entries]}
     if refused is not None:
@@ -128,26 +131,28 @@ def search_calls(
     """Of the newest attempts, so many of them, those that meet conditions on the columns of `CallRow`; the newest
     first. Also returns how many were looked through.
     """
-    sources = {entries: _entry_columns(), holds: _hold_columns(), refusals: _refusal_columns()}
-    parts = [_newest(table, columns, _ending(table, None), among) for table, columns in sources.items()]
-    looked = _together(parts, among)
-    newest = (
-        sa.select(looked).where(*conditions(looked)).order_by(looked.c.attempt.desc()).limit(limit).subquery("newest")
-    )
     with reading(database) as connection:
+        first, searched = connection.execute(_reach(among)).one()
+        parts = []
+        for table, columns in _sources().items():
+            looked = sa.select(*columns).where(table.c.attempt >= first, *_ending(table, None)).subquery()
+            fitting = sa.select(looked).where(*conditions(looked))
+            parts.append(fitting.order_by(looked.c.attempt.desc()).limit(limit))
+        newest = _together(parts, limit)
         rows = connection.execute(sa.select(newest, *_corrections(newest)).order_by(newest.c.attempt.desc()))
-        found = [_row(**row._asdict()) for row in rows]
-        return found, connection.execute(_how_many(among)).scalar_one()
+        return [_row(**row._asdict()) for row in rows], searched
 
 
-def _how_many(most: int) -> sa.Select[int]:
-    """How many attempts there are, up to so many."""
-    newest = [
+def _reach(most: int) -> sa.Select[*tuple[Any, ...]]:
+    """The first of so many newest attempts, and how many there are of them."""
+    each = [
         sa.select(table.c.attempt).where(*_ending(table, None)).order_by(table.c.attempt.desc()).limit(most).subquery()
         for table in (entries, holds, refusals)
     ]
-    each = [sa.select(sa.func.count()).select_from(part).scalar_subquery() for part in newest]
-    return sa.select(sa.func.least(most, sum(each[1:], start=each[0])))
+    found = sa.union_all(*[sa.select(part) for part in each]).subquery()
+    newest = sa.select(found.c.attempt).order_by(found.c.attempt.desc()).limit(most).cte("newest")
+    first = sa.select(newest.c.attempt).order_by(newest.c.attempt).limit(1).scalar_subquery()
+    return sa.select(sa.func.coalesce(first, NO_ID), sa.select(sa.func.count()).select_from(newest).scalar_subquery())
 
 
 def _together(parts: Sequence[sa.Select[*tuple[Any, ...]]], limit: int) -> sa.Subquery:
@@ -220,6 +225,10 @@ def _common(table: sa.Table, decided: str) -> list[sa.ColumnElement[Any]]:
 
 def _found(table: sa.Table) -> sa.ColumnElement[int]:
     return sa.func.coalesce(sa.func.jsonb_array_length(table.c.findings), 0).label("findings")
+
+
+def _sources() -> dict[sa.Table, list[sa.ColumnElement[Any]]]:
+    return {entries: _entry_columns(), holds: _hold_columns(), refusals: _refusal_columns()}
 
 
 def _entry_columns() -> list[sa.ColumnElement[Any]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
@@ -15,6 +16,7 @@ from aikit.types import Ending
 
 SAMPLE = 10_000
 """So many of the newest calls of each version are looked at: a report costs the same however many there were."""
+NO_END = UUID(int=2**128 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,9 @@ def latencies(
     prompts: Sequence[str],
     since: datetime,
     until: datetime | None,
-    **tags: str | None,
+    *,
+    sample: int = SAMPLE,
+    tags: Mapping[str, str | None] | None = None,
 ) -> dict[str, Latency]:
     """The latencies of these versions (`summarize@v3`), of the newest 10,000 settled calls of each in the period.
 
@@ -39,19 +43,22 @@ def latencies(
     wanted = (
         sa.func.unnest(sa.cast(list(prompts), pg.ARRAY(sa.Text))).table_valued("prompt", name="wanted").render_derived()
     )
+    end = ids_since(until + 2 * CLOCK_SKEW) if until else NO_END
     newest = (
         sa.select(entries.c.duration_ms)
         .where(
-            entries.c.prompt == wanted.c.prompt,
+            sa.tuple_(entries.c.prompt, entries.c.attempt) >= sa.tuple_(wanted.c.prompt, ids_since(since)),
+            sa.tuple_(entries.c.prompt, entries.c.attempt) < sa.tuple_(wanted.c.prompt, end),
+            entries.c.prompt.is_not(None),
             entries.c.attempt >= ids_since(since),
             entries.c.admitted_at >= since,
             entries.c.seq == 0,
             entries.c.ending == Ending.SETTLED.value,
-            *([entries.c.attempt < ids_since(until + 2 * CLOCK_SKEW), entries.c.admitted_at < until] if until else []),
-            *[entries.c[column] == value for column, value in tags.items() if value is not None],
+            *([entries.c.attempt < end, entries.c.admitted_at < until] if until else []),
+            *[entries.c[column] == value for column, value in (tags or {}).items() if value is not None],
         )
-        .order_by(entries.c.attempt.desc())
-        .limit(SAMPLE)
+        .order_by(entries.c.prompt.desc(), entries.c.attempt.desc())  # which only the index by prompt can give
+        .limit(sample)
         .lateral("newest")
     )
     shares = sa.cast([0.5, 0.95], pg.ARRAY(sa.Float))

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from aikit.database.connect import Database
 from aikit.errors import ConfigError
 from aikit.ledger.latencies import Latency, latencies
-from aikit.ledger.reading import aware, check_tags, database_time, reading, start_of_day
+from aikit.ledger.reading import Readable, aware, check_tags, database_time, reading, start_of_day
 from aikit.ledger.tables import rollups, total_tokens
 from aikit.types import TOKEN_CLASSES, USAGE_CLASSES, Usage
 
@@ -78,7 +78,7 @@ class UserUsage:
 
 
 def spend(
-    database: Database,
+    database: Readable,
     by: str = "tenant",
     *,
     since: datetime | None = None,
@@ -110,7 +110,7 @@ def spend(
         )
         rows = [_spend_row(*row) for row in connection.execute(query)]
         if by == "prompt":
-            known = latencies(connection, [row.key for row in rows if row.key], start, end, **named)
+            known = latencies(connection, [row.key for row in rows if row.key], start, end, tags=named)
             rows = [replace(row, latency=known.get(row.key)) for row in rows]
     rows.sort(key=lambda row: row.key if by == "day" else (-row.nano, row.key))
     return SpendReport(rows, _total(rows), start, end)

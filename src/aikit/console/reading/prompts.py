@@ -22,7 +22,7 @@ from aikit.ledger.prompt_labels import Move, list_labels
 from aikit.ledger.tables import prompt_gates, prompt_moves, prompt_versions
 
 BY = ("prompt",)
-MOST_MOVES = 50
+MOST_MOVES, SAMPLE = 50, 1_000
 KNOWN_FOR = timedelta(seconds=20)
 PATIENCE = 0.03
 MOVED: Fields = {"prompt": prompt_moves.c.name + "@" + prompt_moves.c.label, "who": prompt_moves.c.who}
@@ -71,7 +71,7 @@ class Prompts:
         due.sort(key=lambda id: self._took[id][0] if id in self._took else datetime.min.replace(tzinfo=tick.now.tzinfo))
         clock = Clock(PATIENCE)
         while due and clock.left > 0:
-            found = latencies(tick.connection, due[:1], since, None)
+            found = latencies(tick.connection, due[:1], since, None, sample=SAMPLE)
             self._took[due[0]] = tick.now, found.get(due[0])
             due = due[1:]
         timed = []

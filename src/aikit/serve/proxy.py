@@ -13,7 +13,7 @@ import httpx2
 from aikit.config import Provider
 from aikit.errors import AIError
 from aikit.failures.errors import from_exception, from_response
-from aikit.kit_core import TIMEOUT, async_inner
+from aikit.kit_core import TIMEOUT
 from aikit.serve.asked import Asked, asked
 from aikit.serve.handing import hand_on
 from aikit.serve.model import Exchanged, Key, Receive, Right, Send, Service
@@ -21,6 +21,7 @@ from aikit.serve.models import choose
 from aikit.serve.routes import Route, Shape
 from aikit.serve.shapes import shape_of
 from aikit.serve.tagging import tags_of
+from aikit.serve.upstream import upstream
 from aikit.transport import ERROR
 from aikit.types import Tags
 
@@ -46,7 +47,7 @@ class Proxy:
     """Answers on the paths of the providers' APIs. `close` it when no request runs any more."""
 
     def __init__(self, service: Service) -> None:
-        self._service = service
+        self.service = service
         self._settings = service.kit.settings
         self._transports: dict[str, httpx2.AsyncBaseTransport] = {}
 
@@ -65,7 +66,7 @@ class Proxy:
         TAGS.set(tags_of(exchanged))
         one = asked(exchanged, shape_of(exchanged.path, exchanged.headers))
         brought = one.own_key is not None
-        choice = choose(self._settings, self._service.kit._has_price, one.kind, one.model, brought=brought)
+        choice = choose(self._settings, self.service.kit._has_price, one.kind, one.model, brought=brought)
         assert exchanged.key is not None
         (model,) = choice.route.models
         await hand_on(await self._ask(one, model, exchanged.key), receive, send)
@@ -89,7 +90,7 @@ class Proxy:
         if one.own_key is not None:
             return one.own_key
         assert key.tenant is not None
-        found = await self._service.ring.provider_key(key.tenant, key.environment, provider.name)
+        found = await self.service.ring.provider_key(key.tenant, key.environment, provider.name)
         if found is None and not provider.configured:
             raise _not_configured(provider.name)
         return found or provider.api_key
@@ -97,7 +98,7 @@ class Proxy:
     def _transport(self, provider: Provider) -> httpx2.AsyncBaseTransport:
         transport = self._transports.get(provider.name)
         if transport is None:
-            transport = self._service.kit.metered(provider, TAGS.get, async_inner())
+            transport = self.service.kit.metered(provider, TAGS.get, upstream())
             self._transports[provider.name] = transport
         return transport
 

@@ -10,9 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aikit.database.connect import Database
 from aikit.errors import ConfigError
-from aikit.ledger.reading import aware, check_tags, database_time, ids_since, reading
+from aikit.ledger.reading import Readable, aware, check_tags, database_time, ids_since, reading
 from aikit.types import GuardAction, Place
 
 A_DAY = timedelta(days=1)
@@ -63,7 +62,7 @@ class FindingsReport:
 
 
 def findings(
-    database: Database,
+    database: Readable,
     by: str = "guard",
     *,
     since: datetime | None = None,

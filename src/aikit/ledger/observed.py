@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from aikit.database.connect import Database
-from aikit.ledger.reading import aware, check_tags, database_time, ids_since, reading
+from aikit.ledger.reading import Readable, aware, check_tags, database_time, ids_since, reading
 
 A_DAY = timedelta(days=1)
 
@@ -79,7 +78,7 @@ BY_LIMIT = sa.text(f"""{OBSERVED}
 IN_ALL = sa.text(f"{OBSERVED} SELECT count(*) FILTER (WHERE seq = 0), coalesce(sum(nano), 0)::bigint FROM observed")
 
 
-def observed(database: Database, *, since: datetime | None = None, tenant: str | None = None) -> Observed:
+def observed(database: Readable, *, since: datetime | None = None, tenant: str | None = None) -> Observed:
     """What would have been refused since then (default: 24 hours ago), for one tenant or for all.
 
     Raises ConfigError for an unusable tenant's name or a time without a time zone.

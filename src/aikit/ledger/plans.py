@@ -10,7 +10,7 @@ from aikit.database.connect import Database
 from aikit.errors import ConfigError
 from aikit.ledger.changing import Change, changing
 from aikit.ledger.policies import defined_plans, read_plans, read_set
-from aikit.ledger.reading import check_tags, reading
+from aikit.ledger.reading import Readable, check_tags, reading
 from aikit.ledger.tables import plan_holders, tenants
 from aikit.policy.model import Scope
 
@@ -39,7 +39,7 @@ class HolderRow:
     since: int
 
 
-def list_plans(database: Database) -> list[PlanRow]:
+def list_plans(database: Readable) -> list[PlanRow]:
     """The plans that are defined, by name."""
     with reading(database) as connection:
         found = read_set(connection)
@@ -66,7 +66,7 @@ def list_plans(database: Database) -> list[PlanRow]:
     return rows
 
 
-def list_holders(database: Database, tenant: str | None = None) -> list[HolderRow]:
+def list_holders(database: Readable, tenant: str | None = None) -> list[HolderRow]:
     """Who is on which plan, by tenant and user; of one tenant or of all."""
     check_tags(tenant=tenant)
     columns = plan_holders.c

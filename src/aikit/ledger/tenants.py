@@ -14,7 +14,7 @@ from aikit.errors import ConfigError
 from aikit.ledger.changing import Change, changing
 from aikit.ledger.plans import check_tenant, move
 from aikit.ledger.policies import put, read_policy
-from aikit.ledger.reading import check_tags, reading, start_of_day
+from aikit.ledger.reading import Readable, check_tags, reading, start_of_day
 from aikit.ledger.tables import plan_holders, policies, rollups, tenants
 from aikit.money import MAX_NANO
 from aikit.policy.changes import Counted, counted_by
@@ -63,7 +63,7 @@ def add_tenant(
         return True
 
 
-def list_tenants(database: Database) -> list[TenantRow]:
+def list_tenants(database: Readable) -> list[TenantRow]:
     """All tenants by name."""
     own = sa.and_(policies.c.name == "tenant:" + tenants.c.tenant, policies.c.until.is_(None))
     held = sa.and_(

@@ -108,8 +108,11 @@ LANGUAGE sql IMMUTABLE AS $$
     FROM (VALUES
         ('entries', 'own', '*'), ('refusals', 'own', '*'), ('holds', 'own', '*'), ('rollups', 'own', '*'),
         ('pruned_rollups', 'own', NULL),
-        ('counters', 'tenant = (SELECT aikit.seen_tenant()) AND '
-            '(environment IS NULL OR environment = (SELECT aikit.seen_environment()))', '*'),
+        -- what is counted over all environments is seen in each, of a user or a feature where it has been seen
+        ('counters', 'tenant = (SELECT aikit.seen_tenant()) AND (environment = (SELECT aikit.seen_environment()) '
+            'OR environment IS NULL AND (user_id IS NULL AND feature IS NULL OR EXISTS (SELECT FROM aikit.rollups r '
+            'WHERE r.tenant = counters.tenant AND r.user_id = coalesce(counters.user_id, r.user_id) '
+            'AND r.feature = coalesce(counters.feature, r.feature))))', '*'),
         ('idempotency_keys', 'tenant', NULL), ('repeats', 'tenant', NULL),
         ('tenants', 'tenant', '*'), ('plan_holders', 'tenant', '*'), ('audit', 'tenant', '*'),
         ('policies', 'tenant IS NULL OR tenant = (SELECT aikit.seen_tenant())', '*'),

@@ -22,10 +22,11 @@ from pathlib import Path
 from aikit.console.reading.line import SETTINGS
 from aikit.database import embedded
 from aikit.database.connect import Database
+from aikit.ledger.opening import migrate
 from bench import seeding
 from bench.console_plans import Asked, Explained, explain, picture, statements
 from bench.console_screen import idle, starts
-from bench.console_ticks import CASES, Case, Ticks, measure, opened, table
+from bench.console_ticks import CASES, Case, Ticks, measure, opened, table, tick
 from bench.console_traffic import traffic
 
 ENTRIES = 10_000_000
@@ -87,10 +88,11 @@ def _database(keep: Path | None, entries: int, *, tell: bool = True) -> Iterator
         if not _usable(folder, entries):
             embedded.stop(root) if root.exists() else None
             shutil.rmtree(root, ignore_errors=True)
-            database = Database(embedded.ensure(root), True, "bench")
-            seeding.fill(database, entries, tell=tell)
+            seeding.fill(Database(embedded.ensure(root), True, "bench"), entries, tell=tell)
             (folder / "seeded.json").write_text(json.dumps({"entries": entries, "at": time.time()}))
-        yield Database(embedded.ensure(root), True, str(folder))
+        database = Database(embedded.ensure(root), True, str(folder))
+        migrate(database)
+        yield database
     finally:
         if root.exists():
             embedded.stop(root)
@@ -145,8 +147,8 @@ class Said:
             source = opened(database)
             try:
                 with statements(case.name, asked):
-                    for _ in range(3):
-                        source.read(case.query)
+                    for error in [found.error for _ in range(3) if (found := tick(source, case.query)).error]:
+                        print(f"{case.name}: {error}", file=sys.stderr)
             finally:
                 source.close()
         settings = {name: value for name, value in SETTINGS.items() if name != "statement_timeout"}

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,14 +65,18 @@ CASES = (
 
 
 class Tick(NamedTuple):
-    """`ms` in all, of which `sql_ms` waiting for the server in so many statements; `cpu_ms` of this process."""
+    """`ms` in all, of which `sql_ms` waiting for the server in so many statements; `cpu_ms` of a core in this process,
+    `server_ms` in its backend.
+    """
 
     ms: float
     sql_ms: float
     cpu_ms: float
+    server_ms: float
     statements: int
     read: float
     error: str = ""
+    backend: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,8 @@ class Ticks:
     `failed` is how many of all raised an error, and `error` what the last one said.
 
     Median, p95 and most are of those after that, one right after the other; `spaced` and `spaced_most` are of ticks
-    every two seconds.
+    every two seconds. `cpu` and `server` are what a tick costs of a core on either side: on a machine that is busy with
+    something else, their sum is nearer to what it takes on a quiet one.
     """
 
     case: str
@@ -93,6 +99,7 @@ class Ticks:
     most: float
     sql: float
     cpu: float
+    server: float
     statements: int
     spaced: float | None
     spaced_most: float | None
@@ -123,6 +130,7 @@ class SqlTime:
     def __init__(self) -> None:
         self.seconds = 0.0
         self.statements = 0
+        self.backend: int | None = None
         self._began = 0.0
 
     @contextmanager
@@ -135,7 +143,9 @@ class SqlTime:
             sa.event.remove(sa.Engine, "before_cursor_execute", self._before)
             sa.event.remove(sa.Engine, "after_cursor_execute", self._after)
 
-    def _before(self, *_: object) -> None:
+    def _before(self, connection: sa.Connection, *_: object) -> None:
+        driver: Any = connection.connection.dbapi_connection
+        self.backend = driver.info.backend_pid
         self._began = time.perf_counter()
 
     def _after(self, *_: object) -> None:
@@ -154,9 +164,10 @@ def measure(source: Source, case: Case, *, times: int, spaced: int) -> Ticks:
     query = case.query
     reading = [tick(source, query)]
     while reading[-1].read < 1 and len(reading) < MOST_TICKS:
-        reading.append(tick(source, query))
-    then = [tick(source, query) for _ in range(times)]
-    now_and_then = [tick(source, query, after=INTERVAL) for _ in range(spaced)]
+        reading.append(tick(source, query, backend=reading[-1].backend))
+    backend = reading[-1].backend
+    then = [tick(source, query, backend=backend) for _ in range(times)]
+    now_and_then = [tick(source, query, after=INTERVAL, backend=backend) for _ in range(spaced)]
     each = [one.ms for one in now_and_then]
     failed = [one.error for one in (*reading, *then, *now_and_then) if one.error]
     return Ticks(
@@ -170,6 +181,7 @@ def measure(source: Source, case: Case, *, times: int, spaced: int) -> Ticks:
         max(one.ms for one in then),
         statistics.median([one.sql_ms for one in then]),
         statistics.median([one.cpu_ms for one in then]),
+        statistics.median([one.server_ms for one in then]),
         then[-1].statements,
         statistics.median(each) if each else None,
         max(each) if each else None,
@@ -178,9 +190,10 @@ def measure(source: Source, case: Case, *, times: int, spaced: int) -> Ticks:
     )
 
 
-def tick(source: Source, query: Query, *, after: float = 0.0) -> Tick:
+def tick(source: Source, query: Query, *, after: float = 0.0, backend: int | None = None) -> Tick:
+    """`backend` is the server's process for this source, where it is known yet."""
     time.sleep(after)
-    sql = SqlTime()
+    sql, before = SqlTime(), server_ms(backend)
     with sql.counted():
         cpu, began = time.process_time(), time.perf_counter()
         read, error = 0.0, ""
@@ -189,13 +202,23 @@ def tick(source: Source, query: Query, *, after: float = 0.0) -> Tick:
         except AIKitError as failure:
             error = str(failure)
         took, used = time.perf_counter() - began, time.process_time() - cpu
-    return Tick(took * 1000, sql.seconds * 1000, used * 1000, sql.statements, read, error)
+    server = server_ms(sql.backend) - (before if sql.backend == backend else 0.0)
+    return Tick(took * 1000, sql.seconds * 1000, used * 1000, server, sql.statements, read, error, sql.backend)
+
+
+def server_ms(backend: int | None) -> float:
+    """Milliseconds of a core that a process of this machine has had so far."""
+    try:
+        return int(Path(f"/proc/{backend}/schedstat").read_text().split()[0]) / 1e6
+    except OSError:
+        return 0.0
 
 
 def _read(snapshot: Snapshot) -> float:
-    """How much of the period is read."""
+    """How much is read of what is to be summed: for the header, and for the page if it has sums."""
     page = snapshot.page
-    return float(page.read) if isinstance(page, Overview | PromptsPage) else 1.0
+    of_page = page.read if isinstance(page, Overview | PromptsPage) else Fraction(1)
+    return float(min(snapshot.header.read, of_page))
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
@@ -203,7 +226,21 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
 
 
-HEAD = ("case", "first", "full after", "in", "its most", "median", "p95", "most", "SQL", "CPU", "every 2 s", "most")
+HEAD = (
+    "case",
+    "first",
+    "full after",
+    "in",
+    "its most",
+    "median",
+    "p95",
+    "most",
+    "SQL",
+    "CPU",
+    "server",
+    "every 2 s",
+    "most",
+)
 
 
 def table(found: Sequence[Ticks]) -> str:
@@ -211,7 +248,17 @@ def table(found: Sequence[Ticks]) -> str:
     lines = [f"{HEAD[0]:46}" + "".join([f"{name:>11}" for name in HEAD[1:]])]
     for one in found:
         after = f"{one.full_after} ticks" if one.full_after else "never"
-        figures = [one.full_ms, one.reading_most, one.median, one.p95, one.most, one.sql, one.cpu, one.spaced]
+        figures = [
+            one.full_ms,
+            one.reading_most,
+            one.median,
+            one.p95,
+            one.most,
+            one.sql,
+            one.cpu,
+            one.server,
+            one.spaced,
+        ]
         shown = [f"{one.first:.0f}", after, *[_ms(ms) for ms in (*figures, one.spaced_most)]]
         mark = f"   over {TARGET_MS} ms: {', '.join(one.slow)}" if one.slow else ""
         lines.append(f"{one.case:46}" + "".join([f"{text:>11}" for text in shown]) + mark)

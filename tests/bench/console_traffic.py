@@ -13,10 +13,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from aikit.database.connect import Database
 from aikit.meter.engine import Meter
@@ -37,15 +38,33 @@ def price_row(price_id: str) -> PriceRow:
     return PriceRow(price.id, price.provider, price.model, price.source, price.version, json.dumps(price.to_json()))
 
 
+class Talk(NamedTuple):
+    """A conversation: who with what on which model."""
+
+    tags: Tags
+    model: Model
+    prompt: PromptId | None
+
+
+TALKS: deque[Talk] = deque(maxlen=1_000)
+"""The newest; three of four calls are part of one."""
+
+
+def talk() -> Talk:
+    if TALKS and random.random() < 0.75:
+        return random.choice(TALKS)
+    feature = random.choices(FEATURES, (45, 25, 20, 10))[0]
+    models = [number for number in feature.models if number != CAUTIOUS]
+    user = f"user-{1 + int(USERS * random.random() ** 2)}"
+    tags = Tags(tenant(int(2001 ** random.random())), user, feature.name, "prod")
+    prompt = PROMPTS[feature.prompt] if feature.prompt else None
+    TALKS.append(Talk(tags, MODELS[random.choice(models) - 1], prompt))
+    return TALKS[-1]
+
+
 def draw() -> tuple[Order, Model]:
     """A short call, by whom and for what as in the seeded database."""
-    name = tenant(int(2001 ** random.random()))
-    place = random.choices(range(len(FEATURES)), (45, 25, 20, 10))[0]
-    feature = FEATURES[place]
-    models = [number for number in feature.models if number != CAUTIOUS]
-    model = MODELS[random.choice(models) - 1]
-    tags = Tags(name, f"user-{1 + int(USERS * random.random() ** 2)}", feature.name, "prod")
-    prompt: PromptId | None = PROMPTS[feature.prompt] if feature.prompt else None
+    tags, model, prompt = talk()
     call = Call(new_id(), tags, model.provider, model.name, model.api, False, prompt)
     paid, most = 200 * max(model.input, model.cache_write), 100
     nano = paid + most * model.output

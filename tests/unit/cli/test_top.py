@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
 from aikit.cli import top, top_web
 from aikit.cli.app import command
-from aikit.console.model import Period, Tab
+from aikit.cli.top_once import read_whole
+from aikit.console.filtering import parse
+from aikit.console.model import CallsPage, Period, Query, Snapshot, Tab
+from aikit.console.tables import table_of
+from aikit.console.words import Style
 from aikit.errors import ConfigError
 from aikit.tui.options import Options
+from support.snapshots import Scripted, overview, snapshot
 
 ALL = [
     Options(),
@@ -29,6 +36,31 @@ def test_a_console_behind_a_page_has_the_options_that_were_given(
     monkeypatch.setattr(top, "_show", started.append)
     command(["top", *top_web.arguments(options)], prog_name="aikit", standalone_mode=False)
     assert started == [options]
+
+
+def partly(read: Fraction) -> Snapshot:
+    page = overview()
+    return snapshot(page=replace(page, read=read))
+
+
+def test_what_is_shown_once_is_read_to_its_end() -> None:
+    source = Scripted(*[partly(Fraction(part, 3)) for part in (1, 2, 3)])
+    assert read_whole(source, Query()).page == overview()
+    assert source.asked == [Query()] * 3
+
+
+def test_on_another_tab_all_of_today_is_read_first_for_the_header() -> None:
+    source = Scripted(partly(Fraction(1, 2)), partly(Fraction(1)))
+    wanted = Query(Tab.CALLS, Period.WEEK, parse("tenant:acme"))
+    assert isinstance(read_whole(source, wanted).page, CallsPage)
+    today = Query(filter=parse("tenant:acme"))
+    assert source.asked == [today, today, wanted]
+
+
+def test_where_reading_gets_no_further_it_is_shown_as_it_is_and_says_so() -> None:
+    source = Scripted(*[partly(Fraction(1, 3))] * 9)
+    assert table_of(read_whole(source, Query()), Style()).note.endswith("of which 33% is read yet")
+    assert len(source.asked) == 2
 
 
 def test_without_textual_serve_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

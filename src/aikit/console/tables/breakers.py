@@ -76,4 +76,3 @@ def _next(row: BreakerRow, style: Style) -> Cell:
         case _:
             return Cell("", None)
     return Cell(said, row.left)
-

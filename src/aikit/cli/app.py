@@ -33,6 +33,7 @@ COMMANDS = (
     Entry("calls", "Single calls: list them, show one.", "calls"),
     Entry("ledger", "Check the books to the nano-dollar.", "ledger"),
     Entry("serve", "The same guarantees for every language, over HTTP.", "serve"),
+    Entry("key", "Keys of the server, and tenants' keys to providers.", "key"),
     Entry("prices", "The prices that calls are billed at.", "prices"),
     Entry("sim", "A simulated provider on this machine, for tests.", "sim"),
 )

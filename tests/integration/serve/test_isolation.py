@@ -54,7 +54,6 @@ def full(ledger: Database, till: Till) -> Database:
         for each in (None, "user"):
             limit = StatedLimit(Metric.CREDITS, Window.MONTH, 10**12, each=each)  # type: ignore[arg-type]
             set_limit(ledger, tenant, limit)
-        tell(ledger, f"INSERT INTO aikit.plan_holders VALUES ('{tenant}', '', 'pro', 1)")
     for tenant, environment in PLACES:
         tags = {"environment": environment, "user": word(tenant, environment, "user")}
         tags["feature"] = word(tenant, environment, "feature")
@@ -75,6 +74,8 @@ def full(ledger: Database, till: Till) -> Database:
             "INSERT INTO aikit.idempotency_keys VALUES "
             f"('{tenant}', '{word(tenant, environment, 'key')}', '{new_id()}', '', 200, 'a', 'b', now())",
         )
+    for tenant in ("acme", "rival"):
+        tell(ledger, f"INSERT INTO aikit.plan_holders VALUES ('{tenant}', '', 'pro', 1)")
     create_key(ledger, tenant=None, environment="prod", rights=["admin"], name="hidden operator")
     return ledger
 

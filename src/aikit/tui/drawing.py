@@ -7,6 +7,7 @@ from textwrap import wrap
 
 from textual.content import Content
 
+from aikit.console.beside import in_columns, side_width
 from aikit.console.words import visible
 from aikit.page import Item, Page, Section
 
@@ -41,7 +42,10 @@ def drawn(page: Page, width: int, opened: str | None = None, *, ascii: bool = Fa
             if marked:
                 found = len(lines)
             lines += _item(item, column, width, marked, ">" if ascii else "▸")
-        lines += _marked(section, width)
+        side = side_width(width) if section.beside else None
+        lines += _marked(section, width) if side is None else _beside(section, side)
+    if page.below:
+        lines += [Content(""), *[Content(line) for text in page.below for line in _wrapped(text, width)]]
     return Content("\n").join(lines), found
 
 
@@ -68,6 +72,22 @@ def _marked(section: Section, width: int) -> list[Content]:
         mark, text = line[:1], visible(line)
         for number, part in enumerate(_wrapped(text, width, keep=True)):
             lines.append(Content(part if not number else f"{mark} {part}").stylize(MARKS.get(mark, "")))
+    return lines
+
+
+def _beside(section: Section, side: int) -> list[Content]:
+    """Left what was, right what is. A mark without a colour of its own is that of a change."""
+    shown = [(visible(left), mark, visible(right)) for left, mark, right in section.beside]
+    lines = []
+    for left, mark, right in in_columns(shown, side):
+        was, now = ("-", "+") if mark == "~" else (mark, mark)
+        lines.append(
+            Content.assemble(
+                (left, MARKS.get(was, "") if mark != "+" else ""),
+                (f" {mark or ' '} ", MARKS.get(mark, "$text-muted")),
+                (right, MARKS.get(now, "") if mark != "-" else ""),
+            )
+        )
     return lines
 
 

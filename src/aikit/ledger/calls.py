@@ -13,14 +13,11 @@ import sqlalchemy as sa
 
 from aikit.errors import ConfigError
 from aikit.ledger.call_detail import AttemptDetail, CallDetail, PriceDetail, get_call
-from aikit.ledger.reading import Readable, aware, check_tags, ids_since, reading, tenants_in
+from aikit.ledger.reading import FIRST_ID, Readable, aware, check_tags, ids_since, reading, tenants_in, walk
 from aikit.ledger.tables import entries, holds, refusals, total_tokens
 from aikit.types import Ending
 
 __all__ = ["AttemptDetail", "CallDetail", "CallRow", "PriceDetail", "State", "get_call", "list_calls"]
-
-
-NO_ID = UUID(int=0)
 
 
 class State(StrEnum):
@@ -114,7 +111,8 @@ def list_calls(
         filters = _filters(table, user, feature, model, since)
         filters += [*_decided(table, code, would_refuse), *_ending(table, ending), *_of_prompt(table, prompt)]
         each = would_refuse is True and tenant is None
-        parts.append(_newest(table, columns, [*filters, *_of(table, tenant)], limit, each_tenant=each))
+        first = FIRST_ID if since is None else ids_since(since)
+        parts.append(_newest(table, columns, filters, limit, first, tenant, each_tenant=each))
     newest = _together(parts, limit)
     with reading(database) as connection:
         rows = connection.execute(sa.select(newest, *_corrections(newest)).order_by(newest.c.attempt.desc()))
@@ -152,7 +150,9 @@ def _reach(most: int) -> sa.Select[*tuple[Any, ...]]:
     found = sa.union_all(*[sa.select(part) for part in each]).subquery()
     newest = sa.select(found.c.attempt).order_by(found.c.attempt.desc()).limit(most).cte("newest")
     first = sa.select(newest.c.attempt).order_by(newest.c.attempt).limit(1).scalar_subquery()
-    return sa.select(sa.func.coalesce(first, NO_ID), sa.select(sa.func.count()).select_from(newest).scalar_subquery())
+    return sa.select(
+        sa.func.coalesce(first, FIRST_ID), sa.select(sa.func.count()).select_from(newest).scalar_subquery()
+    )
 
 
 def _together(parts: Sequence[sa.Select[*tuple[Any, ...]]], limit: int) -> sa.Subquery:
@@ -165,20 +165,22 @@ def _newest(
     columns: list[sa.ColumnElement[Any]],
     conditions: list[sa.ColumnElement[bool]],
     limit: int,
+    first: UUID,
+    tenant: str | None,
     *,
-    each_tenant: bool = False,
+    each_tenant: bool,
 ) -> sa.Select[*tuple[Any, ...]]:
     """`each_tenant`: the newest of every tenant are compared, where an index by tenant knows the few that are meant."""
-    newest = sa.select(*columns).where(*conditions).order_by(table.c.attempt.desc()).limit(limit)
+    newest = sa.select(*columns).where(*conditions).limit(limit)
+    if tenant is not None:
+        of_tenant, *order = walk(table.c.tenant, tenant, table.c.attempt, first)
+        return newest.where(of_tenant).order_by(*order)
     if not each_tenant:
-        return newest
+        return newest.where(table.c.attempt >= first).order_by(table.c.attempt.desc())
     names = tenants_in(table)
-    each = newest.where(table.c.tenant == names.c.tenant).lateral()
+    of_each, *order = walk(table.c.tenant, names.c.tenant, table.c.attempt, first)
+    each = newest.where(of_each).order_by(*order).lateral()
     return sa.select(each).select_from(names.join(each, sa.true())).order_by(each.c.attempt.desc()).limit(limit)
-
-
-def _of(table: sa.Table, tenant: str | None) -> list[sa.ColumnElement[bool]]:
-    return [] if tenant is None else [table.c.tenant == tenant]
 
 
 def _filters(
@@ -193,7 +195,7 @@ def _filters(
         found.append(sa.or_(table.c.model == model, table.c.provider + "/" + table.c.model == model))
     if since is not None:
         decided = table.c.refused_at if table is refusals else table.c.admitted_at
-        found += [table.c.attempt >= ids_since(aware("since", since)), decided >= since]
+        found.append(decided >= aware("since", since))
     return found
 
 

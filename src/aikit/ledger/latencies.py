@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
-from aikit.ledger.reading import CLOCK_SKEW, ids_since
+from aikit.ledger.reading import CLOCK_SKEW, END_ID, ids_since, walk
 from aikit.ledger.tables import entries
 from aikit.types import Ending
 
 SAMPLE = 10_000
 """So many of the newest calls of each version are looked at: a report costs the same however many there were."""
-NO_END = UUID(int=2**128 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +41,20 @@ def latencies(
     wanted = (
         sa.func.unnest(sa.cast(list(prompts), pg.ARRAY(sa.Text))).table_valued("prompt", name="wanted").render_derived()
     )
-    end = ids_since(until + 2 * CLOCK_SKEW) if until else NO_END
+    end = ids_since(until + 2 * CLOCK_SKEW) if until else END_ID
+    of_prompt, *order = walk(entries.c.prompt, wanted.c.prompt, entries.c.attempt, ids_since(since), end)
     newest = (
         sa.select(entries.c.duration_ms)
         .where(
-            sa.tuple_(entries.c.prompt, entries.c.attempt) >= sa.tuple_(wanted.c.prompt, ids_since(since)),
-            sa.tuple_(entries.c.prompt, entries.c.attempt) < sa.tuple_(wanted.c.prompt, end),
+            of_prompt,
             entries.c.prompt.is_not(None),
-            entries.c.attempt >= ids_since(since),
             entries.c.admitted_at >= since,
             entries.c.seq == 0,
             entries.c.ending == Ending.SETTLED.value,
-            *([entries.c.attempt < end, entries.c.admitted_at < until] if until else []),
+            *([entries.c.admitted_at < until] if until else []),
             *[entries.c[column] == value for column, value in (tags or {}).items() if value is not None],
         )
-        .order_by(entries.c.prompt.desc(), entries.c.attempt.desc())  # which only the index by prompt can give
+        .order_by(*order)
         .limit(sample)
         .lateral("newest")
     )

@@ -19,6 +19,22 @@ CLOCK_SKEW = timedelta(minutes=10)
 MILLISECOND = timedelta(milliseconds=1)
 
 
+FIRST_ID, END_ID = UUID(int=0), UUID(int=2**128 - 1)
+
+
+def walk(
+    lead: sa.ColumnElement[str], value: Any, attempt: sa.ColumnElement[UUID], since: UUID = FIRST_ID, end: UUID = END_ID
+) -> tuple[sa.ColumnElement[bool], sa.UnaryExpression[Any], sa.UnaryExpression[Any]]:
+    """That `lead` is `value`, for the newest attempts of one tenant or prompt; and the order to ask for them in.
+
+    Said as a range of both columns, the planner has to walk down the index that begins with `lead`. Told that it is
+    equal, it may walk down all attempts by time; and where this one has none of late, that is all of the ledger. For
+    the same reason nothing else is to be said of `attempt`: it would be looked up by time, and sorted.
+    """
+    both = sa.tuple_(lead, attempt)
+    return sa.and_(both >= sa.tuple_(value, since), both < sa.tuple_(value, end)), lead.desc(), attempt.desc()
+
+
 Readable = Database | sa.Connection
 """What is read from: a database, or a connection that is in the middle of one consistent look at it."""
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql as pg
 from aikit.console.reading.line import Tick
 from aikit.console.reading.sweep import Clock, Key
 from aikit.ledger.latencies import Latency
-from aikit.ledger.reading import ids_since
+from aikit.ledger.reading import ids_since, walk
 from aikit.ledger.tables import entries
 from aikit.types import Ending
 
@@ -83,12 +83,11 @@ def _own(connection: sa.Connection, keys: Sequence[Key], since: datetime) -> dic
         .table_valued(*COLUMNS, name="asked")
         .render_derived()
     )
+    of_tenant, *order = walk(entries.c.tenant, asked.c.tenant, entries.c.attempt, ids_since(since))
     newest = (
         sa.select(*[entries.c[name] for name in (*COLUMNS[1:], "duration_ms", "ending", "seq")])
-        .where(
-            entries.c.tenant == asked.c.tenant, entries.c.attempt >= ids_since(since), entries.c.admitted_at >= since
-        )
-        .order_by(entries.c.attempt.desc())
+        .where(of_tenant, entries.c.admitted_at >= since)
+        .order_by(*order)
         .limit(OWN)
         .lateral("newest")
     )

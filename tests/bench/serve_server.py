@@ -26,6 +26,7 @@ from aikit.ledger.opening import prepare
 from aikit.serve.app import Application
 from aikit.serve.keys import LedgerKeyRing
 from aikit.serve.model import Key, Right, ServeOptions, Service
+from aikit.serve.providers import Providers
 from aikit.serve.proxy import Proxy
 from aikit.serve.upstream import upstream
 
@@ -45,7 +46,7 @@ class OneKey:
         pass
 
 
-class BareProxy(Proxy):
+class Unmetered(Providers):
     """The same without the exchange: nothing is admitted, read or settled."""
 
     def __init__(self, service: Service, inner: httpx2.AsyncBaseTransport) -> None:
@@ -54,6 +55,9 @@ class BareProxy(Proxy):
 
     def _transport(self, provider: Provider) -> httpx2.AsyncBaseTransport:
         return self._inner
+
+    async def close(self) -> None:
+        await self._inner.aclose()
 
 
 async def serve(mode: str, config: Path) -> None:
@@ -65,7 +69,8 @@ async def serve(mode: str, config: Path) -> None:
         proxy = Proxy(Service(kit, ring, options))
     else:
         ring = OneKey()  # type: ignore[assignment]
-        proxy = BareProxy(Service(kit, ring, options), async_inner() if mode == "bare-httpx" else upstream())
+        service = Service(kit, ring, options)
+        proxy = Proxy(service, Unmetered(service, async_inner() if mode == "bare-httpx" else upstream()))
     app = Application(proxy.service, proxy.routes, [proxy.close, ring.close])
     settings_of_uvicorn = uvicorn.Config(
         app, http="httptools", lifespan="off", access_log=False, log_level="warning", server_header=False

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from rich.segment import Segments
 from rich.traceback import Traceback
+from textual import events
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -191,7 +192,15 @@ class Console(Acting, Opening):
         box = self._default.query_one("#filter", Input)
         box.value = self.poller.query.filter.text
         box.display = True
-        box.focus()
+        self._default.set_focus(box)
+
+    async def on_key(self, event: events.Key) -> None:
+        """What is typed faster than the box takes the keys over goes into it all the same."""
+        box = self._default.query_one("#filter", Input)
+        if self.filtering and event.is_printable and event.character:
+            box.insert_text_at_cursor(event.character)
+        elif self.filtering and event.key == "enter":
+            await box.action_submit()
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
         if message.input.id != "filter":

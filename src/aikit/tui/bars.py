@@ -77,15 +77,16 @@ def note(
     return Content(fitted(visible(" · ".join(said)), max(0, width - 2)))
 
 
-def footer(tab: Tab, actions: bool, width: int) -> Content:
+def footer(tab: Tab, actions: bool, width: int, *, ascii: bool) -> Content:
     """As many of the keys as there is room for."""
     content, room = Content(""), width - 2
     for key in KEYS:
         if key.footer is None or not key.on(tab, actions):
             continue
-        size = len(key.shown) + len(key.footer) + 3
+        written = key.written(ascii)
+        size = len(written) + len(key.footer) + 3
         if size > room:
             continue
         room -= size
-        content = content.append_text(key.shown, "bold").append(f" {key.footer}  ")
+        content = content.append_text(written, "bold").append(f" {key.footer}  ")
     return content

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from aikit.console.model import Tab
 
+IN_ASCII = str.maketrans({"⏎": "enter", "↓": None, "↑": None, "–": "-"})
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -21,6 +23,10 @@ class Key:
     footer: str | None = None
     acts: bool = False
     tabs: frozenset[Tab] | None = None
+
+    def written(self, ascii: bool) -> str:
+        """How it is written where there are only the characters of ASCII."""
+        return self.shown.translate(IN_ASCII).strip() if ascii else self.shown
 
     def on(self, tab: Tab, actions: bool) -> bool:
         return (self.tabs is None or tab in self.tabs) and (actions or not self.acts)

@@ -47,7 +47,7 @@ def place(
             widths[index] -= step
     placed, x = [], 0
     for index in kept:
-        if x + min(widths[index], NARROWEST) > width:
+        if x and x + min(widths[index], NARROWEST) > width:
             break
         placed.append(Placed(index, x, min(widths[index], width - x)))
         x += widths[index] + GAP

@@ -11,6 +11,7 @@ from typing import Any
 from aikit.console.filtering import parse
 from aikit.console.model import Period, Tab
 from aikit.console.table import Sorting
+from aikit.errors import AIKitError
 from aikit.ledger.export.files import made, written
 
 FILE = "top.json"
@@ -40,7 +41,7 @@ def recall(folder: Path) -> Remembered:
 
 def remember(folder: Path, left: Remembered) -> None:
     """Leave it for the next run, private; a disk that is full or not ours is no reason to complain."""
-    with suppress(OSError), written(made(folder) / FILE) as file:
+    with suppress(OSError, AIKitError), written(made(folder) / FILE) as file:
         file.write(json.dumps(asdict(left), ensure_ascii=False).encode())
 
 
@@ -49,12 +50,12 @@ def _read(found: dict[str, Any]) -> Remembered:
     theme = found.get("theme")
     orders = found.get("sortings")
     return Remembered(
-        Tab(found["tab"]) if found.get("tab") in set(Tab) else Tab.OVERVIEW,
-        Period(found["period"]) if found.get("period") in set(Period) else Period.TODAY,
+        Tab(found["tab"]) if found.get("tab") in list(Tab) else Tab.OVERVIEW,
+        Period(found["period"]) if found.get("period") in list(Period) else Period.TODAY,
         text if isinstance(text, str) and _is_filter(text) else "",
         theme if isinstance(theme, str) else None,
         {Tab(tab): _sorting(order) for tab, order in (orders if isinstance(orders, dict) else {}).items()
-         if tab in set(Tab)},
+         if tab in list(Tab)},
     )  # fmt: skip
 
 

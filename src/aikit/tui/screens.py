@@ -121,7 +121,7 @@ class Help(ModalScreen[None]):
 
     def __init__(self, tab: Tab, *, actions: bool, ascii: bool) -> None:
         super().__init__(classes="-ascii" if ascii else "")
-        self._tab, self._actions = tab, actions
+        self._tab, self._actions, self._ascii = tab, actions, ascii
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="body"):
@@ -135,7 +135,7 @@ class Help(ModalScreen[None]):
         yield Content("Keys").stylize("bold")
         for key in KEYS:
             first, *others = wrap(f"{key.says}{self._where(key)}", max(10, width - HELP_KEYS), break_on_hyphens=False)
-            yield Content.assemble((f"{key.shown:<{HELP_KEYS}}", "bold"), first)
+            yield Content.assemble((f"{key.written(self._ascii):<{HELP_KEYS}}", "bold"), first)
             yield from [Content(" " * HELP_KEYS + line) for line in others]
         yield Content("")
         yield from [Content(line) for line in wrap(COUNTED, width)]

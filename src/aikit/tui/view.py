@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from textual.app import App, ComposeResult
 from textual.content import Content
+from textual.filter import LineFilter
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
@@ -16,13 +18,17 @@ from aikit.console.model import Overview, Page, Query, Snapshot, Source, Tab
 from aikit.console.status import Status
 from aikit.console.table import Row, Sorting, Table
 from aikit.console.tables import table_of
-from aikit.console.words import Style, visible
+from aikit.console.words import Style, cut, visible
 from aikit.errors import AIKitError
-from aikit.tui.bars import below, breakers_line, footer, headed, note, tab_line
+from aikit.tui.bars import FLAT, below, breakers_line, footer, headed, note, tab_line
 from aikit.tui.grid import Grid
 from aikit.tui.options import Options
+from aikit.tui.plain import Plain
 from aikit.tui.plot import PlotPane
 from aikit.tui.polling import Poller
+
+MOST_SAID = 300
+"""Cells of a message that pops up."""
 
 
 class View(App[None]):
@@ -115,11 +121,14 @@ class View(App[None]):
 
     def draw(self) -> None:
         """Everything, as it stands; what has not changed costs nothing."""
+        if not self.is_running:
+            return
         page = self.snapshot.page if self.snapshot and self.snapshot.query.tab is self.tab else None
         self._draw_age()
         self._say("#tabs", tab_line(self.poller.query, self.size.width))
-        self._default.query_one(PlotPane).show(page)
-        troubled = page if isinstance(page, Overview) and page.breakers else None
+        roomy = self.size.height >= FLAT
+        self._default.query_one(PlotPane).show(page if roomy else None)
+        troubled = page if roomy and isinstance(page, Overview) and page.breakers else None
         self._default.query_one("#breakers").display = troubled is not None
         if troubled is not None:
             self._say("#breakers", breakers_line(troubled, self.style_, self.size.width))
@@ -128,7 +137,7 @@ class View(App[None]):
         self._draw_below(page)
         self.grid.set_class(self.problem is not None or not self.asked_for, "-stale")
         self._note()
-        self._say("#footer", footer(self.tab, self.options.actions, self.size.width))
+        self._say("#footer", footer(self.tab, self.options.actions, self.size.width, ascii=self.options.ascii))
 
     def _draw_below(self, page: Page | None) -> None:
         """What moved lately, if the table leaves more than half of the screen to it."""
@@ -138,6 +147,8 @@ class View(App[None]):
         self._say("#below", text)
 
     def _draw_age(self) -> None:
+        if not self.is_running:
+            return
         lines = headed(self.snapshot, self.status, self.style_, self.size.width, self.size.height)
         self._say("#header", lines)
 
@@ -147,15 +158,11 @@ class View(App[None]):
             static.update(content)
 
     async def _shown(self, snapshot: Snapshot) -> None:
-        if not self.is_running:
-            return
         self.snapshot, self.problem = snapshot, None
         self._snapshot_at = self._clock()
         self.draw()
 
     async def _failed(self, error: AIKitError) -> None:
-        if not self.is_running:
-            return
         self.problem = error
         self.draw()
 
@@ -174,6 +181,22 @@ class View(App[None]):
     def busy(self) -> bool:
         """Somebody is at something else by now, and nothing may be put before it."""
         return self.filtering or len(self.screen_stack) != 1 or not self.is_running
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """For some seconds; whatever it quotes is no markup, and not longer than a person reads."""
+        short = cut(visible(message), MOST_SAID, self.style_)
+        super().notify(short, title=title, severity=severity, timeout=timeout, markup=markup)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), *([Plain()] if self.options.ascii else [])]
 
     def chosen(self) -> Row | None:
         return self.grid.cursor

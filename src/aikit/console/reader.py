@@ -53,8 +53,8 @@ class Reader:
         """
         began = monotonic()
         with self.line.tick() as tick:
-            clocks = Clocks()
             self._caps.refresh(tick)
+            clocks = Clocks(len(self._caps.tenants))
             breakers = list_breakers(tick.connection)
             known = _of_calls(query)
             today = self._advanced(tick, GROUPED, known, Period.TODAY, query, clocks)
@@ -99,7 +99,7 @@ class Reader:
         if query.period is Period.HOUR:
             plot = self._minutes.read(tick, query.filter)
         else:
-            plot = hourly(query.period, tick.now, sums.since, *sums.hours())
+            plot = hourly(query.period, tick.now, sums.since, *sums.hours(_unpicked(query.filter)))
         return overview.read_overview(
             tick,
             sums=sums,

@@ -23,9 +23,11 @@ LONGEST = 4.0
 SETTINGS = {
     "statement_timeout": f"{STATEMENT:g}s",
     "jit": "off",
+    "enable_incremental_sort": "off",
     "max_parallel_workers_per_gather": "0",
 }
-"""A console that is left open all day takes one core of the server's at most, and never for long."""
+"""A console that is left open all day takes one core of the server's at most, and never for long. Without incremental
+sorts the rollups of an hour that has just begun are added up by hash, however few the statistics know of yet."""
 BEGIN = sa.text(
     "SELECT now(), policy_version, breaker_version, "
     + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in SETTINGS.items())

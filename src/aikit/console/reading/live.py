@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from aikit.console.filtering import NOTHING, Filter
+from aikit.console.filtering import Filter
 from aikit.console.reading.line import Tick
 from aikit.console.reading.sweep import HOUR, Clock, Spec, Sweep
 
@@ -13,13 +13,15 @@ SETTLING = timedelta(minutes=10)
 FIRST, RENEWED, LIVE = 0.1, 0.02, 0.03
 """Seconds of a tick for sums: for those that are waited for, for those that are summed anew, for the live hours."""
 LONGEST = 3 * HOUR
+MANY = 250
 
 
 class Clocks:
-    """The time that a tick may spend on sums, of each kind together."""
+    """The time that a tick may spend on sums, of each kind together; and in how many parts an hour is read at first."""
 
-    def __init__(self) -> None:
+    def __init__(self, tenants: int) -> None:
         self.first, self.renewed = Clock(FIRST), Clock(RENEWED)
+        self.parts = 1 + tenants // MANY
 
 
 def hour_of(moment: datetime) -> datetime:
@@ -48,20 +50,18 @@ class Live:
         assert self._shown is not None
         return self._shown
 
-    def read(self, tick: Tick, plotted: Filter | None, since: datetime, clocks: Clocks) -> None:
-        """Read from `since` on, and at least what is live. `plotted` None: nobody looks at the sums by the hour."""
-        shown = self._shown
-        if plotted is None:
-            plotted = shown.spec.plotted if shown else NOTHING
-        spec, since = Spec(self.by, self.where, plotted), min(since, ended(tick.now))
-        fits = shown is not None and shown.spec == spec and since - LONGEST < shown.since <= since
+    def read(self, tick: Tick, since: datetime, clocks: Clocks) -> None:
+        """Read from `since` on, and at least what is live."""
+        shown, since = self._shown, min(since, ended(tick.now))
+        fits = shown is not None and since - LONGEST < shown.since <= since
         if fits and self._at == tick.now:
             return
         self._at = tick.now
         end = hour_of(tick.now) + HOUR
         following = self._following
-        if following is None or following.spec != spec or following.since != since or following.end != end:
-            following = Sweep(spec, since, None, end, by_hour=True)
+        if following is None or following.since != since or following.end != end:
+            spec = Spec(self.by, self.where)
+            following = Sweep(spec, since, None, end, by_hour=True, parts=clocks.parts)
         following.go_on(tick.connection, Clock(LIVE) if fits else clocks.first, like=shown)
         if following.complete or not fits:
             self._shown = following

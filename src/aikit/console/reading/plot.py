@@ -72,12 +72,15 @@ class Minutes:
         return Plot(60, tuple(found))
 
     def _fill(self, tick: Tick, points: list[datetime], clock: Clock) -> None:
-        while clock.left > 0 and (unread := [at for at in points if at not in self._known]):
+        """At least a part, however busy the server is."""
+        while unread := [at for at in points if at not in self._known]:
             newest, before = unread[0], clock.left
             first = max(unread[-1], newest - MINUTE * (self._size - 1))
             self._read(tick, first, newest)
             took = before - clock.left
             self._size = max(1, self._size // 2) if took > PATIENCE / 2 else min(MINUTES, self._size * 2)
+            if clock.left <= 0:
+                return
 
     def _read(self, tick: Tick, first: datetime, last: datetime) -> None:
         """The minutes from the first to the last."""

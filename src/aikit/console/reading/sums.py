@@ -6,20 +6,24 @@ the last was whole, and takes its place when it is whole itself. The hours that 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from fractions import Fraction
 from heapq import nsmallest
 from itertools import islice
+from time import monotonic
 from typing import Any, NamedTuple
 
 from aikit.console.filtering import NOTHING, Filter
 from aikit.console.reading.line import Tick
 from aikit.console.reading.live import Clocks, Live, ended, hour_of
-from aikit.console.reading.sweep import HOUR, NANO, NOTHING_COUNTED, Counts, Key, Spec, Sweep, plus
+from aikit.console.reading.sweep import CALLS, HOUR, NANO, NOTHING_COUNTED, REFUSED, Counts, Key, Spec, Sweep, plus
 
 RENEWED = timedelta(seconds=60)
 """So long after a generation was whole the next one begins."""
 MOST_FILTERS = 4
+RESTS = 30
+"""So many times as long as it takes to put many groups in order, the order stands while more are read."""
 
 
 class Digest(NamedTuple):
@@ -31,8 +35,8 @@ class Digest(NamedTuple):
 
 
 class Fresh(NamedTuple):
-    """The same of the hours that are read each tick: what they add to which key, and what each tenant has spent in
-    this hour and in the one before.
+    """The same of the hours that are read each tick: what they add to which key, what each tenant has spent in this
+    hour and in the one before, and nano-USD, calls and refusals by the hour.
     """
 
     groups: dict[Key, Counts]
@@ -40,6 +44,7 @@ class Fresh(NamedTuple):
     spent: dict[str, int]
     this_hour: dict[str, int]
     last_hour: dict[str, int]
+    hours: dict[datetime, Counts]
 
 
 class Sums:
@@ -54,7 +59,7 @@ class Sums:
         self._whole: Sweep | None = None
         self._whole_at: datetime | None = None
         self._building: Sweep | None = None
-        self._digests: dict[Filter, tuple[Sweep, int, Digest]] = {}
+        self._digests: dict[Filter, tuple[Sweep, int, Digest, float]] = {}
         self._freshes: dict[Filter, tuple[tuple[Any, ...], Fresh]] = {}
         self._dearest: dict[tuple[Filter, int], tuple[Digest, Fresh, list[tuple[Key, Counts]], int]] = {}
         self._fits: dict[tuple[Filter, Key], bool] = {}
@@ -67,15 +72,15 @@ class Sums:
         if plotted is None:
             plotted = self._whole.spec.plotted if self._whole else NOTHING
         spec = Spec(self.by, self.where, plotted)
-        self._plan(spec, since, max(since, ended(tick.now)), tick.now)
+        self._plan(spec, since, max(since, ended(tick.now)), tick.now, clocks.parts)
         clock = clocks.renewed if self._whole else clocks.first
         if self._building is not None and (clock.left > 0 or not self._building.slices):
             self._building.go_on(tick.connection, clock, like=self._whole)
         if self._building is not None and self._building.complete:
             self._whole, self._whole_at, self._building = self._building, tick.now, None
-        self.live.read(tick, plotted, self._base.end, clocks)
+        self.live.read(tick, self._base.end, clocks)
 
-    def _plan(self, spec: Spec, since: datetime, closed: datetime, now: datetime) -> None:
+    def _plan(self, spec: Spec, since: datetime, closed: datetime, now: datetime, parts: int) -> None:
         whole, building = self._whole, self._building
         if building is not None and (building.since, building.spec) != (since, spec):
             building = self._building = None
@@ -83,7 +88,7 @@ class Sums:
             return
         stands = whole is not None and (whole.since, whole.spec) == (since, spec) and self._whole_at is not None
         if not stands or not timedelta(0) <= now - (self._whole_at or now) < RENEWED:
-            self._building = Sweep(spec, since, closed, closed, by_hour=False)
+            self._building = Sweep(spec, since, closed, closed, by_hour=False, parts=parts)
 
     @property
     def _base(self) -> Sweep:
@@ -100,12 +105,11 @@ class Sums:
         """How much of the period is read yet, 1 for all."""
         return min(self._base.read, self.live.shown.read)
 
-    def hours(self) -> tuple[dict[datetime, Counts], datetime]:
+    def hours(self, wanted: Filter = NOTHING) -> tuple[dict[datetime, Counts], datetime]:
         """Nano-USD, calls and refusals by the hour of what is plotted, and the hour from which on all is read."""
         base = self._building if self._building and self._base.spec != self._building.spec else self._base
-        found = dict(base.hours)
-        found.update({hour: counts for hour, counts in self.live.shown.hours.items() if hour >= base.end})
-        return found, base.top
+        fresh = {hour: counts for hour, counts in self.fresh(wanted).hours.items() if hour >= base.end}
+        return base.hours | fresh, base.top
 
     def totals(self, wanted: Filter = NOTHING) -> Counts:
         """What all that fits comes to."""
@@ -145,20 +149,30 @@ class Sums:
         if known is None or known[0] != state:
             if len(self._freshes) > MOST_FILTERS:
                 self._freshes.clear()
-            fitting = [(*one, counts) for one, counts in live.groups.items() if self._fit(wanted, one[1:])]
-            known = self._freshes[wanted] = state, _fresh(fitting, hour, since)
+            known = self._freshes[wanted] = state, _fresh(self._fitting(live.by_hours, wanted), hour, since)
         return known[1]
+
+    def _fitting(self, hours: dict[datetime, dict[Key, Counts]], wanted: Filter) -> dict[datetime, dict[Key, Counts]]:
+        if not wanted:
+            return hours
+        return {
+            hour: {key: counts for key, counts in groups.items() if self._fit(wanted, key)}
+            for hour, groups in hours.items()
+        }
 
     def _digest(self, wanted: Filter) -> Digest:
         base = self._base
         known = self._digests.get(wanted)
-        if known is None or known[0] is not base or known[1] != base.slices:
+        began = monotonic()
+        stands = known is not None and known[0] is base and (known[1] == base.slices or began < known[3])
+        if known is None or not stands or (base.complete and known[1] != base.slices):
             fitting = [(key, counts) for key, counts in base.groups.items() if self._fit(wanted, key)]
             fitting.sort(key=lambda one: (-one[1][NANO], one[0]))
             if len(self._digests) > MOST_FILTERS:
                 self._digests.clear()
             keys, totals = [key for key, _ in fitting], _total([counts for _, counts in fitting])
-            known = self._digests[wanted] = base, base.slices, Digest(keys, totals, _by_first(fitting))
+            digest, took = Digest(keys, totals, _by_first(fitting)), monotonic() - began
+            known = self._digests[wanted] = base, base.slices, digest, began + RESTS * took
         return known[2]
 
     def _fit(self, wanted: Filter, key: Key) -> bool:
@@ -172,28 +186,38 @@ class Sums:
         return known
 
 
-def _fresh(fitting: list[tuple[Any, ...]], hour: datetime, since: datetime) -> Fresh:
-    """Rows are an hour, the parts of a key, and counts."""
+def _fresh(hours: dict[datetime, dict[Key, Counts]], hour: datetime, since: datetime) -> Fresh:
     groups: dict[Key, Counts] = {}
-    new = []
-    for at, *parts, counts in fitting:
-        if at >= since:
-            key = tuple(parts)
-            groups[key] = plus(groups[key], counts) if key in groups else counts
-            new.append((key, counts))
-    this = [(row[1:-1], row[-1]) for row in fitting if row[0] == hour]
-    last = [(row[1:-1], row[-1]) for row in fitting if row[0] == hour - HOUR]
-    return Fresh(groups, _total([counts for _, counts in new]), *map(_by_first, (new, this, last)))
+    for at in sorted(hours):
+        if at < since:
+            continue
+        groups = hours[at] if not groups else _merged(groups, hours[at])
+    totals = {at: _total(found.values()) for at, found in hours.items()}
+    return Fresh(
+        groups,
+        _total(groups.values()),
+        _by_first(groups.items()),
+        _by_first(hours.get(hour, {}).items()),
+        _by_first(hours.get(hour - HOUR, {}).items()),
+        {at: (counts[NANO], counts[CALLS], counts[REFUSED]) for at, counts in totals.items()},
+    )
 
 
-def _by_first(groups: list[tuple[Key, Counts]]) -> dict[str, int]:
+def _merged(one: dict[Key, Counts], other: dict[Key, Counts]) -> dict[Key, Counts]:
+    found = dict(one)
+    for key, counts in other.items():
+        found[key] = plus(found[key], counts) if key in found else counts
+    return found
+
+
+def _by_first(groups: Iterable[tuple[Key, Counts]]) -> dict[str, int]:
     found: dict[str, int] = {}
     for key, counts in groups:
         found[key[0]] = found.get(key[0], 0) + counts[NANO]
     return found
 
 
-def _total(rows: list[Counts]) -> Counts:
+def _total(rows: Iterable[Counts]) -> Counts:
     return tuple([sum(column) for column in zip(*rows, strict=True)]) or NOTHING_COUNTED
 
 

@@ -77,18 +77,21 @@ class Clock:
 class Sweep:
     """Sums from `since` until before `until` (None: without an end) by key, and by hour of what is plotted.
 
-    `by_hour`: the keys begin with the hour. `slices` counts what was read, so that who computes something from it
-    knows whether that still holds.
+    With `by_hour` it is by hour and key instead. `slices` counts what was read, so that who computes something from it
+    knows whether that still holds. `parts` is in how many slices an hour is read at first.
     """
 
-    def __init__(self, spec: Spec, since: datetime, until: datetime | None, end: datetime, by_hour: bool) -> None:
+    def __init__(
+        self, spec: Spec, since: datetime, until: datetime | None, end: datetime, *, by_hour: bool, parts: int = 1
+    ) -> None:
         self.spec, self.since, self.until, self.by_hour = spec, since, until, by_hour
-        self.groups: dict[tuple[Any, ...], Counts] = {}
+        self.groups: dict[Key, Counts] = {}
         self.hours: dict[datetime, Counts] = {}
+        self.by_hours: dict[datetime, dict[Key, Counts]] = {}
         self.slices = 0
         self.end = self.top = max(since, end)
         """All from `top` on is read."""
-        self._size, self._parts, self._part = 2, 1, 0
+        self._size, self._parts, self._part = 2 if parts == 1 else 1, parts, 0
         self._bounds: list[str | None] = []
 
     @property
@@ -121,12 +124,14 @@ class Sweep:
         query = _query(self.spec, self.by_hour, open_end, low is not None, high is not None)
         named = {name: value for name, value in given.items() if value is not None}
         width = 2 + len(self.spec.by)
-        first, last = (1 if self.by_hour else 2), width + len(COUNTS)
+        last = width + len(COUNTS)
         for row in connection.execute(query, named).all():
-            if row[0]:
+            if self.by_hour:
+                _add(self.by_hours.setdefault(row[1], {}), row[2:width], row[width:])
+            elif row[0]:
                 _add(self.hours, row[1], row[last:])
             else:
-                _add(self.groups, row[first:width], row[width:last])
+                _add(self.groups, row[2:width], row[width:last])
         self.slices += 1
         self._part += 1
         if self._part >= self._parts:
@@ -173,19 +178,23 @@ def _query(spec: Spec, by_hour: bool, open_end: bool, low: bool, high: bool) -> 
     words = [name for name in FIELDS if _column_of(name) in spec.by]
     plotted = conditions(spec.plotted, FIELDS, words=words)
     each = [sa.func.sum(_count(name)).cast(sa.BigInteger) for name in COUNTS]
-    of_hour = [sa.func.sum(rollups.c[name]).filter(sa.true(), *plotted) for name in ("nano", "calls", "refused")]
-    keys = sa.tuple_(rollups.c.hour, *columns) if by_hour else sa.tuple_(*columns)
-    whole = sa.func.grouping(columns[0])
-    query = sa.select(
-        whole, rollups.c.hour, *columns, *each, *[sa.func.coalesce(s, 0).cast(sa.BigInteger) for s in of_hour]
-    ).where(rollups.c.hour >= sa.bindparam("since", type_=rollups.c.hour.type), *conditions(spec.where, FIELDS))
+    if by_hour:
+        query = sa.select(sa.literal(0), rollups.c.hour, *columns, *each).group_by(rollups.c.hour, *columns)
+    else:
+        shown = [sa.func.sum(rollups.c[name]).filter(sa.true(), *plotted) for name in ("nano", "calls", "refused")]
+        of_hour = [sa.func.coalesce(one, 0).cast(sa.BigInteger) for one in shown]
+        query = sa.select(sa.func.grouping(columns[0]), rollups.c.hour, *columns, *each, *of_hour)
+        query = query.group_by(sa.func.grouping_sets(sa.tuple_(*columns), sa.tuple_(rollups.c.hour)))
+    query = query.where(
+        rollups.c.hour >= sa.bindparam("since", type_=rollups.c.hour.type), *conditions(spec.where, FIELDS)
+    )
     if not open_end:
         query = query.where(rollups.c.hour < sa.bindparam("until", type_=rollups.c.hour.type))
     if low:
         query = query.where(rollups.c.tenant > sa.bindparam("low", type_=sa.Text))
     if high:
         query = query.where(rollups.c.tenant <= sa.bindparam("high", type_=sa.Text))
-    return query.group_by(sa.func.grouping_sets(keys, sa.tuple_(rollups.c.hour)))
+    return query
 
 
 def _count(name: str) -> sa.ColumnElement[int]:

@@ -12,7 +12,7 @@ from aikit.ledger.call_detail import AttemptDetail, CallDetail, get_call
 from aikit.ledger.plans import plans_at
 from aikit.ledger.policies import read_policies
 from aikit.ledger.reading import Readable, reading
-from aikit.meter.judge import OPENED, judge, would_refuse
+from aikit.meter.judge import OPENED, RECORDED, judge, would_refuse
 from aikit.policy.model import Caller, Policy, Rules
 from aikit.policy.resolve import resolve
 from aikit.types import GUARD_BLOCKED, Bound, Call, Cost, Decision, LimitState, Order, Tags, Watched
@@ -51,6 +51,8 @@ def explain(database: Readable, id: UUID) -> Explanation | None:
         return Explanation(call, attempt, why_not="It was refused before any policy was asked.")
     if attempt.reason_code == OPENED:
         return Explanation(call, attempt, why_not="It was sent while the ledger was away, so no limit was checked.")
+    if attempt.reason_code == RECORDED:
+        return Explanation(call, attempt, why_not="It was reported when it had been used, so no limit was checked.")
     if attempt.reason_code == BREAKER_OPEN:
         return Explanation(call, attempt, why_not=f"The {(attempt.source or 'breaker').replace(':', ' of ')} was open.")
     if attempt.request is None:

@@ -155,8 +155,8 @@ def decide(
             if watch:
                 decision = decision._replace(watch=watch)
         if gates.breakers:
-            decision = gates.admit(decision, now)
-        if decision.hold is not None:
+            decision = (gates.copy() if order.asks else gates).admit(decision, now)
+        if decision.hold is not None and not order.asks:
             amounts = reserves(decision.hold.order)
             for row in rows:
                 row.hold(amounts)

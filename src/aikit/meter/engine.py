@@ -60,12 +60,12 @@ class Meter:
                 raise
             return decision
 
-    async def admit_async(self, order: Order) -> Decision:
-        """`admit` for coroutines."""
+    async def admit_async(self, order: Order, *, opens: bool = True) -> Decision:
+        """`admit` for coroutines. `opens` False: no policy lets it pass while the ledger is away."""
         try:
             return await self._wait_async(Ticket(order, asyncio.get_running_loop()))
         except MeteringUnavailable as error:
-            decision = await asyncio.to_thread(self._away.admit, order) if error.retryable else None
+            decision = await asyncio.to_thread(self._away.admit, order) if error.retryable and opens else None
             if decision is None:
                 raise
             return decision

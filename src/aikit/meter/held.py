@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 
 from aikit.meter.corrections import Correction, Recharged, covering
-from aikit.meter.judge import OPENED
+from aikit.meter.judge import OPENED, RECORDED
 from aikit.meter.once import KeyRef
 from aikit.meter.plan import Batch
 from aikit.meter.queries import CORRECT, EARLIER, ENDED, HOLDS, PRESUMED, SUBJECTS, UNHELD
@@ -65,11 +65,11 @@ def earlier(connection: psycopg.Connection[Any], orders: Sequence[Order]) -> dic
 
 
 def not_posted(connection: psycopg.Connection[Any], rows: Sequence[EndingRow]) -> list[EndingRow]:
-    """Of entries that no hold stands for those that are not in the ledger."""
-    orders = [row.entry.hold.order for row in rows]
-    keys = ([order.call.tenant for order in orders], [order.attempt for order in orders])
+    """Of entries that no hold stands for those that are not in the ledger. Of several for one attempt the last."""
+    of = {row.entry.hold.order.attempt: row for row in rows}
+    keys = ([row.entry.hold.order.call.tenant for row in of.values()], list(of))
     ended = {attempt for (attempt,) in connection.execute(ENDED, keys)}
-    return [row for row in rows if row.entry.hold.order.attempt not in ended]
+    return [row for attempt, row in of.items() if attempt not in ended]
 
 
 def holds_now(connection: psycopg.Connection[Any], holds: Sequence[Hold]) -> dict[UUID, Hold]:
@@ -122,9 +122,12 @@ def with_subjects(connection: psycopg.Connection[Any], batch: Batch) -> Batch:
 
 
 def write_unheld(connection: psycopg.Connection[Any], rows: Sequence[EndingRow], version: int) -> None:
-    """Holds for attempts that were admitted while the ledger was away, to be ended in the same transaction."""
+    """Holds for attempts that the ledger has not admitted, to be ended in the same transaction."""
+    ended = [row.entry for row in rows]
+    codes = [RECORDED if entry.hold.recorded else OPENED for entry in ended]
     holds = [
-        hold_row(OrderRow.of(entry.hold.order), entry.hold, (), OPENED, None) for entry in [row.entry for row in rows]
+        hold_row(OrderRow.of(entry.hold.order), entry.hold, (), code, None)
+        for entry, code in zip(ended, codes, strict=True)
     ]
     times = [row.entry.hold.admitted_at for row in rows]
     connection.execute(UNHELD, (version, array(holds), times))

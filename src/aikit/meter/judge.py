@@ -34,6 +34,8 @@ IN_FLIGHT_RETRY = 1.0
 """Seconds after which a call that only running calls stand in the way of is worth another try."""
 OPENED = "ALLOWED_LEDGER_FAILURE"
 """The reason code of what was sent while the ledger was away, because its policy says so."""
+RECORDED = "RECORDED"
+"""The reason code of what nobody asked for beforehand, and was reported when it had been used."""
 ADVERB = {
     Window.CALL: "REQUEST",
     Window.MINUTE: "MINUTE",
@@ -143,6 +145,10 @@ def extended(
     """Decide whether a stream may hold more output. `states` are those of the limits that its hold is counted in."""
     hold = extension.hold
     order = resized(hold.order, extension.output_tokens)
+    if hold.order.limit is None and order.output_tokens > max(rules.max_output_tokens, hold.order.output_tokens):
+        source = rules.sources.get("max_output_tokens")
+        code = "REQUEST_TOKENS_EXCEEDED"
+        return Decision(order.attempt, code, states, policy_version=version, source=source, order=order, rules=rules)
     failing, _, _ = against(order, states, beyond=hold.order)
     if failing:
         failing.sort(key=_resets, reverse=True)

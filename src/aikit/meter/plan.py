@@ -122,6 +122,8 @@ def plan(
     decisions = _decide(batch, callers, tracks, now, policy_version, at_work, repeats)
     holds, claims, refusals = [], [], list(batch.refusals)
     for row, decision in zip(batch.orders, decisions, strict=True):
+        if decision.hold is not None and row.order.asks:
+            continue
         if decision.hold is not None:
             warned = would_refuse(decision)
             holds.append(hold_row(row, decision.hold, decision.limits, decision.reason_code, warned, decision.watch))

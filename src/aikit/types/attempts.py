@@ -117,13 +117,16 @@ class Order(NamedTuple):
     """What they found in the request."""
     blocked: bool = False
     """One of them has blocked it."""
+    asks: bool = False
+    """It is a question: where the answer is yes, nothing is held and nothing counts."""
 
 
 class Hold(NamedTuple):
     """The reserved upper bound of an admitted attempt, in the counters of these subjects.
 
     `presumed` is what it is presumed to have cost (nano-USD) if nobody learns what became of it; None: all of it.
-    `opened` says that it was admitted while the ledger was away: the ledger has no such hold.
+    `opened` says that the ledger has no such hold: it was admitted while the ledger was away, or, if `recorded`, it was
+    not asked for at all, and only what was used is reported.
     """
 
     order: Order
@@ -132,6 +135,7 @@ class Hold(NamedTuple):
     generation: int = 0
     presumed: int | None = None
     opened: bool = False
+    recorded: bool = False
 
     @property
     def presumed_nano(self) -> int:

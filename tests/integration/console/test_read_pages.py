@@ -23,6 +23,7 @@ from aikit.console.model import (
     Tab,
 )
 from aikit.console.reader import Reader
+from aikit.console.reading.evals import NOT_READ
 from aikit.database.connect import Database
 from aikit.evals.model import Status
 from aikit.evals.runs import runs_folder, save_run
@@ -288,9 +289,12 @@ def test_stored_runs_are_decided_again_when_their_suite_or_baseline_changes(ledg
 
 
 def evals_of(reader: Reader, text: str = "") -> EvalsPage:
-    page = reader.read(Query(Tab.EVALS, filter=parse(text))).page
-    assert isinstance(page, EvalsPage)
-    return page
+    for _ in range(50):
+        page = reader.read(Query(Tab.EVALS, filter=parse(text))).page
+        assert isinstance(page, EvalsPage)
+        if all(row.why != NOT_READ for row in page.rows):
+            return page
+    raise AssertionError(f"not all is read: {page}")
 
 
 def test_without_a_folder_of_evals_there_is_none(ledger: Database, tmp_path: Path) -> None:

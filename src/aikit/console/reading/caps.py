@@ -89,7 +89,7 @@ class Caps:
         for (name, limit), slot in zip(wanted, self.standings(tick, wanted), strict=True):
             used = 0 if slot is None else standing(limit, slot, tick.now)[0]
             spent += used
-            at = _reached(limit, used, rate(name), tick.now)
+            at = reached_at(limit, used, rate(name), tick.now)
             if at is not None:
                 reached.append((at, name))
         first = min(reached, default=(None, None))
@@ -124,7 +124,7 @@ def _lowest(limits: Mapping[str, Iterable[Limit]], window: Window) -> dict[str, 
     return dict(sorted(caps, key=lambda one: -one[1].cap))
 
 
-def _reached(limit: Limit, used: int, rate: int | None, now: datetime) -> datetime | None:
+def reached_at(limit: Limit, used: int, rate: int | None, now: datetime) -> datetime | None:
     """When the cap is reached at this rate; None: not within the window, or nobody knows."""
     if used >= limit.cap:
         return now

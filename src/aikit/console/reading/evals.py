@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from aikit.console.filtering import Filter
 from aikit.console.model import EvalRow, EvalsPage
+from aikit.console.reading.sweep import Clock
 from aikit.errors import AIKitError, RunInvalid
 from aikit.evals.baselines import baseline_path, read_baseline
 from aikit.evals.gate import decide
@@ -19,6 +20,8 @@ from aikit.evals.scored import means_of, values_of
 from aikit.evals.suites.reading import list_suites, read_suite
 
 MOST_RUNS = 100
+PATIENCE = 0.06
+NOT_READ = "not read yet"
 Stamp = tuple[tuple[str, int, int] | None, ...]
 Found = TypeVar("Found")
 Remembered = dict[Path, tuple[Stamp, Found]]
@@ -37,10 +40,15 @@ class Evals:
         folder = self._folder
         if folder is None or not folder.is_dir():
             return EvalsPage((), None)
-        rows = [self._row(folder, stored) for stored in stored_runs(runs_folder(folder))[:MOST_RUNS]]
+        clock = Clock(PATIENCE)
+        rows = [self._row(folder, stored, clock) for stored in stored_runs(runs_folder(folder))[:MOST_RUNS]]
         return EvalsPage(tuple([row for row in rows if wanted.fits(_fields(row))]), str(folder))
 
-    def _row(self, folder: Path, stored: StoredRun) -> EvalRow:
+    def _row(self, folder: Path, stored: StoredRun, clock: Clock) -> EvalRow:
+        """As it was decided last, if there is no time to look whether that holds; the newest are looked at first."""
+        if clock.left <= 0:
+            known = self._rows.get(stored.path)
+            return known[1] if known else _untold(stored, NOT_READ)
         suite, baseline = self._suite(folder, stored.suite), baseline_path(folder, stored.suite)
         watched = [stored.path, baseline, *([suite.path, suite.cases_path] if isinstance(suite, Suite) else [])]
         return _once(self._rows, stored.path, watched, lambda: _decided(stored, suite, baseline))
@@ -84,7 +92,7 @@ def _decided(stored: StoredRun, suite: Suite | str, baseline: Path) -> EvalRow:
         if run.id != stored.id:
             raise RunInvalid(f"{stored.path} holds another run, {run.id}.")
     except (AIKitError, OSError) as error:
-        return EvalRow(stored.id, stored.suite, stored.started_at, "", "", 0, None, str(error), (), 0)
+        return _untold(stored, str(error))
     if isinstance(suite, str):
         return _told(run, None, suite)
     try:
@@ -93,6 +101,10 @@ def _decided(stored: StoredRun, suite: Suite | str, baseline: Path) -> EvalRow:
         return _told(run, None, str(error))
     whys = [gate.why for gate in verdict.gates if gate.why and gate.status is verdict.status]
     return _told(run, verdict, whys[0] if whys else None)
+
+
+def _untold(stored: StoredRun, why: str) -> EvalRow:
+    return EvalRow(stored.id, stored.suite, stored.started_at, "", "", 0, None, why, (), 0)
 
 
 def _told(run: Run, verdict: Verdict | None, why: str | None) -> EvalRow:

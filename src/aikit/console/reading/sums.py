@@ -60,7 +60,7 @@ class Sums:
         self._whole_at: datetime | None = None
         self._building: Sweep | None = None
         self._digests: dict[Filter, tuple[Sweep, int, Digest, float]] = {}
-        self._freshes: dict[Filter, tuple[tuple[Any, ...], Fresh]] = {}
+        self._freshes: dict[Filter, tuple[tuple[Any, ...], Fresh, float]] = {}
         self._dearest: dict[tuple[Filter, int], tuple[Digest, Fresh, list[tuple[Key, Counts]], int]] = {}
         self._fits: dict[tuple[Filter, Key], bool] = {}
 
@@ -145,11 +145,12 @@ class Sums:
         assert self.at is not None
         live, hour, since = self.live.shown, hour_of(self.at), self._base.end
         state = live, live.slices, hour, since
-        known = self._freshes.get(wanted)
-        if known is None or known[0] != state:
+        known, began = self._freshes.get(wanted), monotonic()
+        if known is None or (known[0] != state and (live.complete or began >= known[2])):
             if len(self._freshes) > MOST_FILTERS:
                 self._freshes.clear()
-            known = self._freshes[wanted] = state, _fresh(self._fitting(live.by_hours, wanted), hour, since)
+            fresh = _fresh(self._fitting(live.by_hours, wanted), hour, since)
+            known = self._freshes[wanted] = state, fresh, began + RESTS * (monotonic() - began)
         return known[1]
 
     def _fitting(self, hours: dict[datetime, dict[Key, Counts]], wanted: Filter) -> dict[datetime, dict[Key, Counts]]:

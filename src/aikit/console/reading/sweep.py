@@ -101,7 +101,8 @@ class Sweep:
     @property
     def read(self) -> Fraction:
         hours = (self.end - self.since) // HOUR
-        return Fraction((self.end - self.top) // HOUR, hours) if hours else Fraction(1)
+        done = (self.end - self.top) // HOUR + Fraction(self._part, self._parts)
+        return done / hours if hours else Fraction(1)
 
     def go_on(self, connection: sa.Connection, clock: Clock, *, like: Sweep | None = None) -> None:
         """Read on until all is read or the time is over; one slice at least. `like` has gone the same way before."""

@@ -131,17 +131,20 @@ class SqlTime:
         self.seconds = 0.0
         self.statements = 0
         self.backend: int | None = None
+        self.failing = ""
         self._began = 0.0
 
     @contextmanager
     def counted(self) -> Iterator[None]:
         sa.event.listen(sa.Engine, "before_cursor_execute", self._before)
         sa.event.listen(sa.Engine, "after_cursor_execute", self._after)
+        sa.event.listen(sa.Engine, "handle_error", self._failed)
         try:
             yield
         finally:
             sa.event.remove(sa.Engine, "before_cursor_execute", self._before)
             sa.event.remove(sa.Engine, "after_cursor_execute", self._after)
+            sa.event.remove(sa.Engine, "handle_error", self._failed)
 
     def _before(self, connection: sa.Connection, *_: object) -> None:
         driver: Any = connection.connection.dbapi_connection
@@ -151,6 +154,9 @@ class SqlTime:
     def _after(self, *_: object) -> None:
         self.seconds += time.perf_counter() - self._began
         self.statements += 1
+
+    def _failed(self, context: sa.engine.ExceptionContext) -> None:
+        self.failing = " ".join((context.statement or "").split())
 
 
 def opened(database: Database) -> Reader:
@@ -200,7 +206,7 @@ def tick(source: Source, query: Query, *, after: float = 0.0, backend: int | Non
         try:
             read = _read(source.read(query))
         except AIKitError as failure:
-            error = str(failure)
+            error = f"{failure} Asked: {sql.failing}"
         took, used = time.perf_counter() - began, time.process_time() - cpu
     server = server_ms(sql.backend) - (before if sql.backend == backend else 0.0)
     return Tick(took * 1000, sql.seconds * 1000, used * 1000, server, sql.statements, read, error, sql.backend)

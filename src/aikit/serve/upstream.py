@@ -87,10 +87,16 @@ class _Body(httpx2.AsyncByteStream):
         self._answer = answer
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        read = self._answer.content.readany
+        content = self._answer.content
         with mapped():
-            while piece := await read():
-                yield piece
+            try:
+                while piece := await content.readany():
+                    yield piece
+            except (aiohttp.ClientError, OSError):
+                if came := b"".join(content._buffer):  # before it broke off: aiohttp would forget it
+                    content._buffer.clear()
+                    yield came
+                raise
 
     async def aclose(self) -> None:
         self._answer.close()

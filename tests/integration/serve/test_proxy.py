@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import anthropic
 import openai
 import pytest
 from google import genai
 
-from support.kits import Books
-from support.sdks import Sdks, chat_request
+from support.kits import Books, tokens
+from support.sdks import CHAT_MODEL, CLAUDE, GEMINI, Sdks, chat_request, messages_request
 from support.serving import SECRET, Serving
 
 
@@ -18,17 +19,63 @@ from support.serving import SECRET, Serving
 def clients(served: Serving) -> Iterator[Sdks]:
     options = genai.types.HttpOptions(base_url=served.url, api_version="v1beta")
     with (
-        openai.OpenAI(base_url=f"{served.url}/v1", api_key=SECRET, max_retries=0) as of_openai,
-        anthropic.Anthropic(base_url=served.url, api_key=SECRET, max_retries=0) as of_anthropic,
+        openai.OpenAI(base_url=f"{served.url}/v1", api_key=SECRET) as of_openai,
+        anthropic.Anthropic(base_url=served.url, api_key=SECRET) as of_anthropic,
         genai.Client(api_key=SECRET, http_options=options) as of_google,
     ):
         yield Sdks(of_openai, of_anthropic, of_google)
 
 
+def settled(served: Serving, books: Books, entries: int = 1) -> list[dict[str, Any]]:
+    """The lines of the ledger once all has been settled, and they balance."""
+    books.wait_until_settled(entries)
+    served.kit.flush()
+    books.assert_balanced()
+    return books.entries()
+
+
 def test_a_chat_completion_is_answered_and_charged(clients: Sdks, served: Serving, books: Books) -> None:
     answer = clients.openai.chat.completions.create(**chat_request("Hello."))
 
-    assert answer.choices[0].message.content
+    assert answer.choices[0].message.content and answer.usage
+    (entry,) = settled(served, books)
+    assert (entry["tenant"], entry["environment"], entry["model"]) == ("acme", "dev", CHAT_MODEL)
+    assert sum(tokens(entry).values()) == answer.usage.total_tokens
+
+
+def test_streams_of_all_sdks_are_charged_for_what_they_used(clients: Sdks, served: Serving, books: Books) -> None:
+    chat = clients.openai.chat.completions.create(**chat_request("Hello."), stream=True)
+    assert "".join([chunk.choices[0].delta.content or "" for chunk in chat])
+    with clients.anthropic.messages.stream(**messages_request("Hello.")) as stream:
+        assert "".join(stream.text_stream)
+        usage = stream.get_final_message().usage
+    pieces = list(clients.gemini.models.generate_content_stream(model=GEMINI, contents="Hello."))
+    assert pieces[-1].usage_metadata
+
+    entries = settled(served, books, 3)
+    assert [entry["provider"] for entry in entries] == ["openai", "anthropic", "gemini"]
+    assert not any(entry["estimated"] for entry in entries)
+    assert tokens(entries[1])["output"] == usage.output_tokens
+
+
+def test_responses_embeddings_messages_and_gemini_are_answered(clients: Sdks, served: Serving, books: Books) -> None:
+    assert clients.openai.responses.create(model=CHAT_MODEL, input="Hello.").output_text
+    assert clients.openai.embeddings.create(model="text-embedding-3-small", input="Hello.").data[0].embedding
+    assert clients.anthropic.messages.create(**messages_request("Hello.")).content
+    assert clients.gemini.models.generate_content(model=GEMINI, contents="Hello.").text
+
+    assert [entry["provider"] for entry in settled(served, books, 4)] == ["openai", "openai", "anthropic", "gemini"]
+
+
+def test_what_nobody_bills_passes_without_an_entry(clients: Sdks, served: Serving, books: Books) -> None:
+    assert clients.openai.models.list().data
+    assert clients.anthropic.models.list().data
+    assert list(clients.gemini.models.list())
+    counted = clients.anthropic.messages.count_tokens(model=CLAUDE, messages=[{"role": "user", "content": "Hello."}])
+    assert counted.input_tokens
+    with pytest.raises(genai.errors.ClientError, match="simulated provider has no"):  # which is to say: it was asked
+        clients.gemini.models.count_tokens(model=GEMINI, contents="Hello.")
+
     served.kit.flush()
-    assert books.entry()["tenant"] == "acme"
+    assert books.entries() == []
     books.assert_balanced()

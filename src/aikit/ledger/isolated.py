@@ -74,7 +74,7 @@ def isolated(database: Database, tenant: str, environment: str) -> Iterator[sa.C
 def isolation_of(database: Database) -> Isolation:
     """Whether reads can be isolated on this database, and what has to be done if not. Raises DatabaseUnavailable."""
     with database.connect(role="isolation") as connection:
-        return _looked_at(connection)
+        return looked_at(connection)
 
 
 def _confine(connection: sa.Connection, reader: _Reader, tenant: str, environment: str) -> None:
@@ -101,7 +101,7 @@ def _keyed(secret: bytes, message: str) -> bytes:
 def _found(database: Database) -> _Reader:
     """The role of this database; it is made now if it is not there, as after a restore on another server."""
     with database.connect(role="isolation") as connection:
-        found = _looked_at(connection)
+        found = looked_at(connection)
         if not found.ready and not _made(connection):
             raise _missing(database, found)
         row = connection.execute("SELECT secret FROM aikit.state").fetchone()
@@ -113,7 +113,8 @@ def _found(database: Database) -> _Reader:
     return reader
 
 
-def _looked_at(connection: psycopg.Connection[Any]) -> Isolation:
+def looked_at(connection: psycopg.Connection[Any]) -> Isolation:
+    """The same, over a connection that is there."""
     row = connection.execute(
         "SELECT aikit.isolated_role(), pg_get_userbyid(n.nspowner), EXISTS (SELECT FROM pg_policies p "
         "WHERE p.schemaname = 'aikit' AND p.policyname = aikit.isolated_role() AND p.tablename = 'entries') "

@@ -246,3 +246,14 @@ def test_the_embedded_server_that_was_never_made_is_not_made_by_a_look(
     for exam in ("database/reach", "database/disk", "books/spool"):
         made(patient, exam)
     assert not (tmp_path / "data" / "postgres").exists()
+
+
+def test_a_missing_role_for_isolated_reads_is_a_warning_with_what_makes_it(patient: Patient, ledger: Database) -> None:
+    found = made(patient, "database/isolation")
+    assert found.state is State.OK
+    tell(ledger, f"DROP POLICY {found.facts['role']} ON aikit.entries")
+    found = made(patient, "database/isolation")
+    assert found.state is State.WARNING
+    assert "SELECT aikit.isolate();" in found.remedy
+    tell(ledger, "SELECT aikit.isolate()")
+    assert made(patient, "database/isolation").state is State.OK

@@ -43,6 +43,7 @@ def exams_for(patient: Patient) -> list[Exam]:
         Exam("database", "schema", database.schema, REACHED),
         Exam("database", "rights", rights.rights, (*REACHED, "database/schema")),
         Exam("database", "append-only", rights.append_only, (*REACHED, "database/schema")),
+        Exam("database", "isolation", rights.isolation, READY),
         Exam("database", "writable", database.writable, REACHED),
         Exam("database", "clock", database.clock, REACHED),
         Exam("database", "connections", server.connections, REACHED),

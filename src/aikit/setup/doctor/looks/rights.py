@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aikit.errors import Exit
+from aikit.ledger.isolated import looked_at
 from aikit.setup.doctor.model import broken, fine, warning
 from aikit.setup.doctor.patient import Patient
 from aikit.setup.model import Check
@@ -16,7 +17,7 @@ NEEDED = """
             THEN ARRAY['SELECT', 'INSERT']
         WHEN c.relname IN ('holds', 'idempotency_keys', 'sightings', 'repeats')
             THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
-        WHEN c.relname IN ('counters', 'rollups', 'breakers', 'state') THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
+        WHEN c.relname IN ('counters', 'rollups', 'breakers', 'state', 'key_minutes') THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         ELSE ARRAY['SELECT'] END) p (right_)
     WHERE n.nspname = 'aikit' AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition
       AND NOT (c.relname = 'state' AND p.right_ = 'INSERT')
@@ -100,4 +101,18 @@ def append_only(patient: Patient) -> Check:
         if can
         else "entries can't be changed",
         can=can,
+    )
+
+
+def isolation(patient: Patient) -> Check:
+    """Whether there is a role that sees one tenant alone, which `aikit serve` reads by."""
+    with patient.line() as connection:
+        found = looked_at(connection)
+    if found.ready:
+        return fine(f"{found.role} sees one tenant alone", role=found.role)
+    return warning(
+        f"the role {found.role}, by which `aikit serve` reads for a tenant, is not there",
+        f"An administrator runs, in this database: `{' '.join(found.statements)}`",
+        role=found.role,
+        statements=list(found.statements),
     )

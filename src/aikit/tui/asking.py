@@ -26,15 +26,21 @@ Proposed = Callable[[LimitRow, str, str, str], tuple[str, ...]]
 class Asking(ModalScreen[Answer | None], Generic[Answer]):
     """A box over the console. Escape leaves everything as it is."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", show=False),
+        # Before the keys that follow are handed to a field, however fast they are typed.
+        Binding("tab", "app.focus_next", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
+    ]
     DEFAULT_CSS = """
     Asking { align: center middle; }
     Asking #box { width: 76; max-width: 100%; height: auto; max-height: 100%; padding: 0 1; background: $surface;
                   border: round $warning; }
     Asking.-ascii #box { border: ascii $warning; }
     Asking #told { height: auto; margin: 0 0 1 0; }
-    Asking Input { border: none; height: 1; padding: 0; margin: 0 0 1 0; background: $boost; }
+    Asking Input { border: none; height: 1; padding: 0; margin: 0 0 1 0; background: $foreground 10%; }
     Asking Input:focus { border: none; background: $primary 30%; }
+    Asking.-short Input, Asking.-flat Input, Asking.-short #told, Asking.-flat #told { margin: 0; }
     Asking #said { height: auto; color: $text-error; }
     """
 

@@ -27,16 +27,16 @@ class Grid(Widget, can_focus=True):
     }  # fmt: skip
     DEFAULT_CSS = """
     Grid { height: 1fr; min-height: 2; }
-    Grid > .grid--head { text-style: bold; color: $text-muted; }
-    Grid > .grid--cursor { background: $block-cursor-blurred-background; text-style: $block-cursor-blurred-text-style; }
-    Grid:focus > .grid--cursor { background: $primary 40%; text-style: bold; }
+    Grid > .grid--head { text-style: bold; }
+    Grid > .grid--cursor { background: $primary-muted; }
+    Grid:focus > .grid--cursor { background: $primary-muted; text-style: bold; }
     Grid > .grid--good { color: $text-success; }
     Grid > .grid--warn { color: $text-warning; }
     Grid > .grid--bad { color: $text-error; text-style: bold; }
-    Grid > .grid--dim { color: $text-muted; }
+    Grid > .grid--dim { text-style: dim; }
     Grid > .grid--strong { text-style: bold; }
-    Grid:nocolor > .grid--cursor { text-style: reverse; }
-    Grid:ansi > .grid--cursor { text-style: reverse; }
+    Grid:nocolor > .grid--cursor { background: $background; color: $foreground; text-style: bold reverse; }
+    Grid:ansi > .grid--cursor { background: ansi_default; color: ansi_default; text-style: bold reverse; }
     Grid.-stale { opacity: 60%; }
     """
 

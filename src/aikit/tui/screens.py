@@ -132,7 +132,7 @@ class Help(ModalScreen[None]):
         self.query_one("#text", Static).update(Content("\n").join(self._lines(width)))
 
     def _lines(self, width: int) -> Iterable[Content]:
-        yield Content("Keys").stylize("bold")
+        yield Content.assemble(("Keys", "bold"), "   esc back   j/k scroll")
         for key in KEYS:
             first, *others = wrap(f"{key.says}{self._where(key)}", max(10, width - HELP_KEYS), break_on_hyphens=False)
             yield Content.assemble((f"{key.written(self._ascii):<{HELP_KEYS}}", "bold"), first)

@@ -135,7 +135,8 @@ class View(App[None]):
         table = self.table
         self.grid.show(table, self.sortings.get(self.tab, Sorting()), self.cursors.get(self.tab))
         self._draw_below(page)
-        self.grid.set_class(self.problem is not None or not self.asked_for, "-stale")
+        stale = self.problem is not None or not self.asked_for
+        self._default.query("#plot, #breakers, #grid, #below").set_class(stale, "-stale")
         self._note()
         self._say("#footer", footer(self.tab, self.options.actions, self.size.width, ascii=self.options.ascii))
 

@@ -81,6 +81,10 @@ class ServeOptions:
     """Larger requests are refused with 413 before they are read."""
     body_seconds: float = 30.0
     """A request that takes longer to arrive is refused with 408."""
+    head_seconds: float = 10.0
+    """A request whose head takes longer from its first byte on is refused with 408."""
+    take_seconds: float = 60.0
+    """A caller who takes nothing of an answer for so long is taken for gone."""
     most_running: int = 256
     """Requests at once in a process; more wait."""
     most_waiting: int = 512

@@ -8,27 +8,36 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import multiprocessing
 import os
+import resource
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from aikit.async_kit import AsyncAIKit
 from aikit.config import Settings, load
-from aikit.errors import AIKitError, ConfigError
+from aikit.errors import AIKitError, ConfigError, Exit
+from aikit.serve import logs
 from aikit.serve.app import Application
+from aikit.serve.connection import Connection, ServeConfig
 from aikit.serve.keys import LedgerKeyRing
 from aikit.serve.model import Receive, Scope, Send, ServeOptions, Service
 from aikit.serve.parts import parts_of
 
 OPTIONS = "AIKIT_SERVE_OPTIONS"
 """How workers learn what was asked for."""
-LONGEST_HEADER = 64 * 1024
 BACKLOG = 2048
+HEALTH_SECONDS = 30.0
+"""A worker that says nothing for so long is ended, and another takes its place."""
 log = logging.getLogger("aikit.serve")
 
 
@@ -45,15 +54,21 @@ class Served:
             await self._live(receive, send)
         else:
             assert self._application is not None
-            await self._application(scope, receive, send)
+            try:
+                await self._application(scope, receive, send)
+            except asyncio.CancelledError:
+                log.warning("An answer was cut off: the time to drain is over.")
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         try:
             await self._open()
-        except AIKitError as error:
-            log.error("%s", error)
-            await send({"type": "lifespan.startup.failed", "message": error.message})
+        except Exception as error:
+            if isinstance(error, AIKitError):
+                log.error("The server can't start: %s %s", error.message, error.remedy)
+            else:
+                log.error("The server can't start.", exc_info=True)
+            await send({"type": "lifespan.startup.failed", "message": ""})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -76,9 +91,23 @@ class Served:
 
 
 def made() -> Served:
-    """The application of a worker."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    """The application of a process that serves."""
+    logs.set_up()
+    _end_with_the_parent()
     return Served(options_from(os.environ[OPTIONS]), load())
+
+
+def _end_with_the_parent() -> None:
+    """Drain and end when the process that started this one is gone, however it went: nobody would end it then."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        assert parent is not None
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    if parent is not None:
+        threading.Thread(target=wait, name="aikit-parent", daemon=True).start()
 
 
 @contextmanager
@@ -100,23 +129,66 @@ def listening(options: ServeOptions) -> Iterator[list[socket.socket]]:
 
 
 def run(options: ServeOptions, sockets: list[socket.socket]) -> int:
-    """Serve on these until a signal comes; returns 0, or 1 if it did not start."""
+    """Serve on these until a signal comes; returns the exit code: 0 after SIGTERM, 130 after SIGINT."""
     os.environ[OPTIONS] = options_text(options)
-    config = config_of(options)
+    logs.set_up()
+    _allow_open_files()
     if options.workers > 1:
-        from uvicorn.supervisors import Multiprocess
+        return Workers(config_of(options), sockets).watch()
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it once more when it has ended
+    try:
+        uvicorn.Server(config_of(options)).run(sockets)
+    except SystemExit:
+        return Exit.NO
+    return Exit.OK
 
-        Multiprocess(config, sockets).run()
-        return 0
-    server = uvicorn.Server(config)
-    server.run(sockets)
-    return 0 if server.started else 1
+
+class Workers(Multiprocess):
+    """Starts them, puts another in the place of one that dies, and ends them."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
+        super().__init__(config, sockets)
+        self._code = Exit.OK
+        self._served = False
+
+    def watch(self) -> int:
+        """Until a signal comes, or none of them ever started. Returns the exit code."""
+        self.run()
+        return self._code
+
+    def handle_int(self) -> None:
+        self._code = Exit.INTERRUPTED
+        super().handle_int()
+
+    def keep_subprocess_alive(self) -> None:
+        for index, process in enumerate(self.processes):
+            if process.is_alive(HEALTH_SECONDS):
+                self._served = self._served or process.is_ready()
+                continue
+            if self.should_exit.is_set():
+                return
+            process.kill()
+            process.join()
+            if process.exitcode == STARTUP_FAILURE and not self._served:
+                self._code = Exit.NO
+                self.should_exit.set()
+                return
+            log.warning("The worker %s is gone (%s); another takes its place.", process.pid, process.exitcode)
+            self.processes[index] = Process(self.config, self.sockets)
+            self.processes[index].start()
 
 
-def config_of(options: ServeOptions) -> uvicorn.Config:
+def _allow_open_files() -> None:
+    """As many as this process may have: every caller and every answer under way needs one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def config_of(options: ServeOptions) -> ServeConfig:
     """How uvicorn runs it. It logs nothing of a request: paths may carry keys."""
     trusted = list(options.trusted_proxies)
-    return uvicorn.Config(
+    return ServeConfig(
+        options,
         "aikit.serve.running:made",
         factory=True,
         host=options.host,
@@ -128,7 +200,7 @@ def config_of(options: ServeOptions) -> uvicorn.Config:
         server_header=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=max(1, round(options.drain_seconds)),
-        h11_max_incomplete_event_size=LONGEST_HEADER,
+        http=Connection,
         proxy_headers=bool(trusted),
         forwarded_allow_ips=trusted,
         ssl_certfile=options.tls_certificate,

@@ -1,0 +1,191 @@
+"""One connection: uvicorn's HTTP, with bounds on the head of a request and on how long each side may keep the other.
+
+What is no HTTP is told so in JSON, like all errors. Of requests that come before their turn, the one that is running
+hears it, too, when the caller leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio.events import TimerHandle
+from enum import Enum, auto
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from aikit.errors import AIKitError, RequestInvalid, RequestTooLarge
+from aikit.serve.answers import SECURITY, of_error
+from aikit.serve.model import ServeOptions
+
+LONGEST_HEAD = 64 * 1024
+MOST_HEADERS = 200
+
+
+class At(Enum):
+    """Where in a request the bytes are that come next."""
+
+    REST = auto()
+    HEAD = auto()
+    BODY = auto()
+
+
+class ServeConfig(uvicorn.Config):
+    """uvicorn's, with what the server was asked for beside it."""
+
+    def __init__(self, options: ServeOptions, *rest: Any, **named: Any) -> None:
+        super().__init__(*rest, **named)
+        self.options = options
+
+
+class Connection(HttpToolsProtocol):
+    """Of one caller. `_answering` is the request that is running; uvicorn's `cycle` is the one that came last."""
+
+    config: ServeConfig
+
+    def __init__(self, *rest: Any, **named: Any) -> None:
+        super().__init__(*rest, **named)
+        self._answering: RequestResponseCycle | None = None
+        self._at = At.REST
+        self._head_bytes = 0
+        self._refusal: AIKitError | None = None
+        self._head_timer: TimerHandle | None = None
+        self._stall_timer: TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._head_timer = self.loop.call_later(self.timeout_keep_alive, self._no_head)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_timer = _cancel(self._head_timer)
+        self._stall_timer = _cancel(self._stall_timer)
+        self._unset_keepalive_if_required()
+        self.pipeline.clear()
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        was = self._at
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._at is At.HEAD and was is At.HEAD:
+            self._head_bytes += len(data)
+        if self._head_bytes > LONGEST_HEAD:
+            self._refuse(_head_too_large())
+        elif self._at is At.HEAD or (self._at is At.REST and not self._answers()):
+            self._expect_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._at = At.HEAD
+        self._head_timer = _cancel(self._head_timer)  # so far it waited for the first byte
+
+    def on_headers_complete(self) -> None:
+        self._at = At.BODY
+        self._head_bytes = 0
+        self._head_timer = _cancel(self._head_timer)
+        size = len(self.url) + sum([len(name) + len(value) for name, value in self.headers])
+        if size > LONGEST_HEAD or len(self.headers) > MOST_HEADERS:
+            self._refusal = _head_too_large()
+            raise ValueError("too large")
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._at = At.REST
+        super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._at is At.BODY or self.transport.get_write_buffer_size():
+            self._expect_progress()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._expect_progress()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stall_timer = _cancel(self._stall_timer)
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.transport.abort()
+
+    def send_400_response(self, msg: str) -> None:
+        refusal, self._refusal = self._refusal, None
+        self._refuse(refusal or _no_http())
+
+    def _no_head(self) -> None:
+        """The head of the next request did not come in time. One that is answered meanwhile is not disturbed."""
+        self._head_timer = None
+        if self._answers():
+            return
+        if self._at is At.HEAD:
+            self._refuse(_too_slow(self.config.options.head_seconds))
+        else:
+            self.transport.abort()
+
+    def _refuse(self, error: AIKitError) -> None:
+        """Answer what is no request, and hang up. In the middle of another answer there is no place for it."""
+        if not (self._answers() and self._answering is not None and self._answering.response_started):
+            answer = of_error(error, "native")
+            headers = {**{name.encode(): value.encode() for name, value in answer.headers.items()}, **SECURITY}
+            lines = [b"%b: %b\r\n" % item for item in (*self.server_state.default_headers, *headers.items())]
+            length = b"content-length: %d\r\nconnection: close\r\n\r\n" % len(answer.body)
+            self.transport.write(b"".join([STATUS_LINE[answer.status], *lines, length, answer.body]))
+        self.transport.close()
+        self._expect_progress()
+
+    def _answers(self) -> bool:
+        return self._answering is not None and not self._answering.response_complete
+
+    def _expect_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(self.config.options.head_seconds, self._no_head)
+
+    def _expect_progress(self) -> None:
+        if self._stall_timer is None:
+            self._stall_timer = self.loop.call_later(self.config.options.take_seconds, self._stalled)
+
+    def _stalled(self) -> None:
+        """The caller has taken nothing, or not sent the rest: it is taken for gone."""
+        self._stall_timer = None
+        if self._at is At.BODY or self.transport.get_write_buffer_size():
+            self.transport.abort()
+
+
+def _cancel(timer: TimerHandle | None) -> TimerHandle | None:
+    """What takes the timer's place: nothing."""
+    if timer is not None:
+        timer.cancel()
+    return None
+
+
+def _no_http() -> RequestInvalid:
+    return RequestInvalid("This is no HTTP request.", code="HTTP_INVALID", remedy="Speak HTTP/1.1.")
+
+
+def _head_too_large() -> RequestTooLarge:
+    return RequestTooLarge(
+        f"The head of the request is larger than {LONGEST_HEAD:,} bytes, or has more than {MOST_HEADERS} headers.",
+        code="HEAD_TOO_LARGE",
+        status=431,
+        remedy="Send fewer and shorter headers.",
+    )
+
+
+def _too_slow(seconds: float) -> RequestInvalid:
+    return RequestInvalid(
+        f"The head of the request took longer than {seconds:g} s to arrive.",
+        code="REQUEST_TIMEOUT",
+        status=408,
+        remedy="Send it faster.",
+    )

@@ -1,0 +1,181 @@
+"""Callers of the server as they are: several requests on a connection, and some that leave in the middle."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+from aikit.config import Settings
+from aikit.serve.model import ServeOptions
+from aikit.sim import Simulator
+from support.kits import Books
+from support.sdks import chat_request, says
+from support.serving import SECRET, Serving, serving
+
+MEGABYTE = 1024 * 1024
+
+
+def request(body: object, path: str = "/v1/chat/completions", **headers: str) -> bytes:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = {"host": "x", "authorization": f"Bearer {SECRET}", "content-length": str(len(raw)), **headers}
+    head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in lines.items())
+    return f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + raw
+
+
+def answer_on(connection: socket.socket, seen: bytes = b"") -> tuple[int, bytes, bytes]:
+    """The status and the body of the next answer, and what came behind it."""
+    while b"\r\n\r\n" not in seen:
+        piece = connection.recv(65536)
+        assert piece, seen
+        seen += piece
+    head, _, rest = seen.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+    while len(rest) < length:
+        piece = connection.recv(65536)
+        assert piece
+        rest += piece
+    return int(head.split(b" ")[1]), rest[:length], rest[length:]
+
+
+def balanced(served: Serving, books: Books, entries: int) -> list[dict[str, Any]]:
+    books.wait_until_settled(entries)
+    served.kit.flush()
+    books.assert_balanced()
+    return books.entries()
+
+
+def test_one_connection_serves_calls_refusals_and_streams_in_turn(served: Serving, books: Books) -> None:
+    with httpx2.Client(base_url=served.url, headers={"x-api-key": SECRET}) as client:
+        ports = set()
+        for ask, path, status in [
+            (chat_request("Hi"), "/v1/chat/completions", 200),
+            ({"nothing": 1}, "/v1/chat/completions", 400),
+            (chat_request("Hi") | {"stream": True}, "/v1/chat/completions", 200),
+            (chat_request("Hi"), "/v1/nothing", 404),
+            (chat_request("Hi"), "/v1/files", 403),
+            (chat_request("Hi"), "/v1/chat/completions", 200),
+        ]:
+            answer = client.post(path, json=ask)
+            assert answer.status_code == status, answer.text
+            ports.add(answer.extensions["network_stream"].get_extra_info("socket").getsockname()[1])
+        assert len(ports) == 1
+    balanced(served, books, 3)
+
+
+def test_requests_that_are_sent_ahead_are_answered_in_their_order(served: Serving, books: Books) -> None:
+    with served.connect() as connection:
+        texts = ["one", "two", "three"]
+        connection.sendall(b"".join(request(chat_request(says({"text": text}))) for text in texts))
+        seen, found = b"", []
+        for _ in texts:
+            status, body, seen = answer_on(connection, seen)
+            assert status == 200
+            found.append(json.loads(body)["choices"][0]["message"]["content"])
+    assert found == texts
+    balanced(served, books, 3)
+
+
+def test_a_caller_who_leaves_a_stream_pays_for_what_it_came_to(
+    served: Serving, simulator: Simulator, books: Books
+) -> None:
+    ask = chat_request(says({"chunk_delay": 0.05, "text": "word " * 40})) | {"stream": True}
+    with served.connect() as connection:
+        connection.sendall(request(ask))
+        assert connection.recv(65536)
+    (entry,) = balanced(served, books, 1)
+    assert not entry["estimated"], "it was drained to its end"
+    assert simulator.served()["requests"][-1]["ending"] == "completed"
+
+
+def test_a_caller_who_leaves_a_silent_stream_is_noticed_at_once(served: Serving, books: Books) -> None:
+    ask = chat_request(says({"chunk_delay": 1.0, "text": "word " * 4})) | {"stream": True}
+    with served.connect() as connection:
+        connection.sendall(request(ask))
+        assert connection.recv(65536)
+        assert served.app.doorway.running == 1
+    deadline = time.monotonic() + 0.8
+    while served.app.doorway.running:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    balanced(served, books, 1)
+
+
+def test_a_caller_who_leaves_a_plain_call_pays_for_its_answer(served: Serving, books: Books) -> None:
+    with served.connect() as connection:
+        connection.sendall(request(chat_request(says({"delay": 0.5}))))
+        time.sleep(0.2)
+    (entry,) = balanced(served, books, 1)
+    assert not entry["estimated"]
+
+
+def test_a_caller_who_leaves_before_its_body_is_there_costs_nothing(served: Serving, books: Books) -> None:
+    with served.connect() as connection:
+        connection.sendall(request(chat_request("Hi"))[:-10])
+    with served.connect() as connection:
+        connection.sendall(request(chat_request("Hi")))
+        assert answer_on(connection)[0] == 200
+    balanced(served, books, 1)
+    assert served.app.doorway.running == 0
+
+
+def test_a_body_may_come_in_pieces_and_one_that_is_too_large_is_refused(settings: Settings, books: Books) -> None:
+    with serving(settings, ServeOptions(most_body=MEGABYTE)) as served:
+        headers = {"x-api-key": SECRET}
+        with httpx2.Client(base_url=served.url, headers=headers, timeout=60) as client:
+            raw = json.dumps(chat_request("Hi")).encode()
+            assert client.post("/v1/chat/completions", content=iter([raw[:10], raw[10:]])).status_code == 200
+            for content in (b"x" * (50 * MEGABYTE), iter([b"x" * MEGABYTE] * 50)):
+                refused = client.post("/v1/chat/completions", content=content)
+                assert (refused.status_code, refused.json()["error"]["code"]) == (413, "BODY_TOO_LARGE")
+        balanced(served, books, 1)
+
+
+def test_a_body_that_does_not_come_is_refused(settings: Settings, books: Books) -> None:
+    with serving(settings, ServeOptions(body_seconds=0.3)) as served:
+        with served.connect() as connection:
+            connection.sendall(request(chat_request("Hi"))[:-10])
+            status, body, _ = answer_on(connection)
+            assert (status, json.loads(body)["error"]["code"]) == (408, "REQUEST_TIMEOUT")
+        assert served.app.doorway.running == 0
+
+
+def test_a_body_without_a_key_is_not_waited_for(served: Serving) -> None:
+    with served.connect() as connection:
+        connection.sendall(request(chat_request("Hi"), authorization="Bearer aik_test_wrong")[:-10])
+        assert answer_on(connection)[0] == 401
+
+
+def test_more_requests_than_there_is_room_for_are_told_to_come_again(settings: Settings, books: Books) -> None:
+    with serving(settings, ServeOptions(most_running=1, most_waiting=1)) as served:
+        slow = request(chat_request(says({"delay": 1.0})))
+        connections = [served.connect() for _ in range(3)]
+        for connection in connections:
+            connection.sendall(slow)
+            time.sleep(0.15)
+        status, body, _ = answer_on(connections[2])
+        assert (status, json.loads(body)["error"]["code"]) == (503, "SERVER_BUSY")
+        assert [answer_on(connection)[0] for connection in connections[:2]] == [200, 200]
+        for connection in connections:
+            connection.close()
+        balanced(served, books, 2)
+
+
+def test_a_cap_is_told_as_the_sdk_tells_it_and_is_not_tried_again(served: Serving, books: Books) -> None:
+    books.limit(usd="0.0000001")
+    with (
+        openai.OpenAI(base_url=f"{served.url}/v1", api_key=SECRET) as client,
+        pytest.raises(openai.APIStatusError) as raised,
+    ):
+        client.chat.completions.create(**chat_request("Hi"))
+
+    assert raised.value.status_code == 402
+    assert raised.value.code == "MONTHLY_BUDGET_EXCEEDED"
+    assert raised.value.response.headers["x-should-retry"] == "false"
+    served.kit.flush()
+    assert len(books.refusals()) == 1

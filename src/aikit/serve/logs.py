@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from traceback import extract_tb
 from types import TracebackType
+from typing import Any
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
@@ -15,9 +16,8 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 class Discreet(logging.Formatter):
     """Tells an exception in one line."""
 
-    def formatException(self, ei: object) -> str:
-        kind, _, trace = ei  # type: ignore[misc]
-        return f"{getattr(kind, '__name__', kind)} {places(trace)}"
+    def formatException(self, ei: Any) -> str:
+        return f"{ei[0].__name__} {places(ei[2])}"
 
 
 def places(trace: TracebackType | None) -> str:

@@ -22,20 +22,17 @@ import sqlalchemy as sa
 from aikit.database.connect import Database
 from aikit.errors import ConfigError
 from aikit.ledger import audit
+from aikit.ledger.key_checks import checked_name, checked_rate, checked_rights
 from aikit.ledger.plans import check_tenant
 from aikit.ledger.reading import Readable, aware, check_tags, database_time, reading
 from aikit.ledger.tables import api_keys, state
 from aikit.types import Environment
 
-RIGHTS = ("complete", "evaluate", "usage:read", "admin")
-"""What a key may do; the same as `serve.model.Right`."""
 OVERLAP = timedelta(hours=24)
 """How long a rotated key goes on to work, as a rule."""
 SECRET = re.compile(r"aik_(?:live|test)_[A-Za-z0-9_-]{43}")
 """The shape of a secret: what does not look like this is no key, and nobody need be asked."""
 SECRET_BYTES = 32
-NAME_LENGTH = 100
-MOST_PER_MINUTE = 10_000_000
 
 
 class KeyState(StrEnum):
@@ -116,13 +113,13 @@ def create_key(
     """
     check_tags(tenant=tenant, environment=environment, user=user, feature=feature)
     values = {
-        "name": _checked_name(name),
+        "name": checked_name(name),
         "tenant": tenant,
         "environment": environment,
         "user_id": user,
         "feature": feature,
-        "rights": _checked_rights(rights, tenant, user or feature),
-        "per_minute": _checked_rate(per_minute),
+        "rights": checked_rights(rights, tenant, user or feature),
+        "per_minute": checked_rate(per_minute),
         "expires_at": expires_at and aware("expires_at", expires_at),
     }
     with database.engine().begin() as connection:
@@ -278,36 +275,3 @@ def _told(row: KeyRow) -> dict[str, Any]:
         for name, value in told.items()
         if value is not None
     }
-
-
-def _checked_rights(rights: Iterable[str], tenant: str | None, bound: str | None) -> list[str]:
-    given = {str(right) for right in rights}
-    unknown = sorted(given - set(RIGHTS))
-    known = f"The rights are {', '.join(RIGHTS)}."
-    if unknown:
-        raise ConfigError(f"{unknown[0][:80]!r} is no right of a key.", remedy=known)
-    if not given:
-        raise ConfigError("A key that may do nothing is no key.", remedy=f"Give it at least one right. {known}")
-    if tenant is None and ("admin" not in given or given & {"complete", "evaluate"} or bound):
-        raise ConfigError(
-            "A key without a tenant is an operator's: it has the right admin, calls no models and is bound to nobody.",
-            remedy="Name the tenant, or give it the rights admin and, if wanted, usage:read.",
-        )
-    return [right for right in RIGHTS if right in given]
-
-
-def _checked_name(name: str | None) -> str | None:
-    if name is not None and (not name.strip() or len(name) > NAME_LENGTH or not name.isprintable()):
-        raise ConfigError(
-            f"The name of a key is 1 to {NAME_LENGTH} characters that can be printed.", remedy="Give another name."
-        )
-    return name
-
-
-def _checked_rate(per_minute: int | None) -> int | None:
-    if per_minute is not None and not 1 <= per_minute <= MOST_PER_MINUTE:
-        raise ConfigError(
-            f"A key can't be used {per_minute:,} times a minute.",
-            remedy=f"Give a number between 1 and {MOST_PER_MINUTE:,}, or none; to end a key, revoke it.",
-        )
-    return per_minute

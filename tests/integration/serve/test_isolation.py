@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +15,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from aikit.database.connect import Database
 from aikit.errors import DatabaseUnavailable
@@ -413,6 +417,36 @@ def test_a_role_that_is_not_let_in_is_told_so(full: Database) -> None:
         connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(database))
     with pytest.raises(IsolationMissing, match="does not let the role"), isolated(full, "acme", "prod"):
         pass
+
+
+def test_the_role_has_the_password_that_is_derived_from_the_databases_secret(full: Database) -> None:
+    """The servers of tests let everybody in without one."""
+    with isolated(full, "acme", "prod"):
+        password = conninfo_to_dict(_readers[full.conninfo].database.conninfo)["password"]
+    ((verifier,),) = rows(full, "SELECT rolpassword FROM pg_authid WHERE rolname = %s", isolation_of(full).role)
+    rounds, salt, stored = re.match(r"SCRAM-SHA-256\$(\d+):([^$]+)\$([^:]+):", verifier).groups()  # type: ignore[union-attr]
+    salted = hashlib.pbkdf2_hmac("sha256", str(password).encode(), base64.b64decode(salt), int(rounds))
+    key = hmac.digest(salted, b"Client Key", "sha256")
+    assert base64.b64decode(stored) == hashlib.sha256(key).digest()
+    assert len(str(password)) == 64
+
+
+def test_the_role_can_do_nothing_that_roles_can_be_given(full: Database) -> None:
+    role = isolation_of(full).role
+    powers = "rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls"
+    assert rows(full, f"SELECT {powers} FROM pg_roles WHERE rolname = %s", role) == [(False,) * 6]
+    assert rows(
+        full, "SELECT count(*) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member WHERE r.rolname = %s", role
+    ) == [(0,)]
+    assert rows(
+        full, "SELECT count(*) FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname = %s", role
+    ) == [(0,)]
+    rights = rows(
+        full,
+        "SELECT DISTINCT privilege_type FROM information_schema.table_privileges WHERE grantee = %s",
+        role,
+    )
+    assert rights == [("SELECT",)]
 
 
 def test_a_database_that_is_away_is_told_so() -> None:

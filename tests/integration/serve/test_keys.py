@@ -15,8 +15,8 @@ import pytest_asyncio
 from aikit.database.connect import Database
 from aikit.errors import ConfigError, MeteringUnavailable, RateLimited, Unauthorized
 from aikit.ledger.audit import list_audit, verify_audit
+from aikit.ledger.key_checks import RIGHTS
 from aikit.ledger.keys import (
-    RIGHTS,
     SECRET,
     KeyState,
     NewKey,

@@ -17,7 +17,8 @@ NEEDED = """
             THEN ARRAY['SELECT', 'INSERT']
         WHEN c.relname IN ('holds', 'idempotency_keys', 'sightings', 'repeats')
             THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
-        WHEN c.relname IN ('counters', 'rollups', 'breakers', 'state', 'key_minutes') THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
+        WHEN c.relname IN ('counters', 'rollups', 'breakers', 'state', 'key_minutes')
+            THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         ELSE ARRAY['SELECT'] END) p (right_)
     WHERE n.nspname = 'aikit' AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition
       AND NOT (c.relname = 'state' AND p.right_ = 'INSERT')

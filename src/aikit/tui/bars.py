@@ -68,13 +68,21 @@ def note(
 ) -> Content:
     """Where the cursor is, what is not shown, and what is wrong."""
     if problem is not None:
-        return parts([(fitted(visible(problem.message), max(0, width - 2)), "bad")])
+        return parts([(fitted(visible(_matter(problem)), max(0, width - 2)), "bad")])
     at, rows = position
     said = [f"{at}/{rows}"] if rows else []
     said += [f"{table.more:,} more"] if table.more else []
     said += [table.note] if table.note else []
     said += [f"d again on another version compares it with {marked}"] if marked else []
     return Content(fitted(visible(" · ".join(said)), max(0, width - 2)))
+
+
+def _matter(problem: AIKitError) -> str:
+    """What is wrong and what to do, without the name of the database, which the header has: there is one line for it."""
+    name, source = (str(problem.facts.get(fact)) for fact in ("database", "source"))
+    found = problem.message.replace(f" (from {source})", "", 1)
+    said = f"The database{found.removeprefix(name)}" if found.startswith(name) else found.replace(f" {name}", "", 1)
+    return f"{said} {problem.remedy}".strip()
 
 
 def footer(tab: Tab, actions: bool, width: int, *, ascii: bool) -> Content:

@@ -28,11 +28,9 @@ SETTINGS = {
 }
 """A console that is left open all day takes one core of the server's at most, and never for long. Without incremental
 sorts the rollups of an hour that has just begun are added up by hash, however few the statistics know of yet."""
-BEGIN = sa.text(
-    "SELECT now(), policy_version, breaker_version, "
-    + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in SETTINGS.items())
-    + " FROM aikit.state"
-)
+LIMIT = sa.text("SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in SETTINGS.items()))
+"""Before any table is looked at: whatever waits for a lock is cancelled by the server, and does not pile up there."""
+BEGIN = sa.text("SELECT now(), policy_version, breaker_version FROM aikit.state")
 
 
 class Tick(NamedTuple):
@@ -88,7 +86,8 @@ class Line:
         elif self._raw is not None:
             self._guards.enter_context(severed_after(self._raw, LONGEST))
         with connection.begin():
-            now, policies, breakers, *_ = connection.execute(BEGIN).one()
+            connection.execute(LIMIT)
+            now, policies, breakers = connection.execute(BEGIN).one()
             yield Tick(connection, now, policies, breakers)
 
     def _connected(self) -> psycopg.Connection[Any]:

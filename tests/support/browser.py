@@ -69,6 +69,12 @@ class Tab:
             assert time.monotonic() < deadline, f"{wanted} not shown, but {self.complaints}\n{screen}"
             await asyncio.sleep(LOOK)
 
+    async def wait_until_gone(self, text: str) -> None:
+        """Wait until the terminal shows this no more."""
+        async with asyncio.timeout(SECONDS):
+            while text in await self.screen():
+                await asyncio.sleep(LOOK)
+
     async def press(self, *keys: str) -> None:
         """Characters, or keys by the names that browsers have for them."""
         for key in keys:

@@ -35,6 +35,13 @@ class Tmux:
 
     def __init__(self, folder: Path, sockets: Path, environ: Mapping[str, str], size: tuple[int, int]) -> None:
         self._call = [program("tmux"), "-S", str(sockets / "tmux"), "-f", "/dev/null"]
+        try:
+            self._start(folder, environ, size)
+        except BaseException:
+            self.end()
+            raise
+
+    def _start(self, folder: Path, environ: Mapping[str, str], size: tuple[int, int]) -> None:
         clean = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "TERM": "xterm"}
         shell = f"exec env PS1='{PROMPT}' /bin/sh -i"
         width, height = map(str, size)

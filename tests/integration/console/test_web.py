@@ -113,7 +113,7 @@ async def test_the_page_shows_what_the_terminal_does_and_takes_its_keys(
     await tab.wait_for("esc back", "acme")
     await tab.press("Escape", "/", *"model:claude", "Enter")
     await tab.wait_for("/model:claude")
-    assert "acme·chat" not in await tab.screen()
+    await tab.wait_until_gone("acme·chat")
     await tab.press("q")
     await asyncio.to_thread(wait_for, lambda: served.consoles == [])
     assert await tab.evaluate("getComputedStyle(document.querySelector('#ended')).display") == "block"

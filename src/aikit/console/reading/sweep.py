@@ -19,8 +19,10 @@ from aikit.console.reading.terms import Fields, conditions
 from aikit.ledger.tables import rollups, tenants
 
 HOUR = timedelta(hours=1)
-SLICE = 0.02
-"""Seconds that a slice is meant to take."""
+ROWS = 4_000
+"""So many rollups a slice is meant to have: they are read in about ten milliseconds."""
+LONG = 0.5
+"""Seconds that no slice is meant to take, wherever its rollups are."""
 LARGEST, MOST_PARTS = 1024, 256
 """Hours in a slice, and slices in an hour."""
 COUNTS = ("calls", "refused", "failed", "input", "cached", "output", "nano", "estimated", "unpriced")
@@ -110,12 +112,13 @@ class Sweep:
             self._size, self._parts = like._size, like._parts
         while not self.complete:
             began = monotonic()
-            self._slice(connection)
-            self._adapt(monotonic() - began)
-            if clock.left < SLICE / 2:
+            rows = self._slice(connection)
+            self._adapt(rows, monotonic() - began)
+            if clock.left <= 0:
                 return
 
-    def _slice(self, connection: sa.Connection) -> None:
+    def _slice(self, connection: sa.Connection) -> int:
+        """Returns how many rollups it had."""
         if self._part == 0 and self._parts > 1:
             self._bounds = _bounds(connection, self._parts)
         low, high = (None, None) if self._parts == 1 else (self._bounds[self._part], self._bounds[self._part + 1])
@@ -126,27 +129,32 @@ class Sweep:
         named = {name: value for name, value in given.items() if value is not None}
         width = 2 + len(self.spec.by)
         last = width + len(COUNTS)
+        rows = 0
         for row in connection.execute(query, named).all():
             if self.by_hour:
-                _add(self.by_hours.setdefault(row[1], {}), row[2:width], row[width:])
+                _add(self.by_hours.setdefault(row[1], {}), row[2:width], row[width:-1])
+                rows += row[-1]
             elif row[0]:
-                _add(self.hours, row[1], row[last:])
+                _add(self.hours, row[1], row[last:-1])
+                rows += row[-1]
             else:
                 _add(self.groups, row[2:width], row[width:last])
         self.slices += 1
         self._part += 1
         if self._part >= self._parts:
             self.top, self._part = since, 0
+        return rows
 
-    def _adapt(self, seconds: float) -> None:
+    def _adapt(self, rows: int, seconds: float) -> None:
+        """By how much there is, not by how long it took, which is long where others are at work; unless very long."""
         if self._part:
             return
-        if seconds > SLICE * 1.25:
+        if rows > ROWS * 1.5 or seconds > LONG:
             if self._size > 1:
                 self._size = max(1, self._size // 2)
             else:
                 self._parts = min(MOST_PARTS, self._parts * 2)
-        elif seconds < SLICE / 2:
+        elif rows < ROWS / 2:
             if self._parts > 1:
                 self._parts //= 2
             else:
@@ -180,11 +188,13 @@ def _query(spec: Spec, by_hour: bool, open_end: bool, low: bool, high: bool) -> 
     plotted = conditions(spec.plotted, FIELDS, words=words)
     each = [sa.func.sum(_count(name)).cast(sa.BigInteger) for name in COUNTS]
     if by_hour:
-        query = sa.select(sa.literal(0), rollups.c.hour, *columns, *each).group_by(rollups.c.hour, *columns)
+        query = sa.select(sa.literal(0), rollups.c.hour, *columns, *each, sa.func.count()).group_by(
+            rollups.c.hour, *columns
+        )
     else:
         shown = [sa.func.sum(rollups.c[name]).filter(sa.true(), *plotted) for name in ("nano", "calls", "refused")]
         of_hour = [sa.func.coalesce(one, 0).cast(sa.BigInteger) for one in shown]
-        query = sa.select(sa.func.grouping(columns[0]), rollups.c.hour, *columns, *each, *of_hour)
+        query = sa.select(sa.func.grouping(columns[0]), rollups.c.hour, *columns, *each, *of_hour, sa.func.count())
         query = query.group_by(sa.func.grouping_sets(sa.tuple_(*columns), sa.tuple_(rollups.c.hour)))
     query = query.where(
         rollups.c.hour >= sa.bindparam("since", type_=rollups.c.hour.type), *conditions(spec.where, FIELDS)

@@ -78,7 +78,7 @@ def note(
 
 
 def _matter(problem: AIKitError) -> str:
-    """What is wrong and what to do, without the name of the database, which the header has: there is one line for it."""
+    """What is wrong and what to do, on one line: without the name of the database, which the header has."""
     name, source = (str(problem.facts.get(fact)) for fact in ("database", "source"))
     found = problem.message.replace(f" (from {source})", "", 1)
     said = f"The database{found.removeprefix(name)}" if found.startswith(name) else found.replace(f" {name}", "", 1)

@@ -17,7 +17,8 @@ from aikit.ledger.reading import FIRST_ID, Readable, aware, check_tags, ids_sinc
 from aikit.ledger.tables import entries, holds, refusals, total_tokens
 from aikit.types import Ending
 
-__all__ = ["AttemptDetail", "CallDetail", "CallRow", "PriceDetail", "State", "get_call", "list_calls"]
+__all__ = ["AttemptDetail", "CallDetail", "CallRow", "PriceDetail", "State", "get_call", "list_calls", "search_calls"]
+Conditions = Callable[[sa.Subquery], Sequence[sa.ColumnElement[bool]]]
 
 
 class State(StrEnum):
@@ -120,11 +121,7 @@ def list_calls(
 
 
 def search_calls(
-    database: Readable,
-    conditions: Callable[[sa.Subquery], Sequence[sa.ColumnElement[bool]]],
-    *,
-    among: int = 20_000,
-    limit: int = 50,
+    database: Readable, conditions: Conditions, *, among: int = 20_000, limit: int = 50
 ) -> tuple[list[CallRow], int]:
     """Of the newest attempts, so many of them, those that meet conditions on the columns of `CallRow`; the newest
     first. Also returns how many were looked through.
@@ -150,9 +147,8 @@ def _reach(most: int) -> sa.Select[*tuple[Any, ...]]:
     found = sa.union_all(*[sa.select(part) for part in each]).subquery()
     newest = sa.select(found.c.attempt).order_by(found.c.attempt.desc()).limit(most).cte("newest")
     first = sa.select(newest.c.attempt).order_by(newest.c.attempt).limit(1).scalar_subquery()
-    return sa.select(
-        sa.func.coalesce(first, FIRST_ID), sa.select(sa.func.count()).select_from(newest).scalar_subquery()
-    )
+    searched = sa.select(sa.func.count()).select_from(newest).scalar_subquery()
+    return sa.select(sa.func.coalesce(first, FIRST_ID), searched)
 
 
 def _together(parts: Sequence[sa.Select[*tuple[Any, ...]]], limit: int) -> sa.Subquery:

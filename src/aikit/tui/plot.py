@@ -19,6 +19,8 @@ TALL = 26
 """Lines that the terminal must have for axes; below it is a line of blocks."""
 NARROW = 60
 COLOURS = ("blue+", "orange+", "green+", "magenta+", "cyan+", "red+")
+LEGEND = ("blue", "yellow", "green", "magenta", "cyan", "red")
+"""The same, as Textual names them."""
 
 
 class PlotPane(Container):
@@ -45,6 +47,7 @@ class PlotPane(Container):
             return
         self._shown = wanted, axes, size
         self.set_class(axes, "-axes")
+        self.set_class(axes and not isinstance(wanted, Plot), "-legend")
         if axes:
             self._draw(wanted)
         else:
@@ -62,15 +65,17 @@ class PlotPane(Container):
             _spend(plt, wanted)
         else:
             _scores(plt, wanted)
+            self.query_one("#sparks", Static).update(_legend(wanted))
         self._axes.refresh()
 
 
 def _spend(plt: Any, plot: Plot) -> None:
     nano = [point.nano or 0 for point in plot.points]
-    calls = [point.calls or 0 for point in plot.points]
+    known = [index for index, point in enumerate(plot.points) if point.calls is not None]
+    calls = [plot.points[index].calls or 0 for index in known]
     count, most, busiest = len(nano), max([*nano, 1]), max([*calls, 1])
     plt.bar(range(count), [amount / NANO_PER_USD for amount in nano], width=0.3, color=COLOURS[0], yside="left")
-    plt.plot(range(count), calls, marker="braille", color=COLOURS[1], yside="right")
+    plt.plot(known, calls, marker="braille", color=COLOURS[1], yside="right")
     plt.xlim(-0.5, count - 0.5)
     plt.ylim(0, most / NANO_PER_USD, yside="left")
     plt.ylim(0, busiest, yside="right")
@@ -91,12 +96,19 @@ def _title(plot: Plot) -> str:
 def _scores(plt: Any, wanted: Sequence[Series]) -> None:
     for series, colour in zip(wanted, COLOURS, strict=False):
         places = list(range(len(series.values)))
-        plt.plot(places, list(series.values), marker="braille", color=colour, label=visible(series.name))
+        plt.plot(places, list(series.values), marker="braille", color=colour)
         if len(places) == 1:
             plt.scatter(places, list(series.values), color=colour)
     plt.ylim(0, max([1.0, *[value for series in wanted for value in series.values]]))
     plt.xticks([])
-    plt.title("mean scores, run by run")
+
+
+def _legend(wanted: Sequence[Series]) -> Content:
+    """Which line is which, where no line can be below it."""
+    content = Content("mean scores, run by run")
+    for series, colour in zip(wanted, LEGEND, strict=False):
+        content = content.append_text("   ━ ", f"ansi_bright_{colour}").append(visible(series.name))
+    return content
 
 
 def _line(wanted: Plot | Sequence[Series], width: int, style: Style) -> str:

@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -216,6 +217,17 @@ def check(options: ServeOptions) -> None:
     for path in (options.tls_certificate, options.tls_key):
         if path is not None and not path.is_file():
             raise ConfigError(f"There is no file {path}.", remedy="Give the PEM file's path.")
+    if options.tls_certificate is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+                options.tls_certificate, options.tls_key, password=lambda: b""
+            )
+        except (ssl.SSLError, OSError) as error:
+            raise ConfigError(
+                f"{options.tls_certificate} and {options.tls_key} are no certificate with its key: "
+                f"{getattr(error, 'reason', None) or error.strerror}.",
+                remedy="Give PEM files; the key's without a password.",
+            ) from None
 
 
 def options_text(options: ServeOptions) -> str:

@@ -43,23 +43,18 @@ PARTS = 10_000
 
 def read_whole(source: Source, query: Query) -> Snapshot:
     """Read until all of it is read: of a long period a tick reads a part, and the next one goes on."""
-    today = Query(filter=query.filter)
     with progress("Reading the ledger"):
-        if query != today:
-            _until_read(source, today)  # what the header says is of today
-        return _until_read(source, query)
-
-
-def _until_read(source: Source, query: Query) -> Snapshot:
-    read, before = source.read(query), Fraction(-1)
-    while before < _part(read) < 1:
-        read, before = source.read(query), _part(read)
-    return read
+        read, before = source.read(query), Fraction(-1)
+        while before < _part(read) < 1:
+            read, before = source.read(query), _part(read)
+        return read
 
 
 def _part(snapshot: Snapshot) -> Fraction:
+    """How much is read, of the header's day and of the table's period together."""
     page = snapshot.page
-    return page.read if isinstance(page, Overview | PromptsPage) else Fraction(1)
+    of_table = page.read if isinstance(page, Overview | PromptsPage) else Fraction(1)
+    return (snapshot.header.read + of_table) / 2
 
 
 def show(snapshot: Snapshot, *, ascii: bool) -> None:

@@ -164,7 +164,9 @@ def _counts(header: Header | None, style: Style) -> list[_Group]:
         return [_group(f"calls {style.unknown}")]
     spooled, shut = header.spooled, header.open_breakers
     errors = words.rate(header.failed, header.calls, style)
+    partly = [_group(f"{words.percent(header.read, style)} of today read", "warn")] if header.read < 1 else []
     return [
+        *partly,
         _group(f"calls {words.count(header.calls, style)}"),
         _group(f"refused {words.count(header.refused, style)}", drop=1),
         _group(f"err {errors}", drop=2),

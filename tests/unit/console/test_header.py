@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -181,3 +182,8 @@ def test_whatever_it_says_fits_and_can_not_move_a_cursor(
 def test_with_ascii_it_is_ascii() -> None:
     for status in (Status(), Status(paused=True), Status(retry=2), Status(interval=None)):
         assert all(line.isascii() for line in said(snapshot(), status, style=ASCII))
+
+
+def test_sums_that_are_not_whole_yet_are_told_as_such() -> None:
+    assert said(with_header(read=Fraction(38, 100)))[2].startswith("38% of today read   calls ")
+    assert said(with_header(read=Fraction(1)))[2].startswith("calls ")

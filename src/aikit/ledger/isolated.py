@@ -33,11 +33,19 @@ class IsolationMissing(DatabaseError):
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """The role, and whether it is there. `statements` make it, run by an administrator; no secret is in them."""
+    """The role, whether it is there, and what it may read or write that it must not, because everybody may.
+
+    `statements` mend that, run by an administrator; no secret is in them. There are none if all is well.
+    """
 
     role: str
-    ready: bool
+    made: bool
+    exposed: tuple[str, ...]
     statements: tuple[str, ...]
+
+    @property
+    def ready(self) -> bool:
+        return self.made and not self.exposed
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +110,9 @@ def _found(database: Database) -> _Reader:
     """The role of this database; it is made now if it is not there, as after a restore on another server."""
     with database.connect(role="isolation") as connection:
         found = looked_at(connection)
-        if not found.ready and not _made(connection):
+        if not found.made and _made(connection):
+            found = looked_at(connection)
+        if not found.ready:
             raise _missing(database, found)
         row = connection.execute("SELECT secret FROM aikit.state").fetchone()
     assert row is not None
@@ -113,28 +123,36 @@ def _found(database: Database) -> _Reader:
     return reader
 
 
+ROLE = """
+    SELECT aikit.isolated_role(), pg_get_userbyid(n.nspowner), EXISTS (SELECT FROM pg_roles r JOIN pg_policies p
+        ON p.policyname = r.rolname WHERE p.schemaname = 'aikit' AND p.tablename = 'entries'
+        AND r.rolname = aikit.isolated_role())
+    FROM pg_namespace n WHERE n.nspname = 'aikit'"""
+EXPOSED = """
+    SELECT DISTINCT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+    LEFT JOIN aikit.isolation() i ON i.relation = c.relname
+    WHERE c.relnamespace = 'aikit'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT a.attisdropped
+      AND (has_column_privilege(%(role)s, c.oid, a.attnum, 'SELECT')
+           AND (i.columns = '*' OR a.attname = ANY (string_to_array(i.columns, ', '))) IS NOT TRUE
+           OR has_table_privilege(%(role)s, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'))
+    ORDER BY 1"""
+"""What was granted to PUBLIC is the role's, too."""
+
+
 def looked_at(connection: psycopg.Connection[Any]) -> Isolation:
     """The same, over a connection that is there."""
-    row = connection.execute(
-        "SELECT aikit.isolated_role(), pg_get_userbyid(n.nspowner), EXISTS (SELECT FROM pg_policies p "
-        "WHERE p.schemaname = 'aikit' AND p.policyname = aikit.isolated_role() AND p.tablename = 'entries') "
-        "AND EXISTS (SELECT FROM pg_roles WHERE rolname = aikit.isolated_role()) "
-        "FROM pg_namespace n WHERE n.nspname = 'aikit'"
-    ).fetchone()
+    row = connection.execute(ROLE).fetchone()
     assert row is not None
-    role, owner, ready = row
+    role, owner, made = row
+    exposed = tuple([name for (name,) in connection.execute(EXPOSED, {"role": role})]) if made else ()
     named = sql.Identifier(owner).as_string(connection)
-    return Isolation(
-        role,
-        ready,
-        (
-            f"ALTER ROLE {named} CREATEROLE;",
-            f"SET ROLE {named};",
-            "SELECT aikit.isolate();",
-            "RESET ROLE;",
-            f"ALTER ROLE {named} NOCREATEROLE;",
-        ),
-    )
+    statements: tuple[str, ...] = ()
+    if not made:
+        own = (f"SET ROLE {named};", "SELECT aikit.isolate();", "RESET ROLE;")
+        statements = (f"ALTER ROLE {named} CREATEROLE;", *own, f"ALTER ROLE {named} NOCREATEROLE;")
+    elif exposed:
+        statements = ("REVOKE ALL ON ALL TABLES IN SCHEMA aikit FROM PUBLIC;",)
+    return Isolation(role, made, exposed, statements)
 
 
 def _made(connection: psycopg.Connection[Any]) -> bool:
@@ -146,9 +164,12 @@ def _made(connection: psycopg.Connection[Any]) -> bool:
 
 
 def _missing(database: Database, found: Isolation) -> IsolationMissing:
+    why = "is not there, and can't be made: the right is missing"
+    if found.exposed:
+        why = f"may do more than it should, as everybody may, with {', '.join(found.exposed[:4])}"
     return IsolationMissing(
-        f"On {database.name} the role {found.role}, which sees one tenant alone, can't be made: the right is missing.",
-        facts={"role": found.role, "statements": list(found.statements)},
+        f"On {database.name} the role {found.role}, which sees one tenant alone, {why}.",
+        facts={"role": found.role, "exposed": list(found.exposed), "statements": list(found.statements)},
         remedy=f"An administrator runs, in this database: {' '.join(found.statements)}",
     )
 

@@ -323,7 +323,10 @@ def test_a_ledger_that_was_in_use_goes_on(before: Database, tmp_path: Path) -> N
 
 def test_an_upgrade_keeps_what_roles_may_do(before: Database) -> None:
     tell(before, "GRANT SELECT ON aikit.entries TO PUBLIC")
-    held = "SELECT relacl::text FROM pg_class WHERE oid = 'aikit.entries'::regclass"
+    held = (  # but for the role of isolated reads, which a later migration makes
+        "SELECT regexp_replace(relacl::text, ',aikit_tenant_\\w+=r/\\w+', '') "
+        "FROM pg_class WHERE oid = 'aikit.entries'::regclass"
+    )
     granted = rows(before, held)
     migrate(before)
     assert rows(before, held) == granted

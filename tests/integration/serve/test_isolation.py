@@ -449,6 +449,24 @@ def test_the_role_can_do_nothing_that_roles_can_be_given(full: Database) -> None
     assert rights == [("SELECT",)]
 
 
+def test_what_everybody_may_is_no_back_door(full: Database) -> None:
+    ((part,),) = rows(full, "SELECT tableoid::regclass::text FROM aikit.entries LIMIT 1")
+    for granted in (
+        "SELECT ON ALL TABLES IN SCHEMA aikit",
+        "SELECT (secret) ON aikit.state",
+        "SELECT (hash) ON aikit.api_keys",
+        f"SELECT ON {part}",
+        "UPDATE ON aikit.breakers",
+    ):
+        _readers.pop(full.conninfo, None)
+        tell(full, f"GRANT {granted} TO PUBLIC")
+        with pytest.raises(IsolationMissing, match="as everybody may") as exposed, isolated(full, "acme", "prod"):
+            pass
+        tell(full, *exposed.value.facts["statements"])
+        with isolated(full, "acme", "prod") as connection:
+            assert {row.tenant for row in list_calls(connection)} == {"acme"}
+
+
 def test_a_database_that_is_away_is_told_so() -> None:
     away = Database("host=/nowhere dbname=x user=y", False, "test")
     with pytest.raises(DatabaseUnavailable), isolated(away, "acme", "prod"):

@@ -111,9 +111,12 @@ def isolation(patient: Patient) -> Check:
         found = looked_at(connection)
     if found.ready:
         return fine(f"{found.role} sees one tenant alone", role=found.role)
+    exposed = f"may do more than it should, as everybody may, with {', '.join(found.exposed[:SHOWN])}"
     return warning(
-        f"the role {found.role}, by which `aikit serve` reads for a tenant, is not there",
+        f"the role {found.role}, by which `aikit serve` reads for a tenant, "
+        f"{exposed if found.exposed else 'is not there'}",
         f"An administrator runs, in this database: `{' '.join(found.statements)}`",
         role=found.role,
+        exposed=list(found.exposed),
         statements=list(found.statements),
     )

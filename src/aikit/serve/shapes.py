@@ -7,7 +7,10 @@ from collections.abc import Mapping
 
 from aikit.serve.routes import Shape
 
-_GEMINI = re.compile(r"/v1(?:beta|alpha)(?:/|\Z)|/upload/v1(?:beta|alpha)/|/v1/models/.+:[A-Za-z]+\Z")
+_GEMINI = re.compile(
+    r"/v1(?:beta|alpha)(?:/|\Z)|/upload/v1(?:beta|alpha)/|"
+    r"/v1/models/.+:(?:[a-z]+[Gg]enerate\w*|generate\w+|countTokens|\w*[eE]mbed\w+|predict\w*)\Z"
+)
 _ANTHROPIC = re.compile(r"/v1/(?:messages|complete|organizations|skills|agents|sessions|environments)(?:/|\Z)")
 _OPENAI = re.compile(
     r"/v1/(?:chat|responses|embeddings|models|completions|images|audio|files|uploads|batches|fine_tuning|moderations|"

@@ -12,12 +12,12 @@ from aikit.cli import top, top_web
 from aikit.cli.app import command
 from aikit.cli.top_once import read_whole
 from aikit.console.filtering import parse
-from aikit.console.model import CallsPage, Period, Query, Snapshot, Tab
+from aikit.console.model import Period, Query, Snapshot, Tab
 from aikit.console.tables import table_of
 from aikit.console.words import Style
 from aikit.errors import ConfigError
 from aikit.tui.options import Options
-from support.snapshots import Scripted, overview, snapshot
+from support.snapshots import Scripted, a_header, overview, snapshot
 
 ALL = [
     Options(),
@@ -49,12 +49,12 @@ def test_what_is_shown_once_is_read_to_its_end() -> None:
     assert source.asked == [Query()] * 3
 
 
-def test_on_another_tab_all_of_today_is_read_first_for_the_header() -> None:
-    source = Scripted(partly(Fraction(1, 2)), partly(Fraction(1)))
+def test_on_every_tab_it_is_read_until_the_header_has_all_of_today() -> None:
+    seen = [snapshot(Tab.CALLS, header=a_header(read=Fraction(part, 2))) for part in (1, 2)]
+    source = Scripted(*seen)
     wanted = Query(Tab.CALLS, Period.WEEK, parse("tenant:acme"))
-    assert isinstance(read_whole(source, wanted).page, CallsPage)
-    today = Query(filter=parse("tenant:acme"))
-    assert source.asked == [today, today, wanted]
+    assert read_whole(source, wanted).header.read == 1
+    assert source.asked == [wanted] * 2
 
 
 def test_where_reading_gets_no_further_it_is_shown_as_it_is_and_says_so() -> None:

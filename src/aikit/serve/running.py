@@ -78,7 +78,7 @@ class Served:
 
     async def _open(self) -> None:
         kit = await asyncio.to_thread(AsyncAIKit.open, self._settings)
-        ring = LedgerKeyRing(kit.database, kit.secret, self._settings.safe)
+        ring = LedgerKeyRing(kit.database, kit.secret, self._settings.vault)
         self._service = Service(kit, ring, self._options)
         routes, closing = parts_of(self._service)
         self._application = Application(self._service, routes, closing)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from aikit.ledger.reading import Readable, ids_since, reading
+from aikit.ledger.reading import Readable, ids_since, reading, walk
 from aikit.ledger.tables import entries, refusals, rollups
 from aikit.types import USAGE_CLASSES
 
@@ -40,10 +40,11 @@ def row_sums(
     of_row = [rollups.c.feature == feature, rollups.c.provider == provider, rollups.c.model == model]
     sums = [sa.func.sum(rollups.c[name]) for name in (*COUNTS, *USAGE_CLASSES)]
     query = sa.select(*sums).where(rollups.c.tenant == tenant, rollups.c.hour >= since, *of_row)
+    of_tenant, *order = walk(refusals.c.tenant, tenant, refusals.c.attempt, ids_since(since))
     newest = (
         sa.select(refusals.c.feature, refusals.c.provider, refusals.c.model, refusals.c.reason_code)
-        .where(refusals.c.tenant == tenant, refusals.c.attempt >= ids_since(since), refusals.c.refused_at >= since)
-        .order_by(refusals.c.attempt.desc())
+        .where(of_tenant, refusals.c.refused_at >= since)
+        .order_by(*order)
         .limit(NEWEST)
         .subquery()
     )
@@ -71,7 +72,8 @@ def since_newest(database: Readable, tenant: str, count: int) -> datetime | None
     found = []
     with reading(database) as connection:
         for table in (entries, refusals):
-            ids = sa.select(table.c.attempt).where(table.c.tenant == tenant).order_by(table.c.attempt.desc())
+            of_tenant, *order = walk(table.c.tenant, tenant, table.c.attempt)
+            ids = sa.select(table.c.attempt).where(of_tenant).order_by(*order)
             oldest = connection.execute(ids.offset(count).limit(1)).scalar()
             if oldest is not None:
                 found.append(datetime.fromtimestamp((oldest.int >> 80) / 1000, UTC))

@@ -156,6 +156,8 @@ class Locked:
         alone = bool(batch.unheld or batch.corrections)
         if alone:  # no counter may be opened that misses them
             self._connection.execute(ALONE)
+            if batch.unheld:  # another process may have posted them until now
+                batch = replace(batch, unheld=not_posted(self._connection, batch.unheld))
             batch = with_subjects(self._connection, batch)
         refs = sorted(refs_of(batch, needed))
         standing = self._locked(refs)

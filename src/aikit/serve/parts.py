@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from aikit.serve.control.part import Control
 from aikit.serve.model import Service
 from aikit.serve.operations import Operations
 from aikit.serve.proxy import Proxy
@@ -14,5 +15,5 @@ Closing = tuple[Callable[[], Awaitable[None]], ...]
 
 def parts_of(service: Service) -> tuple[tuple[Route, ...], Closing]:
     """The routes, and what gives back what their handlers hold."""
-    proxy, operations = Proxy(service), Operations(service)
-    return (*proxy.routes, *operations.routes), (proxy.close,)
+    proxy, control, operations = Proxy(service), Control(service), Operations(service)
+    return (*proxy.routes, *control.routes, *operations.routes), (proxy.close, control.close)

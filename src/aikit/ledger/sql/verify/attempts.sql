@@ -25,7 +25,7 @@ UNION ALL
 SELECT 'reason_code', tenant, 'attempt ' || attempt || ' was admitted with ' || reason_code, NULL, NULL, false
 FROM (SELECT tenant, attempt, reason_code FROM aikit.entries
       UNION ALL SELECT tenant, attempt, reason_code FROM aikit.holds) a
-WHERE reason_code NOT IN ('ALLOWED', 'ALLOWED_SOFT_CAP', 'ALLOWED_LEDGER_FAILURE')
+WHERE reason_code NOT IN ('ALLOWED', 'ALLOWED_SOFT_CAP', 'ALLOWED_LEDGER_FAILURE', 'RECORDED')
 UNION ALL
 SELECT 'ended_hold', h.tenant, 'attempt ' || h.attempt || ' has ended and is still held', 0, h.nano, true
 FROM aikit.holds h JOIN aikit.entries e ON e.tenant = h.tenant AND e.attempt = h.attempt AND e.seq = 0

@@ -1,0 +1,70 @@
+"""Blocking work on the ledger beside the event loop: a few threads, each answer within a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import psycopg
+import sqlalchemy as sa
+
+from aikit.database.connect import Database
+from aikit.errors import ConfigError, DatabaseError
+from aikit.kit_core import KitCore
+from aikit.ledger.isolated import isolated
+from aikit.serve.control.whose import Place
+from aikit.serve.endpoints import unavailable
+
+Answer = TypeVar("Answer")
+SECONDS = 10.0
+"""How long an answer may take."""
+THREADS = 8
+
+
+class Ledger:
+    """The ledger as the control plane asks it. `close` it when nothing runs any more."""
+
+    def __init__(self, kit: KitCore) -> None:
+        self.kit = kit
+        self.database: Database = kit.database
+        self._pool = ThreadPoolExecutor(THREADS, "aikit-control")
+
+    async def look(self, place: Place, read: Callable[[sa.Connection], Answer]) -> Answer:
+        """Read what this tenant has in this environment, and nothing else can be seen. Raises MeteringUnavailable."""
+
+        def seen() -> Answer:
+            with isolated(self.database, place.tenant, place.environment) as connection:
+                return read(connection)
+
+        return await self.do(seen)
+
+    async def do(self, work: Callable[[], Answer]) -> Answer:
+        """Have it done in a thread. Raises MeteringUnavailable (503) if the ledger is away or takes too long."""
+        try:
+            async with asyncio.timeout(SECONDS):
+                return await asyncio.get_running_loop().run_in_executor(self._pool, _worded, work)
+        except TimeoutError:
+            raise unavailable() from None
+
+    @contextmanager
+    def seen(self, place: Place) -> Iterator[sa.Connection]:
+        """A look at what is this tenant's in this environment, for work that is in a thread already."""
+        with isolated(self.database, place.tenant, place.environment) as connection:
+            yield connection
+
+    async def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _worded(work: Callable[[], Answer]) -> Answer:
+    try:
+        return work()
+    except (DatabaseError, psycopg.OperationalError, psycopg.InterfaceError):
+        raise unavailable() from None
+    except sa.exc.DataError as error:  # a text that PostgreSQL has no form for
+        raise ConfigError("A value can't be kept.", remedy="Leave out what can't be printed.") from error
+    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError):
+        raise unavailable() from None

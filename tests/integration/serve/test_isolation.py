@@ -320,6 +320,15 @@ def test_a_tag_with_every_kind_of_character_is_seen_by_itself_alone(ledger: Data
         assert {row.tenant for row in list_calls(connection)} == {odd}
 
 
+def test_who_is_seen_is_proved_once_a_statement_and_not_for_each_row(full: Database) -> None:
+    with isolated(full, "acme", "prod") as connection:
+        connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        explained = "EXPLAIN SELECT * FROM aikit.entries ORDER BY attempt DESC LIMIT 50"
+        plan = connection.execute(sa.text(explained)).scalars().all()
+    assert any("Index Scan" in line for line in plan)
+    assert not any("Filter" in line and "seen" in line for line in plan)
+
+
 def test_the_owner_and_the_application_see_all_as_before(full: Database, role: Callable[..., str]) -> None:
     app = Database(
         role(

@@ -333,6 +333,41 @@ async def test_a_ledger_that_is_away_is_told_within_two_seconds_and_comes_back_b
     assert (await far_ring.find(made.secret)).id == made.row.id
 
 
+async def test_a_ledger_that_was_silent_from_the_start_is_told_in_time_and_found_when_it_answers(
+    way: Proxy, far_ring: LedgerKeyRing, make: Callable[..., NewKey]
+) -> None:
+    made = make()
+    way.stall()
+    began = time.monotonic()
+    with pytest.raises(MeteringUnavailable):
+        await far_ring.find(made.secret)
+    assert time.monotonic() - began < 2.5
+    way.restore()
+    while time.monotonic() - began < 20:
+        try:
+            key = await far_ring.find(made.secret)
+            break
+        except MeteringUnavailable:
+            continue
+    assert key.id == made.row.id
+
+
+async def test_whoever_comes_while_others_wait_for_a_silent_ledger_waits_no_longer_than_they(
+    way: Proxy, far_ring: LedgerKeyRing, make: Callable[..., NewKey]
+) -> None:
+    made = make()
+    await far_ring.find(made.secret)
+    way.stall()
+    began = time.monotonic()
+    waiting = []
+    for _ in range(10):
+        waiting.append(asyncio.create_task(far_ring.find(made.secret)))
+        await asyncio.sleep(0.1)
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(one, MeteringUnavailable) for one in answers)
+    assert time.monotonic() - began < 2.5
+
+
 async def test_a_restarted_ledger_is_noticed_by_nobody(
     ring: LedgerKeyRing, make: Callable[..., NewKey], tenants: Database
 ) -> None:

@@ -87,7 +87,7 @@ def test_enter_on_a_refused_call_shows_the_decision_with_its_limit(top: Tmux, ki
     top.press("2")
     top.wait_for("✗ refused", "DAILY_BUDGET_EXCEEDED")
     top.press("g", "Enter")
-    top.wait_for("DAILY_BUDGET_EXCEEDED", "$0.0005", "tenant:small", "esc back")
+    top.wait_for("DAILY_BUDGET_EXCEEDED", "$0.0005", "tenant:small", "j/k scroll")
     top.press("Escape")
     screen = top.wait_for("2 Calls", "WHO")
     assert "esc back   j/k" not in screen
@@ -205,10 +205,10 @@ def test_a_breaker_is_reset_and_tripped_for_all_processes_and_it_is_on_the_recor
     simulator.reset()
     window.press("G")
     _confirmed(window, "x", "Reset the breaker", why="the provider is well again")
-    window.wait_until(lambda screen: screen.count("● closed") >= 2 and "Type " not in screen)
+    window.wait_for(f"\n {MINI}  ● closed")
     spend(kit)
     _confirmed(window, "o", "Force the breaker", why="an invoice looks wrong")
-    window.wait_for("forced open")
+    window.wait_for(f"\n {MINI}  ■ forced open")
     with pytest.raises(AIKitError, match="breaker"):
         wait_for(lambda: spend(kit))
     (state,) = books.rows("SELECT state FROM aikit.breakers WHERE model = 'gpt-4o-mini'")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from textwrap import wrap
 
+from rich.cells import cell_len, chop_cells
 from textual.content import Content
 
 from aikit.console.beside import in_columns, side_width
@@ -94,5 +95,13 @@ def _beside(section: Section, side: int) -> list[Content]:
 def _wrapped(text: str, width: int, *, keep: bool = False) -> list[str]:
     shown = visible(text)
     if keep:
-        return [shown[at : at + width] for at in range(0, len(shown), width)] or [""]
-    return wrap(shown, width, break_on_hyphens=False) or [""]
+        return chop_cells(shown, width) or [shown]
+    if all(cell_len(character) == 1 for character in set(shown)):
+        return wrap(shown, width, break_on_hyphens=False) or [""]
+    lines = [""]
+    for word in shown.split():
+        if lines[-1] and cell_len(lines[-1]) + 1 + cell_len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines[-1 if lines == [""] else len(lines) :] = chop_cells(word, width) or [word]
+    return lines

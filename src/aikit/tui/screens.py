@@ -57,7 +57,7 @@ class Leaf(Screen[str | None]):
         self._at = 0
 
     def compose(self) -> ComposeResult:
-        yield Static(Content(visible(self.page.heading)), id="title")
+        yield Static(id="title")
         with VerticalScroll(id="body", can_focus=True):
             yield Static(id="text")
         doors = "   tab next   enter open" if self._doors else ""
@@ -70,6 +70,8 @@ class Leaf(Screen[str | None]):
         self._draw(event.size.width)
 
     def _draw(self, width: int) -> None:
+        heading = Content(visible(self.page.heading))
+        self.query_one("#title", Static).update(heading.truncate(HEADING_LINES * max(1, width - 4), ellipsis=True))
         opened = self._doors[self._at] if self._doors else None
         content, line = drawn(self.page, max(20, width - 4), opened, ascii=self._ascii)
         self.query_one("#text", Static).update(content)
@@ -101,6 +103,7 @@ class Leaf(Screen[str | None]):
         self.app.notify(Content(f"copied {visible(self._copied)}").plain, markup=False, timeout=2)
 
 
+HEADING_LINES = 3
 HELP_WIDTH, HELP_KEYS = 92, 11
 COUNTED = (
     "Spend counts in the hour, or minute, in which a call was admitted. The rate is of this hour so far; "

@@ -329,3 +329,15 @@ def test_what_breaks_is_told_with_a_traceback_that_shows_no_values(tmp_path: Pat
     assert "KeyError: 14" in said
     assert "canary" not in said
     assert "locals" not in said
+
+
+async def test_a_page_with_a_heading_of_three_thousand_characters_leaves_room_for_what_it_says() -> None:
+    app = a_console(desk=Notes(text=LONG))
+    async with app.run_test(size=(60, 20)) as pilot:
+        await read_once(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Leaf))
+        lines = screen_lines(app)
+        assert "What there is to say about" in "".join(lines[:6])
+        assert "esc back" in lines[-1]
+        assert_aligned(app)

@@ -11,7 +11,8 @@ from textual.app import App, ComposeResult
 from aikit.console.model import MOST_ROWS, Tab
 from aikit.console.table import Cell, Column, Row, Sorting, Table
 from aikit.console.tables import table_of
-from aikit.console.words import Style
+from aikit.console.words import Style, visible
+from aikit.tui.drawing import _wrapped
 from aikit.tui.grid import Grid
 from aikit.tui.layout import GAP, fitted, place
 from support.snapshots import snapshot
@@ -101,3 +102,13 @@ async def test_the_grid_draws_each_line_as_wide_as_it_is() -> None:
                     for y in range(12):
                         assert grid.render_line(y).cell_length == width
                     assert grid.render_line(0).text.strip()
+
+
+@settings(max_examples=200)
+@given(st.lists(TEXTS, min_size=1, max_size=8).map(" ".join), st.integers(20, 100), st.booleans())
+def test_a_text_of_a_page_is_wrapped_to_so_many_cells_and_nothing_of_it_is_lost(
+    text: str, width: int, kept: bool
+) -> None:
+    lines = _wrapped(text, width, keep=kept)
+    assert all(cell_len(line) <= width for line in lines)
+    assert "".join("".join(lines).split()) == "".join(visible(text).split())

@@ -14,6 +14,9 @@ import httpx2
 from aikit.serve.asked import handed_on
 from aikit.serve.model import Receive, Send
 
+LONGEST_STALL = 60.0
+"""Seconds after which a caller who takes nothing of what waits for it is taken for gone."""
+
 
 async def hand_on(response: httpx2.Response, receive: Receive, send: Send) -> None:
     """Send an answer. Raises what breaks a stream off."""
@@ -33,21 +36,25 @@ async def hand_on(response: httpx2.Response, receive: Receive, send: Send) -> No
 
 
 async def _stream(pieces: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
-    task = asyncio.current_task()
+    """Send pieces until the end, or until the caller has left: then the answer is not ended."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert task is not None
-    watch = asyncio.get_running_loop().create_task(_until_left(receive), name="aikit-caller")
     left = False
 
-    def leave(_: object) -> None:
+    def leave(_: object = None) -> None:
         nonlocal left
-        if not watch.cancelled():
-            left = True
-            task.cancel()
+        left = True
+        task.cancel()
 
+    watch = loop.create_task(_until_left(receive), name="aikit-caller")
     watch.add_done_callback(leave)
     try:
         async for piece in pieces:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            stalled = loop.call_later(LONGEST_STALL, leave)
+            try:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            finally:
+                stalled.cancel()
         await send({"type": "http.response.body", "body": b""})
     except asyncio.CancelledError:
         if not left:

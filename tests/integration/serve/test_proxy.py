@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import anthropic
+import httpx2
 import openai
 import pytest
 from google import genai
 
+from aikit import strict
+from aikit.errors import UnmeteredEndpoint
+from aikit.sim import Simulator
 from support.kits import Books, tokens
-from support.sdks import CHAT_MODEL, CLAUDE, GEMINI, Sdks, chat_request, messages_request
+from support.sdks import CHAT_MODEL, CLAUDE, GEMINI, Sdks, chat_request, messages_request, says
 from support.serving import SECRET, Serving
 
 
@@ -79,3 +85,67 @@ def test_what_nobody_bills_passes_without_an_entry(clients: Sdks, served: Servin
     served.kit.flush()
     assert books.entries() == []
     books.assert_balanced()
+
+
+def test_what_the_server_sends_passes_in_a_process_that_lets_nothing_past_the_kit(
+    served: Serving, simulator: Simulator, books: Books
+) -> None:
+    with strict(served.kit.settings):
+        answer = httpx2.post(
+            f"{served.url}/v1/chat/completions", json=chat_request("Hi"), headers={"x-api-key": SECRET}
+        )
+        with pytest.raises(UnmeteredEndpoint):
+            httpx2.get(f"{simulator.url}/v1/models")
+    assert answer.status_code == 200, answer.text
+    settled(served, books)
+
+
+async def test_coroutines_of_the_sdks_are_served_alike(served: Serving, books: Books) -> None:
+    async with openai.AsyncOpenAI(base_url=f"{served.url}/v1", api_key=SECRET) as client:
+        answers = await asyncio.gather(
+            *[client.chat.completions.create(**chat_request(f"Hello {number}.")) for number in range(20)]
+        )
+    assert all(answer.choices for answer in answers)
+    await asyncio.to_thread(settled, served, books, 20)
+
+
+def test_answers_through_the_server_are_those_of_the_provider(
+    served: Serving, simulator: Simulator, books: Books
+) -> None:
+    """Byte for byte, but for the marks that the simulated provider puts on each of its answers."""
+    asks: list[tuple[str, dict[str, Any]]] = [
+        ("/v1/chat/completions", chat_request(says({"text": "Alike é."}))),
+        ("/v1/chat/completions", chat_request(says({"text": "Alike é."})) | {"stream": True, **with_usage}),
+        ("/v1/responses", {"model": CHAT_MODEL, "input": says({"text": "Alike."}), "max_output_tokens": 20}),
+        (
+            "/v1/responses",
+            {"model": CHAT_MODEL, "input": says({"text": "Alike."}), "max_output_tokens": 20, "stream": True},
+        ),
+        ("/v1/embeddings", {"model": "text-embedding-3-small", "input": "Alike."}),
+        ("/v1/messages", messages_request(says({"text": "Alike."}))),
+        ("/v1/messages", messages_request(says({"text": "Alike."})) | {"stream": True}),
+        (f"/v1beta/models/{GEMINI}:generateContent", gemini_request()),
+        (f"/v1beta/models/{GEMINI}:streamGenerateContent?alt=sse", gemini_request()),
+        (f"/v1beta/models/{GEMINI}:streamGenerateContent", gemini_request()),
+    ]
+    with httpx2.Client(headers={"x-api-key": SECRET, "anthropic-version": "2023-06-01"}, timeout=30) as client:
+        for path, ask in asks:
+            through, direct = (client.post(f"{base}{path}", json=ask) for base in (served.url, simulator.url))
+            assert through.status_code == direct.status_code == 200, through.text
+            assert unmarked(through.content) == unmarked(direct.content)
+            assert through.headers["content-type"] == direct.headers["content-type"]
+    settled(served, books, len(asks))
+
+
+with_usage = {"stream_options": {"include_usage": True}}
+
+
+def gemini_request() -> dict[str, Any]:
+    return {"contents": [{"role": "user", "parts": [{"text": says({"text": "Alike."})}]}]}
+
+
+def unmarked(body: bytes) -> bytes:
+    """An answer without its number and its second."""
+    body = re.sub(rb"sim-\d+", b"sim-N", body)
+    body = re.sub(rb'("created(?:_at)?": ?)\d+(?:\.\d+)?', rb"\g<1>0", body)
+    return re.sub(rb'"obfuscation": ?"[^"]*"', b'"obfuscation":""', body)

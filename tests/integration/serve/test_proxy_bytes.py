@@ -287,3 +287,25 @@ def test_a_provider_that_is_not_there_costs_nothing(tmp_path: Path, books: Books
 
     assert failed.status_code == 502 and failed.headers["x-should-retry"] == "true"
     assert (books.entry()["nano"], books.entry()["ending"]) == (0, "voided")
+
+
+def test_a_caller_who_stops_reading_is_taken_for_gone(
+    tmp_path: Path, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aikit.serve.handing.LONGEST_STALL", 0.5)
+
+    def answer(connection: socket.socket) -> bool:
+        says(EVENTS)(connection)
+        for _ in range(200):
+            connection.sendall(chunked(CHUNK * 500))
+        connection.sendall(chunked(LAST) + b"0\r\n\r\n")
+        return True
+
+    with proxied(tmp_path, books, answer) as (_, served, client):
+        with client.stream("POST", "/v1/chat/completions", json=ASK_STREAM) as response:
+            pieces = response.iter_raw(100)
+            assert next(pieces)
+            settle(served, books)
+            assert served.app.doorway.running == 0
+
+    assert not books.entry()["estimated"], "it was drained"

@@ -12,7 +12,7 @@ from support.byte_equal import World, a_world, assert_same_answer, assert_same_r
 from support.node import PROGRAMS, run_node
 
 WRITTEN_IN = {"openai.chat.bare": ("max_tokens",)}
-"""Fields that the server writes into requests that leave them out; under this name for a provider that is not OpenAI."""
+"""Fields that the server writes into requests that leave them out: so named for a provider that is not OpenAI."""
 
 
 def cases_in(program: str) -> list[str]:
@@ -25,10 +25,6 @@ def cases_in(program: str) -> list[str]:
 SDKS = cases_in("sdks.mjs")
 APIS = ("chat", "responses", "anthropic", "google")
 AI = [f"ai.{api}{what}" for api in APIS for what in ("", ".stream", ".tools", ".image")]
-    f"ai.{api}{what}"
-    for api in ("chat", "responses", "anthropic", "google")
-    for what in ("", ".stream", ".tools", ".image")
-]
 FREE = ("openai.models", "anthropic.models", "anthropic.count_tokens", "google.models")
 
 

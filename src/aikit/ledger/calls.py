@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
 
 from aikit.errors import ConfigError
 from aikit.ledger.call_detail import AttemptDetail, CallDetail, PriceDetail, get_call
@@ -169,8 +170,9 @@ def _newest(
     """`each_tenant`: the newest of every tenant are compared, where an index by tenant knows the few that are meant."""
     newest = sa.select(*columns).where(*conditions).limit(limit)
     if tenant is not None:
-        of_tenant, *order = walk(table.c.tenant, tenant, table.c.attempt, first)
-        return newest.where(of_tenant).order_by(*order)
+        one = table.c.tenant == sa.any_(sa.cast([tenant], pg.ARRAY(sa.Text)))
+        newest = newest.where(one, table.c.attempt >= first)
+        return newest.order_by(table.c.tenant.desc(), table.c.attempt.desc())  # as no index by time alone has them
     if not each_tenant:
         return newest.where(table.c.attempt >= first).order_by(table.c.attempt.desc())
     names = tenants_in(table)

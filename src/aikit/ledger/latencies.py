@@ -44,11 +44,10 @@ def latencies(
     end = ids_since(until + 2 * CLOCK_SKEW) if until else END_ID
     of_prompt, *order = walk(entries.c.prompt, wanted.c.prompt, entries.c.attempt, ids_since(since), end)
     newest = (
-        sa.select(entries.c.duration_ms)
+        sa.select(entries.c.duration_ms, entries.c.admitted_at)
         .where(
             of_prompt,
             entries.c.prompt.is_not(None),
-            entries.c.admitted_at >= since,
             entries.c.seq == 0,
             entries.c.ending == Ending.SETTLED.value,
             *([entries.c.admitted_at < until] if until else []),
@@ -60,5 +59,6 @@ def latencies(
     )
     shares = sa.cast([0.5, 0.95], pg.ARRAY(sa.Float))
     took = sa.func.percentile_disc(shares).within_group(newest.c.duration_ms)
-    query = sa.select(wanted.c.prompt, took).select_from(wanted.join(newest, sa.true())).group_by(wanted.c.prompt)
+    in_time = newest.c.admitted_at >= since  # not within: the few that seem to be so would be looked for everywhere
+    query = sa.select(wanted.c.prompt, took).select_from(wanted.join(newest, in_time)).group_by(wanted.c.prompt)
     return {prompt: Latency(int(p50), int(p95)) for prompt, (p50, p95) in connection.execute(query)}

@@ -85,8 +85,8 @@ def _own(connection: sa.Connection, keys: Sequence[Key], since: datetime) -> dic
     )
     of_tenant, *order = walk(entries.c.tenant, asked.c.tenant, entries.c.attempt, ids_since(since))
     newest = (
-        sa.select(*[entries.c[name] for name in (*COLUMNS[1:], "duration_ms", "ending", "seq")])
-        .where(of_tenant, entries.c.admitted_at >= since)
+        sa.select(*[entries.c[name] for name in (*COLUMNS[1:], "duration_ms", "ending", "seq", "admitted_at")])
+        .where(of_tenant)
         .order_by(*order)
         .limit(OWN)
         .lateral("newest")
@@ -96,7 +96,7 @@ def _own(connection: sa.Connection, keys: Sequence[Key], since: datetime) -> dic
     query = (
         sa.select(*asked.c, took)
         .select_from(asked.join(newest, sa.and_(*same)))
-        .where(newest.c.ending == Ending.SETTLED.value, newest.c.seq == 0)
+        .where(newest.c.ending == Ending.SETTLED.value, newest.c.seq == 0, newest.c.admitted_at >= since)
         .group_by(*asked.c)
     )
     return {tuple(key): Latency(int(p50), int(p95)) for *key, (p50, p95) in connection.execute(query)}

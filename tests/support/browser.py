@@ -75,6 +75,12 @@ class Tab:
             while text in await self.screen():
                 await asyncio.sleep(LOOK)
 
+    async def wait_until(self, script: str) -> None:
+        """Wait until this is true in the page."""
+        async with asyncio.timeout(SECONDS):
+            while not await self.evaluate(script):
+                await asyncio.sleep(LOOK)
+
     async def press(self, *keys: str) -> None:
         """Characters, or keys by the names that browsers have for them."""
         for key in keys:

@@ -9,18 +9,19 @@ import io
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from threading import Event
 
 from aikit.cli.app import command
 from aikit.cli.errors import run
 from aikit.demo.crew import crew, environment
 from aikit.demo.sdks import QUESTIONS
-from aikit.demo.stage import Stage, stage
+from aikit.demo.stage import THINKING_SECONDS, Stage, stage
 from aikit.demo.worker import Job
 from aikit.errors import AIKitError
 from aikit.kit import AIKit
@@ -42,11 +43,14 @@ SET_UP = (
     "limit set --tenant initech --window month --usd 20.00",
     "limit set --tenant initech --metric requests --window minute --cap 300",
     "prompt publish",
+    "eval summarize --prompt summarize@v1",
     "eval summarize --gate",
     "eval verdict --gate",
     "eval judge --gate",
     "prompt promote summarize@v1 production --force --reason first-version",
     "prompt promote summarize@v2 production --reason says-what-is-open",
+    "eval summarize --prompt summarize@v3",
+    "eval summarize --gate",
 )
 
 
@@ -69,7 +73,7 @@ CALLERS = (
     Caller("globex", "chat", FLASH, 1.1, begins=0.2),
     Caller("initech", "search", MINI, 0.4),
     Caller("initech", "summarize", HAIKU, 1.5, begins=0.3, prompt="summarize@production"),
-    Caller("new-team", "trial", FLASH, 2.5, begins=0.5),
+    Caller("new-team", "trial", FLASH, 1.0, begins=0.5),
     *[Caller("acme", "summarize", HAIKU, 0.05, begins=0.6, prompt="summarize@production")] * 3,
 )
 """The last are the retry loop around a retry loop."""
@@ -77,10 +81,10 @@ CALLERS = (
 
 @contextmanager
 def evening(at: Path, seconds: float) -> Iterator[Stage]:
-    """Play it in this folder, in so many seconds, and leave all of it there to be looked at."""
-    os.environ.update(environment(os.environ))
+    """Play it in this folder, for so many seconds and then on until whoever looks at it has seen enough."""
     for name in set(os.environ) - set(environment(os.environ)):
         del os.environ[name]
+    os.environ.update(environment(os.environ) | {"AIKIT_ACTOR": "ops@db1"})
     for name in ("prompts", "evals"):
         shutil.copytree(ROOT / name, at / name, ignore=shutil.ignore_patterns("runs", "__pycache__"))
     with crew([("openai",), ("anthropic",)], at) as members, stage(at) as on:
@@ -91,30 +95,30 @@ def evening(at: Path, seconds: float) -> Iterator[Stage]:
             member.tell(Job(str(on.config), "globex", 2))
         for member in members:
             member.wait()
-        _play(on, seconds, lambda: [member.begin() for member in members])
-        on.kit.flush()
-        yield on
+        enough = Event()
+        with ThreadPoolExecutor(len(CALLERS)) as pool:
+            for each in CALLERS:
+                pool.submit(_call, on.kit, each, time.monotonic() + each.begins * seconds, enough)
+            try:
+                time.sleep(seconds * 0.4)
+                for member in members:
+                    member.begin()
+                time.sleep(seconds * 0.4)
+                _aikit(at, "prompt promote summarize@v3 production --force --reason friendlier")
+                time.sleep(seconds * 0.2)
+                on.simulator.reset()
+                on.simulator.fault(model="gemini-2.5-flash", status=503)
+                on.simulator.fault(delay=THINKING_SECONDS)
+                time.sleep(8)
+                yield on
+            finally:
+                enough.set()
 
 
-def _play(on: Stage, seconds: float, sdks: Callable[[], object]) -> None:
-    began = time.monotonic()
-    ends = began + seconds
-    with ThreadPoolExecutor(len(CALLERS)) as pool:
-        running = [pool.submit(_call, on.kit, each, began + each.begins * seconds, ends) for each in CALLERS]
-        time.sleep(seconds * 0.4)
-        sdks()
-        time.sleep(seconds * 0.4)
-        on.simulator.fault(model="gemini-2.5-flash", status=503)
-        time.sleep(seconds * 0.1)
-        _aikit(on.config.parent, "prompt promote summarize@v3 production --force --reason friendlier")
-        for each in running:
-            each.result()
-
-
-def _call(kit: AIKit, caller: Caller, begins: float, ends: float) -> None:
-    time.sleep(max(0.0, begins - time.monotonic()))
+def _call(kit: AIKit, caller: Caller, begins: float, enough: Event) -> None:
+    enough.wait(max(0.0, begins - time.monotonic()))
     for number, question in enumerate(cycle(QUESTIONS)):
-        if time.monotonic() > ends:
+        if enough.is_set():
             return
         with suppress(AIKitError):
             asked = kit.prompt(caller.prompt, thread=THREAD) if caller.prompt else f"{question}\n{THREAD}"
@@ -122,7 +126,7 @@ def _call(kit: AIKit, caller: Caller, begins: float, ends: float) -> None:
                 asked, model=caller.model, tenant=caller.tenant, feature=caller.feature, user=f"u-{number % 7}",
                 max_tokens=200,
             )  # fmt: skip
-        time.sleep(caller.pause)
+        enough.wait(caller.pause)
 
 
 def _aikit(at: Path, line: str) -> None:

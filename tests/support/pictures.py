@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, chdir, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from support.evening import evening
 SIZE = (130, 34)
 FONTS = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"
 FACE = re.compile(r"@font-face\s*\{[^}]*\}\s*")
+COMMENT = re.compile(r"<!--.*?-->\s*", re.DOTALL)
 FAMILY = re.compile(r"font-family:\s*[^;}]+")
 MOST_BYTES = 150_000
 PATIENCE = 90.0
@@ -50,12 +51,12 @@ class Picture:
 
 
 PICTURES = (
+    Picture("breakers", Tab.BREAKERS, actions=True),
     Picture("overview", Tab.OVERVIEW, period=Period.HOUR),
     Picture("overview-light", Tab.OVERVIEW, theme="textual-light", period=Period.HOUR),
     Picture("calls", Tab.CALLS, filter="tenant:acme"),
     Picture("decision", Tab.CALLS, ("enter",), "esc back", filter="tenant:acme status:refused"),
     Picture("limits", Tab.LIMITS),
-    Picture("breakers", Tab.BREAKERS, actions=True),
     Picture("prompts", Tab.PROMPTS, filter="prompt:summarize"),
     Picture("prompt-diff", Tab.PROMPTS, ("d", "j", "d"), "esc back", filter="prompt:summarize"),
     Picture("evals", Tab.EVALS),
@@ -63,23 +64,26 @@ PICTURES = (
 
 
 def main(arguments: Sequence[str]) -> None:
-    folder, seconds = Path(arguments[0]), float(arguments[1]) if len(arguments) > 1 else 240.0
+    folder, seconds = Path(arguments[0]).resolve(), float(arguments[1]) if len(arguments) > 1 else 240.0
     keep = "--keep" in arguments
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         at = Path(tempfile.mkdtemp(prefix="aikit-evening-"))
         if not keep:
             stack.callback(_remove, at)
-        with evening(at, seconds) as on:
+        with evening(at, seconds) as on, chdir(at):
             database = on.kit.database
             nano_per_credit = prepare(database).nano_per_credit
             spool = spool_folder(database, at)
             environment = load(on.config).environment
             for picture in PICTURES:
-                reader = Reader(database, environment=environment, evals=at / "evals", spool=spool)
-                desk = LedgerDesk(database, nano_per_credit=nano_per_credit, evals=at / "evals", prompts=at / "prompts")
+                reader = Reader(database, environment=environment, evals=Path("evals"), spool=spool)
+                desk = LedgerDesk(
+                    database, nano_per_credit=nano_per_credit, evals=Path("evals"), prompts=Path("prompts")
+                )
                 with closing(reader):
-                    options = Options(picture.tab, picture.period, picture.filter, actions=picture.actions)
+                    given = picture.tab, picture.period, picture.filter
+                    options = Options(*given, actions=picture.actions, theme=picture.theme)
                     svg = asyncio.run(_taken(Console(reader, options, desk), picture))
                 file = folder / f"{picture.name}.svg"
                 file.write_text(local(svg), encoding="utf-8")
@@ -90,7 +94,6 @@ def main(arguments: Sequence[str]) -> None:
 
 
 async def _taken(console: Console, picture: Picture) -> str:
-    console.theme = picture.theme
     async with console.run_test(size=SIZE) as pilot:
         await _until(pilot, lambda seen: "UTC" in seen and "reading" not in seen and "not read yet" not in seen)
         for key in picture.keys:
@@ -110,8 +113,8 @@ async def _until(pilot: Pilot[None], fits: Callable[[str], bool]) -> None:
 
 def local(svg: str) -> str:
     """Without fonts that would be fetched: those of whoever looks at it."""
-    plain = FAMILY.sub(f"font-family: {FONTS}", FACE.sub("", svg))
-    assert "url(http" not in plain and "fonts" not in plain.lower()
+    plain = FAMILY.sub(f"font-family: {FONTS}", FACE.sub("", COMMENT.sub("", svg)))
+    assert "https:" not in plain and "@" not in re.sub(r">[^<]*<", "><", plain)
     return plain
 
 

@@ -118,7 +118,7 @@ async def test_the_page_shows_what_the_terminal_does_and_takes_its_keys(
     await tab.wait_until_gone("acme·chat")
     await tab.press("q")
     await asyncio.to_thread(wait_for, lambda: served.consoles == [])
-    assert await tab.evaluate("getComputedStyle(document.querySelector('#ended')).display") == "block"
+    await tab.wait_until("getComputedStyle(document.querySelector('#ended')).display === 'block'")
     assert tab.complaints == []
 
 

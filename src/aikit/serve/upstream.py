@@ -54,7 +54,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
                 allow_redirects=False,
                 timeout=_timeout(tuple(request.extensions.get("timeout", {}).items())),
             )
-        return httpx2.Response(
+        return _Answer(
             answer.status,
             headers=list(answer.raw_headers),
             stream=_Body(answer),
@@ -80,11 +80,28 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         return self._session
 
 
+class _Answer(httpx2.Response):
+    """Reads itself whole without the layers that reading piece by piece goes through."""
+
+    async def aread(self) -> bytes:
+        stream = self.stream
+        if self.is_stream_consumed or not isinstance(stream, _Body) or "content-encoding" in self.headers:
+            return await super().aread()
+        self.is_stream_consumed = True
+        self._content = await stream.whole()
+        self.is_closed = True
+        return self._content
+
+
 class _Body(httpx2.AsyncByteStream):
     """What comes, as it comes. Left before its end, its connection is closed."""
 
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self._answer = answer
+
+    async def whole(self) -> bytes:
+        with mapped():
+            return await self._answer.read()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         content = self._answer.content

@@ -22,7 +22,7 @@ from aikit.errors import AIKitError
 TARGET_MS = 150
 """A tick is to stay below."""
 INTERVAL = 2.0
-MOST_TICKS = 100
+MOST_TICKS = 400
 """After so many a period should have been read in full."""
 
 

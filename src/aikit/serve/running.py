@@ -34,7 +34,7 @@ from aikit.serve.keys import LedgerKeyRing
 from aikit.serve.model import Receive, Scope, Send, ServeOptions, Service
 from aikit.serve.parts import parts_of
 
-OPTIONS = "AIKIT_SERVE_OPTIONS"
+OPTIONS = "_AIKIT_SERVE_OPTIONS"
 """How workers learn what was asked for."""
 BACKLOG = 2048
 HEALTH_SECONDS = 30.0

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aikit.serve.control.part import Control
 from aikit.serve.model import Service
+from aikit.serve.native import Native
 from aikit.serve.operations import Operations
 from aikit.serve.proxy import Proxy
 from aikit.serve.routes import Route
@@ -15,5 +16,6 @@ Closing = tuple[Callable[[], Awaitable[None]], ...]
 
 def parts_of(service: Service) -> tuple[tuple[Route, ...], Closing]:
     """The routes, and what gives back what their handlers hold."""
-    proxy, control, operations = Proxy(service), Control(service), Operations(service)
-    return (*proxy.routes, *control.routes, *operations.routes), (proxy.close, control.close)
+    proxy, native, control, operations = Proxy(service), Native(service), Control(service), Operations(service)
+    routes = (*proxy.routes, *native.routes, *control.routes, *operations.routes)
+    return routes, (proxy.close, control.close)

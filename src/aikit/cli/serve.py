@@ -27,9 +27,18 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes any that is free.")] = 8410,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes; one for each core that it may use.")] = 1,
     max_body_mb: Annotated[int, typer.Option(min=1, max=1_024, help="Larger requests are refused.")] = 32,
+    max_bodies_mb: Annotated[
+        int, typer.Option(min=1, max=1_048_576, help="Of all requests of a worker together; others hear 503.")
+    ] = 128,
+    head_seconds: Annotated[
+        float, typer.Option(min=1, max=600, help="Requests whose head takes longer are refused.")
+    ] = 10.0,
     body_seconds: Annotated[
         float, typer.Option(min=1, max=600, help="Requests that take longer to arrive are refused.")
     ] = 30.0,
+    take_seconds: Annotated[
+        float, typer.Option(min=1, max=3_600, help="Who takes nothing of an answer for so long is taken for gone.")
+    ] = 60.0,
     max_running: Annotated[int, typer.Option(min=1, max=100_000, help="Requests at once, for each worker.")] = 256,
     max_waiting: Annotated[
         int, typer.Option(min=0, max=100_000, help="Requests that wait for a place; others hear 503.")
@@ -55,7 +64,10 @@ def serve(
         port=port,
         workers=workers,
         most_body=max_body_mb * MEGABYTE,
+        most_bodies=max_bodies_mb * MEGABYTE,
+        head_seconds=head_seconds,
         body_seconds=body_seconds,
+        take_seconds=take_seconds,
         most_running=max_running,
         most_waiting=max_waiting,
         drain_seconds=drain_seconds,

@@ -21,6 +21,7 @@ from aikit.serve.body import CallerLeft, read_body
 from aikit.serve.credentials import secret_of
 from aikit.serve.doorway import Doorway
 from aikit.serve.model import Exchanged, Key, Receive, Right, Scope, Send, Service
+from aikit.serve.room import Room
 from aikit.serve.routes import Found, Route, Shape, find
 from aikit.serve.shapes import shape_of
 
@@ -36,6 +37,7 @@ class Application:
         """`closing` is what `close` calls, in its order."""
         self.service = service
         self.doorway = Doorway(service.options.most_running, service.options.most_waiting)
+        self._room = Room(max(service.options.most_bodies, 2 * service.options.most_body))
         self._routes = tuple(routes)
         self._closing = tuple(closing)
 
@@ -74,14 +76,14 @@ class Application:
     async def _handle(self, exchanged: Exchanged, route: Route, receive: Receive, send: Send) -> None:
         options = self.service.options
         if route.right is None:
-            exchanged.body = await read_body(exchanged, receive, options)
             await route.handler(exchanged, receive, send)
             return
         async with self.doorway:
             exchanged.key = await self.service.ring.find(secret_of(exchanged))
             check_right(exchanged.key, route.right)
-            exchanged.body = await read_body(exchanged, receive, options)
-            await route.handler(exchanged, receive, send)
+            with self._room.part() as take:
+                exchanged.body = await read_body(exchanged, receive, options, take)
+                await route.handler(exchanged, receive, send)
 
     async def _failed(self, exchanged: Exchanged, error: AIKitError, shape: Shape, answering: Answering) -> None:
         """Tell the error, unless the answer has begun: then it is cut off, which the caller notices."""

@@ -6,18 +6,22 @@ import asyncio
 
 from aikit.errors import Refused, RequestInvalid, RequestTooLarge
 from aikit.serve.model import Exchanged, Receive, ServeOptions
+from aikit.serve.room import Take
 
 
 class CallerLeft(Exception):
     """The caller has hung up: there is nobody to answer."""
 
 
-async def read_body(exchanged: Exchanged, receive: Receive, options: ServeOptions) -> bytes:
-    """The whole body. Raises RequestTooLarge (413), Refused with the status 408, RequestInvalid, CallerLeft."""
+async def read_body(exchanged: Exchanged, receive: Receive, options: ServeOptions, take: Take) -> bytes:
+    """The whole body, for which room is taken as it comes.
+
+    Raises RequestTooLarge (413), Refused with the status 408 or 503, RequestInvalid, CallerLeft.
+    """
     declared = _declared(exchanged, options)
     try:
         async with asyncio.timeout(options.body_seconds):
-            return await _read(receive, options.most_body, declared)
+            return await _read(receive, options.most_body, declared, take)
     except TimeoutError:
         raise Refused(
             f"The request took longer than {options.body_seconds:g} s to arrive.",
@@ -28,7 +32,7 @@ async def read_body(exchanged: Exchanged, receive: Receive, options: ServeOption
         ) from None
 
 
-async def _read(receive: Receive, most: int, declared: int | None) -> bytes:
+async def _read(receive: Receive, most: int, declared: int | None, take: Take) -> bytes:
     pieces: list[bytes] = []
     size = 0
     while True:
@@ -39,6 +43,7 @@ async def _read(receive: Receive, most: int, declared: int | None) -> bytes:
         size += len(piece)
         if size > most:
             raise _too_large(most, None)
+        take(len(piece))
         if not message.get("more_body", False):
             if declared is not None and size != declared:
                 raise RequestInvalid("The body is not as long as its Content-Length says.")

@@ -79,6 +79,8 @@ class ServeOptions:
     workers: int = 1
     most_body: int = 32 * MEGABYTE
     """Larger requests are refused with 413 before they are read."""
+    most_bodies: int = 128 * MEGABYTE
+    """Of all requests in a process together, at least two of the largest; who finds no room hears 503."""
     body_seconds: float = 30.0
     """A request that takes longer to arrive is refused with 408."""
     head_seconds: float = 10.0

@@ -89,6 +89,7 @@ async def load(url: str, secret: str, callers: int, seconds: float) -> dict[str,
     lasted = time.perf_counter() - began
     taken = sorted(one for caller in all_of for one in caller.taken)
     return {
+        "calls": len(taken),
         "rate": len(taken) / lasted,
         "failed": sum(caller.failed for caller in all_of),
         "p50": taken[len(taken) // 2] * 1000,

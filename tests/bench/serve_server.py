@@ -12,6 +12,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def _until_closed(loop: asyncio.AbstractEventLoop, server: uvicorn.Server) -> No
 
 
 if __name__ == "__main__":
-    profile = cProfile.Profile() if "AIKIT_BENCH_PROFILE" in os.environ else None
+    profile = cProfile.Profile(time.thread_time) if "AIKIT_BENCH_PROFILE" in os.environ else None
     if profile is not None:
         profile.enable()
     uvloop.run(serve(sys.argv[1], Path(sys.argv[2])))

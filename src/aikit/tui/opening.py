@@ -55,10 +55,18 @@ class Opening(View):
 
     async def _show_diff(self, first: str, second: str) -> None:
         try:
-            page = await in_thread(lambda: self.desk.compare_prompts(first, second))
+            older, newer = older_first(first, second)
+            page = await in_thread(lambda: self.desk.compare_prompts(older, newer))
         except AIKitError as error:
             self.tell(error)
             return
         if self.tab is not Tab.PROMPTS or self.busy:
             return
         await self.push_screen(Leaf(page, second, ascii=self.options.ascii))
+
+
+def older_first(one: str, other: str) -> tuple[str, str]:
+    """Two versions of a prompt in their order, whichever was marked first; those of two prompts as they are."""
+    (name, _, version), (other_name, _, other_version) = one.rpartition("@v"), other.rpartition("@v")
+    turned = name == other_name and int(version) > int(other_version)
+    return (other, one) if turned else (one, other)

@@ -208,6 +208,14 @@ async def test_another_site_in_the_same_browser_gets_no_console(served: Served, 
     assert served.consoles == []
 
 
+async def test_through_a_forwarded_port_the_page_leads_back_through_it(served: Served) -> None:
+    """As with `ssh -L 9000:127.0.0.1:8411`: the browser names the port that it has opened."""
+    status, page = await fetched(served.url, Host="localhost:9000")
+    assert (status, "ws://localhost:9000/" in page) == (200, True)
+    async with opened(served, Host="localhost:9000", Origin="http://localhost:9000") as socket:
+        await shown(socket, "SPEND")
+
+
 async def test_it_listens_on_loopback_only(served: Served) -> None:
     port = int(served.host.split(":")[1])
     listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if " 0A " in line]

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from rich.cells import cell_len
 from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
@@ -22,7 +23,7 @@ from aikit.money import parse_usd
 from aikit.page import Item, Page, Section
 from aikit.tui.app import Console
 from aikit.tui.options import Options
-from support.snapshots import Scripted, snapshot
+from support.snapshots import BIDI, CONTROLS, EMOJI, MARKUP, WIDE, Scripted, snapshot
 
 SELDOM = 60.0
 """Seconds between two reads of a console that a test drives: it reads when it is told to."""
@@ -191,3 +192,18 @@ def said(app: App[Any], where: str) -> str:
 def told(app: App[Any]) -> list[str]:
     """The messages that it has popped up."""
     return [each.message for each in app._notifications]
+
+
+def assert_aligned(app: Console, hint: object = "") -> None:
+    """Every line has exactly the width of the terminal, and nothing on it moves the cursor."""
+    lines = screen_lines(app)
+    assert len(lines) == app.size.height
+    for line in lines:
+        assert cell_len(line) == app.size.width, (hint, line)
+        assert line.isprintable(), (hint, line)
+
+
+def hostile(**options: Any) -> tuple[Console, Notes]:
+    """A console in which every text is one that terminals don't like."""
+    desk = Notes(text=" ".join((MARKUP, "[/bold]", CONTROLS, BIDI, WIDE, EMOJI)))
+    return a_console(Scripted(hostile=True), desk, actions=True, **options), desk

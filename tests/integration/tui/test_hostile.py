@@ -8,19 +8,19 @@ import sys
 from pathlib import Path
 
 import pytest
-from rich.cells import cell_len
 from textual.widgets import Input
 
 from aikit.console.model import Tab
 from aikit.errors import ConfigError
 from aikit.tui.app import Console
 from aikit.tui.asking import Asking
-from aikit.tui.screens import Help, Leaf
+from aikit.tui.screens import Leaf
 from support.consoles import (
     AWAY,
-    Drive,
     Notes,
     a_console,
+    assert_aligned,
+    hostile,
     read_once,
     screen_lines,
     screen_text,
@@ -30,23 +30,8 @@ from support.consoles import (
 )
 from support.snapshots import BIDI, CONTROLS, EMOJI, HOSTILE, LONG, MARKUP, WIDE, Scripted
 
-SIZES = [(200, 60), (20, 5), (1, 1), (60, 20), (20, 60), (300, 2), (7, 30), (100, 12), (1, 40), (200, 60)]
 TESTS = Path(__file__).parents[2]
 NUMBERS = [str(number) for number in range(1, 8)]
-
-
-def assert_aligned(app: Console, hint: object = "") -> None:
-    """Every line has exactly the width of the terminal, and nothing on it moves the cursor."""
-    lines = screen_lines(app)
-    assert len(lines) == app.size.height
-    for line in lines:
-        assert cell_len(line) == app.size.width, (hint, line)
-        assert line.isprintable(), (hint, line)
-
-
-def hostile(**options: object) -> tuple[Console, Notes]:
-    desk = Notes(text=" ".join((MARKUP, "[/bold]", CONTROLS, BIDI, WIDE, EMOJI)))
-    return a_console(Scripted(hostile=True), desk, actions=True, **options), desk
 
 
 @pytest.mark.parametrize("size", [(60, 20), (100, 30), (160, 48)])
@@ -137,76 +122,6 @@ async def test_the_field_that_is_typed_into_is_in_view_in_a_small_terminal() -> 
             assert 0 <= region.y < 10, app.focused
             await pilot.press("tab")
             await pilot.pause()
-
-
-async def resized(pilot: Drive, app: Console) -> None:
-    for width, height in SIZES:
-        await pilot.resize_terminal(width, height)
-        await pilot.pause()
-        assert app.size == (width, height)
-        assert_aligned(app, (width, height))
-
-
-@pytest.mark.parametrize("tab", Tab)
-@pytest.mark.parametrize("hostile_", [False, True], ids=["plain", "hostile"])
-async def test_any_size_is_drawn_on_every_tab(tab: Tab, hostile_: bool) -> None:
-    app = a_console(Scripted(hostile=hostile_), tab=tab, actions=True)
-    async with app.run_test(size=(200, 60)) as pilot:
-        await read_once(pilot)
-        await resized(pilot, app)
-        assert app.grid.cursor is not None
-        assert "WHO" in screen_text(app) or app.grid.shown_columns
-
-
-@pytest.mark.parametrize(
-    ("tab", "keys", "screen"),
-    [
-        (Tab.CALLS, ["enter"], Leaf),
-        (Tab.OVERVIEW, ["question_mark"], Help),
-        (Tab.BREAKERS, ["o"], Asking),
-        (Tab.LIMITS, ["e"], Asking),
-        (Tab.PROMPTS, ["R"], Asking),
-        (Tab.PROMPTS, ["d", "j", "d"], Leaf),
-        (Tab.OVERVIEW, ["ctrl+p"], object),
-    ],
-)
-async def test_any_size_is_drawn_under_every_dialog(tab: Tab, keys: list[str], screen: type) -> None:
-    app, _ = hostile(tab=tab)
-    async with app.run_test(size=(200, 60)) as pilot:
-        await read_once(pilot)
-        await pilot.press(*keys)
-        await until(pilot, lambda: isinstance(app.screen, screen) and len(app.screen_stack) == 2)
-        await resized(pilot, app)
-        await pilot.press("escape")
-        await until(pilot, lambda: len(app.screen_stack) == 1)
-        assert_aligned(app)
-
-
-async def test_the_filter_can_be_typed_at_any_size() -> None:
-    app = a_console()
-    async with app.run_test(size=(200, 60)) as pilot:
-        await read_once(pilot)
-        await pilot.press("slash")
-        await typed(pilot, "tenant:acme")
-        await resized(pilot, app)
-        await pilot.resize_terminal(20, 5)
-        await pilot.pause()
-        assert "tenant:acme" in screen_text(app)
-        await pilot.press("enter")
-        assert app.poller.query.filter.text == "tenant:acme"
-
-
-async def test_at_twenty_by_five_it_says_how_current_it_is_and_shows_rows() -> None:
-    app = a_console(Scripted(), actions=False)
-    async with app.run_test(size=(20, 5)) as pilot:
-        await read_once(pilot)
-        lines = screen_lines(app)
-        assert "live" in lines[0]
-        assert sum("acme" in line for line in lines) == 2
-        app.poller._source.then(*[AWAY] * 9)  # type: ignore[attr-defined]
-        await pilot.press("r")
-        await until(pilot, lambda: app.problem is not None)
-        assert "STALE" in screen_lines(app)[0]
 
 
 def ours(text: str) -> set[str]:

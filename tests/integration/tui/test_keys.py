@@ -218,7 +218,7 @@ async def _diff(pilot: Drive, app: Console, source: Scripted, desk: Notes, key: 
     await pilot.press(key)
     await until(pilot, lambda: isinstance(app.screen, Leaf))
     assert desk.asked == [("compare", "summarize@v6", "summarize@v7")]
-    assert "summarize@v7 → summarize@v6" in screen_text(app)
+    assert "summarize@v6 → summarize@v7" in screen_text(app)
     await pilot.press("escape", key, key)
     assert desk.asked[1:] == [], "marked twice, a version is not marked"
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import html
-import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -28,10 +27,6 @@ from aikit.tui.options import Options
 from support.evening import evening
 
 SIZE = (130, 34)
-FONTS = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"
-FACE = re.compile(r"@font-face\s*\{[^}]*\}\s*")
-COMMENT = re.compile(r"<!--.*?-->\s*", re.DOTALL)
-FAMILY = re.compile(r"font-family:\s*[^;}]+")
 MOST_BYTES = 150_000
 PATIENCE = 90.0
 
@@ -86,7 +81,7 @@ def main(arguments: Sequence[str]) -> None:
                     options = Options(*given, actions=picture.actions, theme=picture.theme)
                     svg = asyncio.run(_taken(Console(reader, options, desk), picture))
                 file = folder / f"{picture.name}.svg"
-                file.write_text(local(svg), encoding="utf-8")
+                file.write_text(svg, encoding="utf-8")
                 assert file.stat().st_size < MOST_BYTES, f"{file} has {file.stat().st_size} bytes"
                 print(f"{file}  {file.stat().st_size:,} bytes")
     if keep:
@@ -109,13 +104,6 @@ async def _until(pilot: Pilot[None], fits: Callable[[str], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not fits(html.unescape(pilot.app.export_screenshot()).replace("\xa0", " ")):
             await pilot.pause(0.2)
-
-
-def local(svg: str) -> str:
-    """Without fonts that would be fetched: those of whoever looks at it."""
-    plain = FAMILY.sub(f"font-family: {FONTS}", FACE.sub("", COMMENT.sub("", svg)))
-    assert "https:" not in plain and "@" not in re.sub(r">[^<]*<", "><", plain)
-    return plain
 
 
 def _remove(at: Path) -> None:

@@ -27,6 +27,7 @@ from aikit.tui.grid import Grid
 from aikit.tui.keys import KEYS
 from aikit.tui.opening import Opening
 from aikit.tui.options import Options
+from aikit.tui.picture import self_contained
 from aikit.tui.remembered import Remembered, recall, remember
 from aikit.tui.running import run
 from aikit.tui.screens import Help
@@ -234,6 +235,9 @@ class Console(Acting, Opening):
         if self._folder is not None:
             query = self.poller.query
             remember(self._folder, Remembered(query.tab, query.period, query.filter.text, self.theme, self.sortings))
+
+    def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
+        return self_contained(super().export_screenshot(title=title, simplify=simplify))
 
     def _fatal_error(self) -> None:
         """As Textual does it, without the values of variables: they may hold a password."""

@@ -180,6 +180,8 @@ class Console(Acting, Opening):
     async def action_back(self) -> None:
         if self.filtering:
             self._end_filter()
+        elif self.stop_opening():
+            return
         elif self.marked is not None:
             self.marked = None
             self.draw()

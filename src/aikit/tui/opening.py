@@ -9,6 +9,8 @@ from aikit.tui.polling import in_thread
 from aikit.tui.screens import Leaf
 from aikit.tui.view import View
 
+PAGE = "page"
+
 
 class Opening(View):
     """The part of the console that looks things up."""
@@ -23,7 +25,11 @@ class Opening(View):
     def _open(self, tab: Tab, key: str, copied: str) -> None:
         snapshot = self.snapshot
         if snapshot is not None:
-            self.run_worker(self._show_page(tab, key, copied, snapshot), exclusive=True, group="page")
+            self.run_worker(self._show_page(tab, key, copied, snapshot), exclusive=True, group=PAGE)
+
+    def stop_opening(self) -> bool:
+        """Open nothing of what is being looked up. False: nothing is."""
+        return bool(self.workers.cancel_group(self, PAGE))
 
     async def _show_page(self, tab: Tab, key: str, copied: str, snapshot: Snapshot) -> None:
         try:
@@ -51,7 +57,7 @@ class Opening(View):
             return
         first, self.marked = self.marked, None
         self.draw()
-        self.run_worker(self._show_diff(first, row.key), exclusive=True, group="page")
+        self.run_worker(self._show_diff(first, row.key), exclusive=True, group=PAGE)
 
     async def _show_diff(self, first: str, second: str) -> None:
         try:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer
 
-from aikit.refusal import limit_state, usd
+from aikit.refusal import iso, limit_state, usd
 from aikit.serve.endpoints import Body, Said
 from aikit.types import INPUT_CLASSES, OUTPUT_CLASSES, TAG_LENGTH, USAGE_CLASSES, LimitState, Usage
 from aikit.wire.counts import MOST_TOKENS
@@ -35,6 +35,8 @@ Key = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printa
 Count = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
 Milliseconds = Annotated[int, Field(ge=0, le=MOST_MS)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_our_time)]
+Time = Annotated[datetime, PlainSerializer(lambda at: iso(at), return_type=str)]
+"""In an answer: UTC, ending in Z."""
 Environment = Literal["dev", "staging", "prod"]
 InputClass = Literal[
     "input", "cache_read", "cache_write_5m", "cache_write_1h", "input_audio", "input_image", "cache_read_audio"

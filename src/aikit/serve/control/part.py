@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from aikit.serve.control.decisions import Decisions
 from aikit.serve.control.evaluate import Evaluate
 from aikit.serve.control.holds import Holds
+from aikit.serve.control.keys import Keys
 from aikit.serve.control.ledger import Ledger
+from aikit.serve.control.policies import Policies
+from aikit.serve.control.shared import Shared
+from aikit.serve.control.spending import Reads
 from aikit.serve.control.usage import Reporting
 from aikit.serve.endpoints import Endpoint
 from aikit.serve.model import Service
@@ -21,6 +26,11 @@ class Control:
             *Evaluate(self._ledger).endpoints,
             *reporting.endpoints,
             *Holds(self._ledger, reporting).endpoints,
+            *Reads(self._ledger).endpoints,
+            *Decisions(self._ledger).endpoints,
+            *Shared(self._ledger).endpoints,
+            *Keys(self._ledger).endpoints,
+            *Policies(self._ledger).endpoints,
         )
 
     @property

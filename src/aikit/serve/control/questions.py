@@ -56,8 +56,7 @@ class HoldSaid(Said):
 
     id: UUID = Field(description="Report the usage under this id, or void it. It is the decision's, too.")
     state: str = Field(description="`held`; or its ending: `settled`, `voided`, `presumed_spent`.")
-    expires_at: Any = Field(
-        json_schema_extra={"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]},
+    expires_at: str | None = Field(
         description="When it is presumed spent unless it is settled, voided or extended. Null: it has ended.",
     )
     cost_usd: str = Field(description="The most that the request can cost: so much is held.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
@@ -33,7 +33,8 @@ NOT_HANDED_ON = HOP_BY_HOP | frozenset(
     b"set-cookie strict-transport-security alt-svc server date via report-to nel".split()
 )
 """Of the provider's host or of the connection to it, not of the answer."""
-STILL_READ = frozenset(b"x-aikit-prompt idempotency-key".split())
+SHORT = 300
+"""Characters of a path whose URL is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,12 @@ class Asked:
     method: str
     path: str
     query: str
-    headers: RawHeaders
-    body: bytes
+    headers: RawHeaders = field(repr=False)
+    body: bytes = field(repr=False)
     model: str | None
     in_body: Named | None
     """Where the body names the model; None: the path does, or nothing."""
-    own_key: str | None
+    own_key: str | None = field(repr=False)
     """A key to the provider for this request alone."""
 
     def request_to(self, provider: Provider, model: str, key: str | None) -> httpx2.Request:
@@ -111,8 +112,16 @@ def _is_handed_on(name: bytes) -> bool:
     return lower not in NOT_HANDED_ON and not lower.startswith(b"access-control-")
 
 
-@lru_cache(maxsize=1024)
 def _url(base: str, path: str, query: str) -> httpx2.URL:
+    return _usual_url(base, path) if not query and len(path) < SHORT else _any_url(base, path, query)
+
+
+@lru_cache(maxsize=1024)
+def _usual_url(base: str, path: str) -> httpx2.URL:
+    return _any_url(base, path, "")
+
+
+def _any_url(base: str, path: str, query: str) -> httpx2.URL:
     return httpx2.URL(base + quote(path, safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else ""))
 
 

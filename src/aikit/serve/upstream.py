@@ -24,6 +24,8 @@ IDLE_SECONDS = 30.0
 """How long a connection is kept for the next request."""
 READ_AHEAD = 65_536
 """Bytes of an answer that wait for their reader before the provider is made to wait."""
+SHORT = 300
+"""Characters of an address that is remembered."""
 ADDED = ("accept", "accept-encoding", "user-agent", "content-type")
 """Headers that aiohttp would add; what is sent is what came."""
 
@@ -144,8 +146,12 @@ KINDS: tuple[tuple[type[BaseException], type[httpx2.HTTPError]], ...] = (
 """The first that fits. After those of the upper half nothing has been sent."""
 
 
-@lru_cache(maxsize=1024)
 def _url(url: str) -> URL:
+    return _usual_url(url) if len(url) < SHORT else URL(url, encoded=True)
+
+
+@lru_cache(maxsize=1024)
+def _usual_url(url: str) -> URL:
     return URL(url, encoded=True)
 
 

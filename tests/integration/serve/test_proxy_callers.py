@@ -7,15 +7,17 @@ import socket
 import time
 from typing import Any
 
+import anthropic
 import httpx2
 import openai
 import pytest
+from google import genai
 
 from aikit.config import Settings
 from aikit.serve.model import ServeOptions
 from aikit.sim import Simulator
 from support.kits import Books
-from support.sdks import chat_request, says
+from support.sdks import GEMINI, chat_request, messages_request, says
 from support.serving import SECRET, Serving, serving
 
 MEGABYTE = 1024 * 1024
@@ -166,16 +168,25 @@ def test_more_requests_than_there_is_room_for_are_told_to_come_again(settings: S
         balanced(served, books, 2)
 
 
-def test_a_cap_is_told_as_the_sdk_tells_it_and_is_not_tried_again(served: Serving, books: Books) -> None:
+def test_a_cap_is_told_as_each_sdk_tells_it_and_is_not_tried_again(served: Serving, books: Books) -> None:
     books.limit(usd="0.0000001")
+    options = genai.types.HttpOptions(base_url=served.url)
     with (
         openai.OpenAI(base_url=f"{served.url}/v1", api_key=SECRET) as client,
-        pytest.raises(openai.APIStatusError) as raised,
+        pytest.raises(openai.APIStatusError) as of,
     ):
         client.chat.completions.create(**chat_request("Hi"))
+    assert (of.value.status_code, of.value.code) == (402, "MONTHLY_BUDGET_EXCEEDED")
+    assert of.value.response.headers["x-should-retry"] == "false"
+    with (
+        anthropic.Anthropic(base_url=served.url, api_key=SECRET) as claude,
+        pytest.raises(anthropic.APIStatusError) as told,
+    ):
+        claude.messages.create(**messages_request("Hi"))
+    assert told.value.status_code == 402
+    with genai.Client(api_key=SECRET, http_options=options) as gemini, pytest.raises(genai.errors.ClientError) as said:
+        gemini.models.generate_content(model=GEMINI, contents="Hi")
+    assert said.value.code == 402
 
-    assert raised.value.status_code == 402
-    assert raised.value.code == "MONTHLY_BUDGET_EXCEEDED"
-    assert raised.value.response.headers["x-should-retry"] == "false"
     served.kit.flush()
-    assert len(books.refusals()) == 1
+    assert len(books.refusals()) == 3

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from textual.app import App, ComposeResult
 from textual.content import Content
-from textual.filter import LineFilter
+from textual.filter import LineFilter, Monochrome, NoColor
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widgets import Input, Static
@@ -54,6 +54,8 @@ class View(App[None]):
         self.marked: str | None = None
         """The version of a prompt that the next one is compared with."""
         self._snapshot_at = 0.0
+        self._tabled: tuple[Snapshot, Table] | None = None
+        """The table that was made of a snapshot: many keys draw it again."""
         self._drawable = False
 
     def compose(self) -> ComposeResult:
@@ -96,7 +98,9 @@ class View(App[None]):
         """What the tab shows now; nothing until it has been read."""
         if self.snapshot is None or self.snapshot.query.tab is not self.tab:
             return Table((), (), empty="not read yet" if self.problem else self._reading)
-        return table_of(self.snapshot, self.style_)
+        if self._tabled is None or self._tabled[0] is not self.snapshot:
+            self._tabled = self.snapshot, table_of(self.snapshot, self.style_)
+        return self._tabled[1]
 
     @property
     def _reading(self) -> str:
@@ -197,7 +201,10 @@ class View(App[None]):
         super().notify(short, title=title, severity=severity, timeout=timeout, markup=markup)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        return [*super().get_line_filters(), *([Plain()] if self.options.ascii else [])]
+        filters = [*super().get_line_filters(), *([Plain()] if self.options.ascii else [])]
+        if self.native_ansi_color:  # greys are not the terminal's own colours: black on black
+            filters = [NoColor() if isinstance(each, Monochrome) else each for each in filters]
+        return filters
 
     def chosen(self) -> Row | None:
         return self.grid.cursor

@@ -195,6 +195,13 @@ def test_colours_come_with_words_and_no_color_takes_only_the_colours(window: Tmu
     assert grey(window)
 
 
+@pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light"])
+def test_no_color_on_the_terminals_own_colours_leaves_the_terminals_own(window: Tmux, theme: str) -> None:
+    window.run(f"NO_COLOR=1 {TOP} --theme {theme}")
+    window.wait_for("SPEND today", "live")
+    assert set(re.findall(r"[34]8;[25];[\d;]+", window.coloured)) == set()
+
+
 def test_a_breaker_is_reset_and_tripped_for_all_processes_and_it_is_on_the_record(
     window: Tmux, kit: AIKit, books: Books, simulator: Simulator
 ) -> None:

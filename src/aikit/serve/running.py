@@ -14,9 +14,10 @@ import resource
 import signal
 import socket
 import ssl
+import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -37,6 +38,7 @@ from aikit.serve.parts import parts_of
 OPTIONS = "_AIKIT_SERVE_OPTIONS"
 """How workers learn what was asked for."""
 BACKLOG = 2048
+METRICS = "PROMETHEUS_MULTIPROC_DIR"
 HEALTH_SECONDS = 30.0
 """A worker that says nothing for so long is ended, and another takes its place."""
 log = logging.getLogger("aikit.serve")
@@ -135,7 +137,8 @@ def run(options: ServeOptions, sockets: list[socket.socket]) -> int:
     logs.set_up()
     _allow_open_files()
     if options.workers > 1:
-        return Workers(config_of(options), sockets).watch()
+        with _metrics_of_all():
+            return Workers(config_of(options), sockets).watch()
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it once more when it has ended
     try:
         uvicorn.Server(config_of(options)).run(sockets)
@@ -170,6 +173,7 @@ class Workers(Multiprocess):
                 return
             process.kill()
             process.join()
+            _forget_metrics(process.pid)
             if process.exitcode == STARTUP_FAILURE and not self._served:
                 self._code = Exit.NO
                 self.should_exit.set()
@@ -177,6 +181,28 @@ class Workers(Multiprocess):
             log.warning("The worker %s is gone (%s); another takes its place.", process.pid, process.exitcode)
             self.processes[index] = Process(self.config, self.sockets)
             self.processes[index].start()
+
+
+@contextmanager
+def _metrics_of_all() -> Iterator[None]:
+    """A folder where Prometheus's client keeps the counts of all workers, so that any of them answers for all."""
+    if METRICS in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="aikit-metrics-") as folder:
+        os.environ[METRICS] = folder
+        try:
+            yield
+        finally:
+            del os.environ[METRICS]
+
+
+def _forget_metrics(pid: int | None) -> None:
+    """Take a worker that is gone out of what is counted of those that live."""
+    with suppress(ImportError):
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 def _allow_open_files() -> None:

@@ -409,3 +409,25 @@ def test_files_left_open_and_threads_do_not_grow_with_calls(server: ServeProcess
     for _ in range(3):
         calls()
     until(lambda: held()[0] <= before[0] + 8 and held()[1] <= before[1] + 4, held, seconds=20)
+
+
+def test_any_worker_tells_the_metrics_of_all(tmp_path: Path, simulator: Simulator, books: Books, secret: str) -> None:
+    config = write_config(tmp_path, simulator.url, books.dsn, "[signals.prometheus]")
+    operator = a_key(books.dsn, "admin", tenant=None)
+    with serve_process(config, "--workers", "2") as server:
+        until(lambda: _serving(books) == 2)
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(lambda _: ask(server, secret).status_code, range(24))) == {200}
+
+        def counted() -> set[float]:
+            told = [server.get("/metrics", operator) for _ in range(6)]
+            assert {one.status_code for one in told} == {200}, told[0].text
+            return {_sum(one.text, "aikit_calls_total") for one in told}
+
+        until(lambda: counted() == {24.0}, counted)
+        assert server.get("/metrics", secret).status_code == 403
+        assert server.get("/metrics").status_code == 401
+
+
+def _sum(metrics: str, name: str) -> float:
+    return sum(float(line.rpartition(" ")[2]) for line in metrics.splitlines() if line.startswith(name + "{"))

@@ -62,7 +62,12 @@ class Asked:
             else:
                 path = _with_model(path, self.model, model)
         url = _url(provider.base_url, _below(self.kind, path), self.query)
-        return httpx2.Request(self.method, url, headers=self._headers(provider, key), content=body or None)
+        headers = [(b"host", url.netloc), *self._headers(provider, key)]
+        if body or self.method == "POST":
+            headers.append((b"content-length", b"%d" % len(body)))
+        return httpx2.Request(
+            self.method, url, headers=headers, stream=httpx2.ByteStream(body)
+        )  # `content` costs 25 µs
 
     def _headers(self, provider: Provider, key: str | None) -> RawHeaders:
         headers = [*self.headers, (b"accept-encoding", b"identity")]

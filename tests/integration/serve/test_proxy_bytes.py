@@ -309,3 +309,22 @@ def test_a_caller_who_stops_reading_is_taken_for_gone(
             assert served.app.doorway.running == 0
 
     assert not books.entry()["estimated"], "it was drained"
+
+
+def test_providers_are_asked_through_the_proxy_that_the_environment_names(
+    tmp_path: Path, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with raw_provider(says(PLAIN, ANSWER)) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        settings = load(write_config(tmp_path, "http://provider.invalid", books.dsn), KEYS)
+        with serving(settings) as served:
+            answer = httpx2.post(
+                f"{served.url}/v1/chat/completions", content=BODY, headers={"x-api-key": SECRET}, trust_env=False
+            )
+            settle(served, books)
+
+    assert (answer.status_code, answer.content) == (200, ANSWER)
+    (came,) = proxy.requests
+    assert came.line == "POST http://provider.invalid/v1/chat/completions HTTP/1.1"
+    assert (came.body, came.header("authorization")) == (BODY, "Bearer key-of-openai")

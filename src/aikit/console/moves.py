@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from aikit.console.breaker_words import move_word, state_word
 from aikit.console.model import BreakersPage, PromptsPage, Snapshot
 from aikit.console.table import Tone
-from aikit.console.words import Style, clock, visible
+from aikit.console.words import Style, cells, clock, visible
+
+MOST_NAME = 40
 
 Line = tuple[tuple[str, Tone], ...]
 
@@ -25,12 +27,13 @@ def move_lines(snapshot: Snapshot, style: Style) -> tuple[Line, ...]:
 def _of_breakers(page: BreakersPage, snapshot: Snapshot, style: Style) -> Iterator[Line]:
     from aikit.breaker.model import State
 
+    longest = _longest([each.name for each in page.moves])
     for name, move in [(each.name, each.move) for each in page.moves]:
         was, state = state_word(State(move.was), style), state_word(State(move.state), style)
         at = clock(move.at, snapshot.at, style, exact=True)
         yield (
             (f"{at:<11} ", "dim"),
-            (f"{visible(name)}  ", ""),
+            (f"{padded(name, longest)}  ", ""),
             was,
             (f" {style.arrow} ", "dim"),
             state,
@@ -39,6 +42,7 @@ def _of_breakers(page: BreakersPage, snapshot: Snapshot, style: Style) -> Iterat
 
 
 def _of_labels(page: PromptsPage, snapshot: Snapshot, style: Style) -> Iterator[Line]:
+    longest = _longest([f"{move.name}@{move.label}" for move in page.moves])
     for move in page.moves:
         was = style.unknown if move.was is None else f"v{move.was}"
         how = "rolled back" if move.kind == "rollback" else "promoted"
@@ -46,7 +50,17 @@ def _of_labels(page: PromptsPage, snapshot: Snapshot, style: Style) -> Iterator[
         forced = " without its gate" if move.forced else ""
         yield (
             (f"{clock(move.at, snapshot.at, style, exact=True):<11} ", "dim"),
-            (f"{visible(move.name)}@{visible(move.label)}  ", ""),
+            (f"{padded(f'{move.name}@{move.label}', longest)}  ", ""),
             (f"{was} {style.arrow} v{move.version}", "strong"),
             (f"  {how}{forced} by {visible(move.who + why)}", "warn" if move.forced else "dim"),
         )
+
+
+def padded(name: str, width: int) -> str:
+    """The name in so many cells at least."""
+    shown = visible(name)
+    return shown + " " * (width - cells(shown))
+
+
+def _longest(names: list[str]) -> int:
+    return min(MOST_NAME, max([cells(visible(name)) for name in names], default=0))

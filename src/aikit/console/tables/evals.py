@@ -40,7 +40,7 @@ def table(snapshot: Snapshot, style: Style) -> Table:
         columns=COLUMNS,
         rows=tuple([_row(row, snapshot, style) for row in page.rows]),
         empty=empty.words(snapshot, none_yet),
-        note="" if page.folder is None else f"of {words.visible(page.folder)}",
+        note="" if page.folder is None else f"runs stored in {words.visible(page.folder)}",
     )
 
 

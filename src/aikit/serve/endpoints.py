@@ -84,8 +84,8 @@ class Endpoint:
     """It takes an Idempotency-Key."""
     body_needed: bool = True
     example: Mapping[str, Any] | None = None
-    shown: Mapping[str, Any] | None = None
-    """An answer, as an example."""
+    events: str = ""
+    """What a stream of server-sent events looks like, if it may answer with one."""
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The JSON Schema of each part of its path in braces."""
 

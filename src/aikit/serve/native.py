@@ -21,7 +21,7 @@ from aikit.money import credits, parse_usd, usd_string
 from aikit.prompts.model import Rendered
 from aikit.serve.answers import INTERNAL, Answer, give, of_error, of_json
 from aikit.serve.asked import OWN_KEY
-from aikit.serve.completing import ASKED, DESCRIPTION, Completed, Completion, TriedSaid
+from aikit.serve.completing import ASKED, DESCRIPTION, STREAM, Completed, Completion, TriedSaid
 from aikit.serve.control.evaluate import key_of
 from aikit.serve.control.whose import tags_for
 from aikit.serve.endpoints import Asking, Endpoint, for_caller, plain
@@ -105,6 +105,7 @@ class Native:
                 tag="Native",
                 once=True,
                 example=ASKED,
+                events=STREAM.lstrip(),
                 native=self,
             ),
         )

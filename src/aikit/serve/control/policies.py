@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aikit.errors import ConfigError, RequestInvalid, Unauthorized
 from aikit.ledger.changing import changing
-from aikit.ledger.policies import StoredPolicy, put, read_policies, read_policy, remove_policy
+from aikit.ledger.policies import PolicySet, StoredPolicy, put, read_policies, read_policy, remove_policy
 from aikit.ledger.tenants import set_limit
 from aikit.policy.file.kinds import Place, Problem, Wrong, path_text
 from aikit.policy.file.limits import LIMIT
@@ -20,6 +20,7 @@ from aikit.serve.answers import Answer
 from aikit.serve.control.fields import Name
 from aikit.serve.control.ledger import Ledger
 from aikit.serve.control.listing import Listed
+from aikit.serve.control.whose import Place as Scoped
 from aikit.serve.control.whose import own
 from aikit.serve.endpoints import Asking, Endpoint, Query, Said, not_found
 from aikit.serve.model import Key, Right
@@ -117,13 +118,13 @@ class Policies:
 
     async def list(self, asking: Asking) -> Answer:
         key = _key(asking)
-        found = await self._ledger.do(lambda: read_policies(self._ledger.database, tenant=key.tenant))
+        found = await self._read(key)
         shown = [stored for stored in found.policies if _has(key, stored.policy)]
         return LIST.answer([self._said(stored) for stored in shown], {"version": found.version})
 
     async def show(self, asking: Asking) -> Answer:
         key, name = _key(asking), _name(asking)
-        found = await self._ledger.do(lambda: read_policies(self._ledger.database, tenant=key.tenant))
+        found = await self._read(key)
         stored = next((one for one in found.policies if one.policy.name == name and _has(key, one.policy)), None)
         if stored is None:
             raise not_found("policy", name)
@@ -147,14 +148,10 @@ class Policies:
     async def remove(self, asking: Asking) -> Answer:
         key, name = _key(asking), _name(asking)
 
-        def change() -> bool:
-            found = read_policies(self._ledger.database, tenant=key.tenant)
-            if not any(one.policy.name == name and _has(key, one.policy) for one in found.policies):
-                return False
-            return remove_policy(self._ledger.database, name, who=key.id)
-
-        if not await self._ledger.do(change):
+        found = await self._read(key)
+        if not any(one.policy.name == name and _has(key, one.policy) for one in found.policies):
             raise not_found("policy", name)
+        await self._ledger.do(lambda: remove_policy(self._ledger.database, name, who=key.id))
         return REMOVED.answer({"name": name, "removed": True})
 
     async def limit(self, asking: Asking) -> Answer:
@@ -174,6 +171,12 @@ class Policies:
             "window": str(limit.window),
             "replaced": before is not None,
         })  # fmt: skip
+
+    async def _read(self, key: Key) -> PolicySet:
+        """The policies in force: an operator's key sees all, a tenant's through its own eyes."""
+        if key.tenant is None:
+            return await self._ledger.do(lambda: read_policies(self._ledger.database))
+        return await self._ledger.look(Scoped(key.tenant, key.environment), read_policies)
 
     def _said(self, stored: StoredPolicy) -> dict[str, Any]:
         policy = stored.policy

@@ -1,0 +1,98 @@
+"""GET /openapi.json says what the server does: its routes, its rights, its answers. Schemathesis tries it out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import jsonschema
+import pytest
+
+from aikit.serve.model import Service
+from aikit.serve.openapi.proxied import template
+from aikit.serve.parts import parts_of
+from support.control import MODEL, Plane
+from support.kits import Books
+
+EXAMPLES = int(os.environ.get("AIKIT_SCHEMATHESIS_EXAMPLES", "8"))
+"""How many requests schemathesis makes up an operation and phase; raise it for a soak."""
+SECONDS = int(os.environ.get("AIKIT_SCHEMATHESIS_SECONDS", "300"))
+CHECKS = (
+    "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
+    "response_schema_conformance"
+)
+
+
+@pytest.fixture
+def document(plane: Plane) -> dict[str, Any]:
+    answer = httpx2.get(f"{plane.serving.url}/openapi.json")
+    assert answer.status_code == 200 and answer.headers["content-type"] == "application/json"
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield method.upper(), path, operation
+
+
+def test_every_route_is_in_it_and_nothing_else(plane: Plane, document: dict[str, Any]) -> None:
+    service: Service = plane.serving.app.service
+    routes = {(route.method, template(route.path)): route.right for route in parts_of(service)[0]}
+    told = {(method, path): operation for method, path, operation in operations(document)}
+    assert routes.keys() == told.keys()
+    for key, right in routes.items():
+        keyless = told[key].get("security") == []
+        assert keyless is (right is None), key
+        if "x-right" in told[key]:
+            assert told[key]["x-right"] == str(right), key
+
+
+def test_every_operation_says_what_it_is_and_what_it_refuses_with(document: dict[str, Any]) -> None:
+    ids = []
+    for method, path, operation in operations(document):
+        assert operation["summary"] and operation["responses"], path
+        ids.append(operation.get("operationId", f"{method} {path}"))
+        if operation["tags"][0] in ("Native", "Control plane", "Reads", "Admin"):
+            assert {"400", "401", "403", "408", "413", "429", "500", "503"} <= operation["responses"].keys(), path
+    assert len(ids) == len(set(ids))
+
+
+def test_every_example_is_as_its_schema_says(document: dict[str, Any]) -> None:
+    found = 0
+    for place, content in _contents(document, ""):
+        if "example" in content and "json" in place:
+            schema = content["schema"] | {"components": document["components"]}
+            jsonschema.Draft202012Validator(schema).validate(content["example"])
+            found += 1
+    assert found > 20
+
+
+def _contents(value: Any, at: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(value, dict):
+        for key, inside in value.items():
+            if key == "content" and isinstance(inside, dict):
+                yield from [(f"{at}/{kind}", one) for kind, one in inside.items()]
+            yield from _contents(inside, f"{at}/{key}")
+
+
+def test_no_answer_is_a_fault_or_is_not_documented(plane: Plane, books: Books, tmp_path: Path) -> None:
+    holds = [plane.acme.evaluate()["hold"]["id"] for _ in range(2)]
+    plane.acme.report(holds[0])
+    plane.acme.post("/v1/usage", {"model": MODEL, "usage": {"input": 3}, "usage_id": "1"})
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "run", f"{plane.serving.url}/openapi.json"),
+        *("--header", f"Authorization: Bearer {plane.acme.secret}", "--checks", CHECKS),
+        *("--phases", "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES), "--workers", "4"),
+        *("--suppress-health-check", "all", "--generation-database", ":memory:", "--request-timeout", "30"),
+        *("--continue-on-failure", "--max-failures", "20", "--no-color"),
+    ]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stdout[-20_000:] + ran.stderr[-2_000:]
+    plane.serving.kit.flush()

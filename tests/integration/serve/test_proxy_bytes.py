@@ -301,12 +301,14 @@ def test_a_caller_who_stops_reading_is_taken_for_gone(
         connection.sendall(chunked(LAST) + b"0\r\n\r\n")
         return True
 
-    with proxied(tmp_path, books, answer) as (_, served, client):
-        with client.stream("POST", "/v1/chat/completions", json=ASK_STREAM) as response:
-            pieces = response.iter_raw(100)
-            assert next(pieces)
-            settle(served, books)
-            assert served.app.doorway.running == 0
+    with (
+        proxied(tmp_path, books, answer) as (_, served, client),
+        client.stream("POST", "/v1/chat/completions", json=ASK_STREAM) as response,
+    ):
+        pieces = response.iter_raw(100)
+        assert next(pieces)
+        settle(served, books)
+        assert served.app.doorway.running == 0
 
     assert not books.entry()["estimated"], "it was drained"
 

@@ -73,7 +73,16 @@ def test_every_example_is_as_its_schema_says(document: dict[str, Any]) -> None:
             schema = content["schema"] | {"components": document["components"]}
             jsonschema.Draft202012Validator(schema).validate(content["example"])
             found += 1
-    assert found > 20
+    assert found > 40
+
+
+def test_every_answer_of_ours_has_an_example(document: dict[str, Any]) -> None:
+    for _, path, operation in operations(document):
+        if operation["tags"][0] in ("Native", "Control plane", "Reads", "Admin"):
+            said = next(answer for status, answer in operation["responses"].items() if status.startswith("2"))
+            assert "example" in said["content"]["application/json"], path
+            if "requestBody" in operation:
+                assert "example" in operation["requestBody"]["content"]["application/json"], path
 
 
 def _contents(value: Any, at: str) -> Iterator[tuple[str, dict[str, Any]]]:

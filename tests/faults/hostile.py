@@ -27,6 +27,7 @@ from aikit.database import embedded
 from aikit.database.connect import Database
 from aikit.ledger.opening import migrate
 from aikit.sim import Simulator
+from aikit.sim.api import Ask
 from support.kits import Books, write_config
 from support.sdks import CHAT_MODEL, chat_request, says
 from support.serve_process import ServeProcess, a_key, serve_process, until
@@ -88,6 +89,14 @@ def _whole(said: bytes) -> bool:
     head, end, body = said.partition(b"\r\n\r\n")
     length = re.search(rb"content-length: (\d+)", head)
     return bool(end) and length is not None and len(body) >= int(length[1])
+
+
+MUCH = "Say much."
+
+
+def much(ask: Ask) -> str | None:
+    """What the simulator says where it is to say much: more than all buffers on the way take."""
+    return ("x" * 5000 + " ") * 1800 if ask.last_user_text == MUCH else None
 
 
 def body_of(text: str = "Hello.", **more: object) -> bytes:
@@ -221,9 +230,8 @@ def leaves(to: Target, chance: random.Random) -> None:
 
 def stops_reading(to: Target, chance: random.Random) -> None:
     """A stream far larger than all buffers, of which nothing is read."""
-    text = says({"usage": {"input": 5, "output": 100_000}})
     with to.connection(receive=2048) as made:
-        made.sendall(whole(to, body_of(text, stream=True, max_completion_tokens=4000)))
+        made.sendall(whole(to, body_of(MUCH, stream=True, max_completion_tokens=2000)))
         time.sleep(3 + chance.random() * 2)
 
 
@@ -372,6 +380,7 @@ def attack(server: ServeProcess, books: Books, *, seconds: float, threads: int, 
     report = Report(seed, seconds)
     target = Target(server.port, a_key(books.dsn))
     made: Counter[str] = Counter()
+    _warm_up(server, target.secret, 2 * threads)
     calm(server, books)
     warm = held(server.pid)
     watch = Watch(server, target.secret)
@@ -401,6 +410,18 @@ def attack(server: ServeProcess, books: Books, *, seconds: float, threads: int, 
     report.files, report.threads = (warm[0], after[0]), (warm[1], after[1])
     report.faults = _faults(report, watch, server)
     return report
+
+
+def _warm_up(server: ServeProcess, secret: str, callers: int) -> None:
+    """So many at once: their connections to the provider are kept for a while."""
+    signed = {"authorization": f"Bearer {secret}"}
+    body = chat_request(says({"delay": 0.5}))
+
+    def call(_: int) -> int:
+        return httpx2.post(server.url + PATH, json=body, headers=signed, timeout=60, verify=False).status_code
+
+    with ThreadPoolExecutor(callers) as pool:
+        assert set(pool.map(call, range(callers))) == {200}
 
 
 def calm(server: ServeProcess, books: Books) -> None:
@@ -440,7 +461,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=32, help="attackers at once (default: 32)")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, Simulator() as simulator:
+    with tempfile.TemporaryDirectory() as name, Simulator(answering=much) as simulator:
         folder = Path(name)
         dsn = embedded.ensure(folder / "postgres")
         try:

@@ -13,9 +13,15 @@ from random import Random
 import pytest
 
 from aikit.sim import Simulator
-from faults.hostile import ATTACKS, LARGE, OPTIONS, Attack, Target, attack, calm, held, resident, too_large, whole
+from faults.hostile import ATTACKS, LARGE, OPTIONS, Attack, Target, attack, calm, held, much, resident, too_large, whole
 from support.kits import Books, write_config
 from support.serve_process import ServeProcess, a_key, serve_process
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with Simulator(answering=much) as running:
+        yield running
 
 
 @pytest.fixture

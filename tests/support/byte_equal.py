@@ -35,7 +35,8 @@ class World:
 
 
 @contextmanager
-def a_world(folder: Path, postgres_server: str, template: str) -> Iterator[World]:
+def a_world(folder: Path, postgres_server: str, template: str, *arguments: str) -> Iterator[World]:
+    """With these arguments to `aikit serve`."""
     dsn = create_database(postgres_server, template)
     books = Books(dsn)
     books.limit()
@@ -44,7 +45,7 @@ def a_world(folder: Path, postgres_server: str, template: str) -> Iterator[World
     with Simulator() as simulator, replaying(simulator) as provider:
         for case, (body, stream) in TOOL_ANSWERS.items():
             provider.put(case, body, stream=stream)
-        with serve_process(write_config(folder, provider.url, dsn)) as server:
+        with serve_process(write_config(folder, provider.url, dsn), *arguments) as server:
             yield World(provider, simulator, server, books, secret, broke)
     drop_database(dsn)
 

@@ -54,7 +54,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._head_timer = self.loop.call_later(self.timeout_keep_alive, self._no_head)
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_timer = _cancel(self._head_timer)
@@ -83,7 +83,6 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._at = At.HEAD
-        self._head_timer = _cancel(self._head_timer)  # so far it waited for the first byte
 
     def on_headers_complete(self) -> None:
         self._at = At.BODY

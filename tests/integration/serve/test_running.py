@@ -115,6 +115,20 @@ def test_a_stream_longer_than_the_time_to_drain_is_cut_and_settled(config: Path,
     assert "Traceback" not in server.err
 
 
+def test_a_caller_who_leaves_is_noticed_though_more_of_its_requests_wait(
+    config: Path, secret: str, books: Books, simulator: Simulator
+) -> None:
+    body = json.dumps(chat_request(slow(60, 0.3)) | {"stream": True}).encode()
+    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\nContent-Length: {len(body)}\r\n\r\n"
+    with serve_process(config, environ={"AIKIT_DRAIN_SECONDS": "1"}) as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as caller:
+            caller.sendall(head.encode() + body + b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
+            assert caller.recv(1000).startswith(b"HTTP/1.1 200")
+        books.wait_until_settled(seconds=9)
+    books.assert_balanced()
+    assert simulator.served()["requests"][-1]["ending"] == "left"
+
+
 def _refused(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
@@ -156,6 +170,7 @@ def test_two_workers_serve_and_one_that_is_killed_is_replaced(
         with ThreadPoolExecutor(16) as pool:
             answers = list(pool.map(lambda _: ask(server, secret).status_code, range(64)))
         assert set(answers) == {200}
+        until(lambda: books.holds() == 0)
 
         first, second = server.workers()
         os.kill(first, signal.SIGKILL)
@@ -234,6 +249,21 @@ def test_while_the_ledger_is_away_calls_and_readiness_are_503_and_then_all_is_we
         assert server.ended() == 0
     books.assert_balanced()
     assert "Traceback" not in server.err
+
+
+def test_a_ledger_that_says_nothing_makes_it_not_ready_soon(
+    tmp_path: Path, simulator: Simulator, books: Books, secret: str
+) -> None:
+    with Proxy(books.dsn) as way, serve_process(write_config(tmp_path, simulator.url, way.dsn)) as server:
+        way.stall()
+        begun = time.monotonic()
+        until(lambda: server.status("/readyz") == 503)
+        assert ask(server, secret).status_code == 503
+        assert server.status("/healthz") == 200
+        assert time.monotonic() - begun < 30
+        way.restore()
+        until(lambda: ask(server, secret).status_code == 200, lambda: server.err)
+        assert server.status("/readyz") == 200
 
 
 def test_a_server_killed_in_the_middle_leaves_holds_that_expire_and_books_that_are_right(

@@ -59,10 +59,20 @@ _readers: dict[str, _Reader] = {}
 """By conninfo: neither the secret of a database nor its role ever changes."""
 
 
+def reader_of(database: Database) -> Database:
+    """The same database as the role sees it that sees nothing until it is told what: for an engine that keeps its
+    connections. Raises DatabaseUnavailable, IsolationMissing.
+    """
+    return (_readers.get(database.conninfo) or _found(database)).database
+
+
 @contextmanager
-def isolated(database: Database, tenant: str, environment: str) -> Iterator[sa.Connection]:
+def isolated(
+    database: Database, tenant: str, environment: str, *, engine: sa.Engine | None = None
+) -> Iterator[sa.Connection]:
     """A read-only connection on which every statement sees the ledger at the same instant, and of it what is this
-    tenant's in this environment. For all that takes a `Readable`.
+    tenant's in this environment. For all that takes a `Readable`. `engine` is one on `reader_of`, if there is one:
+    what its connections may see ends with each transaction.
 
     Raises DatabaseUnavailable, IsolationMissing (with what an administrator has to do), ConfigError for unusable tags.
     """
@@ -70,7 +80,7 @@ def isolated(database: Database, tenant: str, environment: str) -> Iterator[sa.C
     reader = _readers.get(database.conninfo) or _found(database)
     options: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     try:
-        connected = reader.database.engine().execution_options(**options).connect()
+        connected = (engine or reader.database.engine()).execution_options(**options).connect()
     except DatabaseUnavailable as error:
         _readers.pop(database.conninfo, None)
         raise _why_not(database, error) from error
@@ -97,8 +107,8 @@ def _confine(connection: sa.Connection, reader: _Reader, tenant: str, environmen
         "aikit.environment": environment,
         "aikit.proof": _keyed(reader.secret, SEPARATOR.join(["isolated reads", str(pid), environment, tenant])).hex(),
     }
-    for name, value in settings.items():
-        connection.execute(sa.text("SELECT set_config(:name, :value, true)"), {"name": name, "value": value})
+    told = ", ".join([f"set_config('{name}', :v{place}, true)" for place, name in enumerate(settings)])
+    connection.execute(sa.text(f"SELECT {told}"), {f"v{place}": value for place, value in enumerate(settings.values())})
 
 
 def _keyed(secret: bytes, message: str) -> bytes:

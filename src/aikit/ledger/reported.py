@@ -8,7 +8,6 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from aikit.database.connect import Database
 from aikit.ledger.tables import idempotency_keys
 
 KEPT = sa.text("interval '24 hours'")
@@ -21,8 +20,8 @@ class Claimed(NamedTuple):
     request_hash: bytes
 
 
-def claim(database: Database, tenant: str, key: str, attempt: UUID, request_hash: bytes) -> Claimed:
-    """Let a key stand for an attempt, unless it stands for one already. Raises DatabaseUnavailable.
+def claim(connection: sa.Connection, tenant: str, key: str, attempt: UUID, request_hash: bytes) -> Claimed:
+    """Let a key stand for an attempt, unless it stands for one already; in a transaction of the caller's.
 
     Whoever finds it taken and nothing in the ledger posts under the attempt that it stands for: the one who took it may
     have died in between, and an attempt is posted once.
@@ -37,6 +36,5 @@ def claim(database: Database, tenant: str, key: str, attempt: UUID, request_hash
         index_elements=["tenant", "key"], set_=renewed | cleared, where=own.expires_at <= sa.func.now()
     ).returning(own.attempt, own.request_hash)
     standing = sa.select(own.attempt, own.request_hash).where(own.tenant == tenant, own.key == key)
-    with database.engine().begin() as connection:
-        row = connection.execute(taking).one_or_none() or connection.execute(standing).one()
+    row = connection.execute(taking).one_or_none() or connection.execute(standing).one()
     return Claimed(row.attempt, bytes(row.request_hash))

@@ -130,7 +130,7 @@ class Holds:
             .where(own.api == EVALUATE)
             .values(expires_at=until)
         )
-        with self._ledger.database.engine().begin() as connection:
+        with self._ledger.changing() as connection:
             connection.execute(renewing)
         return self._standing(place, id)
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Lock
 from typing import TypeVar
 
 import psycopg
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from aikit.database.connect import Database
 from aikit.errors import ConfigError, DatabaseError
 from aikit.kit_core import KitCore
-from aikit.ledger.isolated import isolated
+from aikit.ledger.isolated import isolated, reader_of
 from aikit.serve.control.whose import Place
 from aikit.serve.endpoints import unavailable
 
@@ -31,12 +32,15 @@ class Ledger:
         self.kit = kit
         self.database: Database = kit.database
         self._pool = ThreadPoolExecutor(THREADS, "aikit-control")
+        self._lock = Lock()
+        self._reading: sa.Engine | None = None
+        self._writing = pooled(self.database)
 
     async def look(self, place: Place, read: Callable[[sa.Connection], Answer]) -> Answer:
         """Read what this tenant has in this environment, and nothing else can be seen. Raises MeteringUnavailable."""
 
         def seen() -> Answer:
-            with isolated(self.database, place.tenant, place.environment) as connection:
+            with self.seen(place) as connection:
                 return read(connection)
 
         return await self.do(seen)
@@ -52,11 +56,39 @@ class Ledger:
     @contextmanager
     def seen(self, place: Place) -> Iterator[sa.Connection]:
         """A look at what is this tenant's in this environment, for work that is in a thread already."""
-        with isolated(self.database, place.tenant, place.environment) as connection:
+        with isolated(self.database, place.tenant, place.environment, engine=self._readers()) as connection:
             yield connection
+
+    @contextmanager
+    def changing(self) -> Iterator[sa.Connection]:
+        """A transaction of its own, in a thread."""
+        with self._writing.begin() as connection:
+            yield connection
+
+    def _readers(self) -> sa.Engine:
+        """Keeps connections that see nothing until they are told what, for one transaction."""
+        with self._lock:
+            if self._reading is None:
+                self._reading = pooled(reader_of(self.database))
+            return self._reading
 
     async def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
+        for engine in (self._reading, self._writing):
+            if engine is not None:
+                engine.dispose()
+
+
+def pooled(database: Database) -> sa.Engine:
+    """An engine that keeps a connection for each thread, and finds out whether it still works before it is used."""
+    return sa.create_engine(
+        "postgresql+psycopg://",
+        creator=database._for_sqlalchemy,
+        pool_size=THREADS,
+        max_overflow=0,
+        pool_timeout=SECONDS,
+        pool_pre_ping=True,
+    )
 
 
 def _worded(work: Callable[[], Answer]) -> Answer:

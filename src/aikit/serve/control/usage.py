@@ -126,10 +126,10 @@ class Reporting:
         place = Place(tags.tenant, tags.environment)
 
         def post() -> EndSaid:
-            taken = claim(
-                self._ledger.database, call.tenant, scoped(REPORT, tags, key), new_id(), digest(REPORT, tags, report)
-            )
-            if taken.request_hash != digest(REPORT, tags, report):
+            hashed = digest(REPORT, tags, report)
+            with self._ledger.changing() as connection:
+                taken = claim(connection, call.tenant, scoped(REPORT, tags, key), new_id(), hashed)
+            if taken.request_hash != hashed:
                 raise conflict()
             entry = _unheld(taken.attempt, call, report, usage, price, nano)
             with self._ledger.seen(place) as connection:

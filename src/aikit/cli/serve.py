@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aikit.cli.output import line, note
-from aikit.errors import ConfigError, Exit
+from aikit.errors import ConfigError
 
 if TYPE_CHECKING:
     from aikit.config import Settings
+    from aikit.database.connect import Database
     from aikit.serve.model import ServeOptions
 
 MEGABYTE = 1024 * 1024
@@ -19,6 +20,8 @@ FIRST = "first"
 """The name of the key that is made where there is none."""
 TENANT = "default"
 CAP_USD = "5.00"
+ONE_AT_A_TIME = (7206071, 6)
+"""The advisory lock of a first start."""
 RIGHTS = ("complete", "evaluate", "usage:read")
 
 
@@ -89,42 +92,46 @@ def _run(options: ServeOptions) -> None:
         ) from None
     settings = load()
     check(options)
-    first = first_key(settings)
     with listening(options) as sockets:
+        first = first_key(settings)  # not before there is a port: a key that nobody is shown is lost
         _announce(options, sockets[0].getsockname()[1], settings, first)
         code = run(options, sockets)
     if code:
-        raise typer.Exit(Exit.NO)
+        raise typer.Exit(code)
 
 
 def first_key(settings: Settings) -> str | None:
-    """The secret of a new key, where the ledger has none yet; its tenant `default` gets a cap if it has none.
+    """The secret of a new key, where the ledger has none yet. Of servers that start at once, one makes it.
 
     Raises ConfigError, or DatabaseError when the ledger can't be reached or its schema is behind.
     """
     from aikit.cli.books import open_configured
-    from aikit.ledger.keys import create_key, list_keys
-    from aikit.ledger.limits import list_limits
+    from aikit.ledger.keys import list_keys
     from aikit.ledger.opening import prepare
+
+    database = open_configured(settings)
+    prepare(database)
+    with database.connect(role="serve") as connection:
+        connection.execute("SELECT pg_advisory_lock(%s, %s)", ONE_AT_A_TIME)
+        return None if list_keys(database, all=True) else _made(database, settings.environment)
+
+
+def _made(database: Database, environment: str) -> str:
+    """The secret of a key for the tenant `default`, which gets a cap if it has no limit."""
+    from aikit.ledger.keys import create_key
+    from aikit.ledger.limits import list_limits
     from aikit.ledger.tenants import add_tenant, set_limit
     from aikit.money import parse_usd
     from aikit.policy.model import StatedLimit
     from aikit.types import Metric, Window
 
-    database = open_configured(settings)
-    prepare(database)
-    if list_keys(database, all=True):
-        return None
     why = "the first start of aikit serve"
     add_tenant(database, TENANT, why=why)
     if not list_limits(database, TENANT):
         cap = StatedLimit(Metric.CREDITS, Window.DAY, cap=parse_usd(CAP_USD))
         set_limit(database, TENANT, cap, why=why)
         note(f"The tenant {TENANT} may spend ${CAP_USD} a day: aikit limit set --tenant {TENANT} changes it.")
-    made = create_key(
-        database, tenant=TENANT, environment=settings.environment, rights=RIGHTS, name=FIRST, why=why
-    )  # fmt: skip
-    return made.secret
+    return create_key(database, tenant=TENANT, environment=environment, rights=RIGHTS, name=FIRST, why=why).secret
 
 
 def _announce(options: ServeOptions, port: int, settings: Settings, first: str | None) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 from typing import Any
 from uuid import UUID, uuid4
 
 from aikit.database.connect import Database
+from aikit.expiring import expire as end_expired
 from aikit.meter.opening import open_meter
 from aikit.meter.prices import PriceRow
 from aikit.sim import Simulator
@@ -23,9 +25,7 @@ UNHELD = {"model": MODEL, "usage": {"input": 300, "output": 120}}
 def expire(books: Books, folder: Path) -> None:
     """Have the holds expire, as the meter of any process does."""
     books.tell("UPDATE aikit.holds SET expires_at = now() - interval '1 second'")
-    from aikit.expiring import expire as end
-
-    end(Database(books.dsn, False, "test"))
+    end_expired(Database(books.dsn, False, "test"))
     assert books.holds() == 0
 
 
@@ -269,3 +269,47 @@ def test_a_hold_of_a_call_that_is_sent_by_the_server_can_not_be_ended_by_its_id(
     meter.end(Entry(hold, Ending.VOIDED, 0))
     assert meter.close()
     books.assert_balanced()
+
+
+def test_whatever_is_done_to_holds_by_many_at_once_each_ends_once_and_the_books_balance(
+    plane: Plane, books: Books, tmp_path: Path, simulator: Simulator
+) -> None:
+    random = Random(20261121)
+    (tmp_path / "other").mkdir()
+    with serving(settings_for(tmp_path / "other", simulator, books.dsn), more=all_parts) as second:
+        callers = [plane.acme, plane_of(second).acme]
+        holds = [plane.acme.evaluate()["hold"]["id"] for _ in range(20)]
+        acts = [(hold, random.choice(ACTS), random.choice(callers)) for hold in holds for _ in range(6)]
+        random.shuffle(acts)
+
+        def act(one: tuple[str, str, Any]) -> tuple[str, Any]:
+            hold, what, caller = one
+            if what == "expire":
+                books.tell("UPDATE aikit.holds SET expires_at = now() - interval '1 second' WHERE attempt = %s", hold)
+                end_expired(Database(books.dsn, False, "test"))
+                return hold, None
+            if what == "void":
+                return hold, caller.post(f"/v1/holds/{hold}/void")
+            if what == "extend":
+                return hold, caller.post(f"/v1/holds/{hold}/extend", {"output_tokens": 600})
+            return hold, caller.report(hold, usage={"input": len(what)})
+
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(act, acts))
+        for hold in holds:
+            said = {answer.text for at, answer in answers if at == hold and answer is not None and is_end(answer)}
+            assert len(said) <= 1, said
+            if not said:
+                assert plane.acme.post(f"/v1/holds/{hold}/void").status_code == 200
+    assert {answer.status_code for _, answer in answers if answer is not None} <= {200, 400, 404, 422}
+    firsts = [entry["attempt"] for entry in books.entries() if entry["seq"] == 0]
+    assert sorted(map(str, firsts)) == sorted(holds)
+    books.assert_balanced()
+
+
+ACTS = ("r", "report", "void", "extend", "expire")
+
+
+def is_end(answer: Any) -> bool:
+    """It says how a hold ended."""
+    return answer.status_code == 200 and "state" in answer.json() and answer.json()["state"] != "held"

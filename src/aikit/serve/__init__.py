@@ -6,6 +6,8 @@
     proxy      the providers' own APIs: bytes in, bytes out, metered on the way
     native     POST /v1/ai/complete
     control    decisions without dispatch, holds, usage, and what a key may see and manage
+    endpoints  what an endpoint of our own is, in one place: its routes and its documentation are made of that
+    openapi    GET /openapi.json
     running    processes, sockets, the end
 
 Only `running` knows sockets and processes. Nothing here decides: that is the exchange's and the meter's.

@@ -341,3 +341,12 @@ def test_what_a_guard_blocks_is_refused_in_the_name_of_the_policy_that_states_it
     (decision,) = book.post([order(nano=1)._replace(guarded=GUARDS, findings=(found,), blocked=True)])
     assert (decision.reason_code, decision.source, decision.hold) == ("GUARD_BLOCKED", "default", None)
     assert book.counter(limit).held == 0
+
+
+def test_a_question_is_answered_as_an_order_and_counts_nothing() -> None:
+    limit = a_limit(Window.MONTH, 100)
+    book = Book({"acme": some_rules(limit)})
+    question = order(nano=60)._replace(asks=True)
+    answers = book.post([question, question._replace(nano=101, cost=None), order(nano=60), question])
+    assert [answer.allowed for answer in answers] == [True, False, True, False]
+    assert book.counter(limit).held == 60

@@ -30,12 +30,17 @@ def in_columns(lines: Iterable[tuple[str, str, str]], side: int) -> Iterator[tup
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """The text in pieces of at most so many cells, wherever they end; nothing that takes two cells is cut."""
+    """The text in pieces of at most so many cells, which end after a blank where the second half of the room has one.
+
+    All characters are there, in their order; nothing that takes two cells is cut.
+    """
     pieces, begun, taken = [], 0, 0
     for at, character in enumerate(text):
         size = cells(character)
         if taken + size > width:
-            pieces.append(text[begun:at])
-            begun, taken = at, 0
+            blank = text.rfind(" ", begun + width // 2, at)
+            end = blank + 1 if blank >= 0 else at
+            pieces.append(text[begun:end])
+            begun, taken = end, cells(text[end:at])
         taken += size
     return [*pieces, text[begun:]]

@@ -79,7 +79,7 @@ def _database(snapshot: Snapshot | None, style: Style, width: int) -> str:
 def _environment(snapshot: Snapshot | None) -> list[_Group]:
     """That of the one who looks; the calls may be of others."""
     environment = snapshot and snapshot.header.environment
-    return [_group(f"from {words.visible(environment)}", drop=6)] if environment else []
+    return [_group(f"env {words.visible(environment)}", drop=6)] if environment else []
 
 
 def _currency(snapshot: Snapshot | None, status: Status, style: Style) -> list[_Group]:

@@ -101,6 +101,7 @@ def _scores(plt: Any, wanted: Sequence[Series]) -> None:
             plt.scatter(places, list(series.values), color=colour)
     plt.ylim(0, max([1.0, *[value for series in wanted for value in series.values]]))
     plt.xticks([])
+    plt.yticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.50", "0.75", "1"])
 
 
 def _legend(wanted: Sequence[Series]) -> Content:

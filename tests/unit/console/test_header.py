@@ -41,7 +41,7 @@ def with_budget(**changes: object) -> Snapshot:
 
 def test_it_is_the_header_of_the_story() -> None:
     first, second, third = said(snapshot(), Status(age=0.4), 160)
-    assert first.split("   ")[:5] == ["aikit top", "prod@db1", "from prod", "● live 2s", "data 0.4s old"]
+    assert first.split("   ")[:5] == ["aikit top", "prod@db1", "env prod", "● live 2s", "data 0.4s old"]
     assert first.endswith("UTC 03:11:42")
     assert cells(first) == 160
     assert second.startswith("SPEND today $41.20 of $60.00 ██████████████▍░░░░░░ 68%   $9.80/h → cap at ~05:06 (acme)")
@@ -83,7 +83,7 @@ def test_before_anything_was_read_nothing_is_known() -> None:
 
 
 def test_what_is_read_once_has_no_age() -> None:
-    assert said(snapshot(), Status(interval=None))[0] == "aikit top   prod@db1   from prod   2026-11-21 03:11:42 UTC"
+    assert said(snapshot(), Status(interval=None))[0] == "aikit top   prod@db1   env prod   2026-11-21 03:11:42 UTC"
 
 
 def test_without_a_cap_it_says_so() -> None:

@@ -7,6 +7,7 @@ from dataclasses import fields
 
 import sqlalchemy as sa
 
+from aikit.breaker.model import State
 from aikit.console.filtering import Filter
 from aikit.console.model import BreakersPage, NamedMove
 from aikit.console.reading.line import Tick
@@ -36,9 +37,14 @@ def read_breakers(tick: Tick, rows: Sequence[BreakerRow], wanted: Filter) -> Bre
     query = sa.select(NAME, *columns).where(breaker_moves.c.seq > newest - AMONG, *conditions(wanted, MOVED))
     moves = tick.connection.execute(query.order_by(breaker_moves.c.seq.desc()).limit(MOST_MOVES))
     return BreakersPage(
-        tuple([row for row in rows if wanted.fits(_fields(row))]),
+        tuple(sorted([row for row in rows if wanted.fits(_fields(row))], key=_rank)),
         tuple([NamedMove(name, Move(*move)) for name, *move in moves]),
     )
+
+
+def _rank(row: BreakerRow) -> tuple[bool, str]:
+    """What needs a look comes first."""
+    return row.breaker.state is State.CLOSED, row.breaker.name
 
 
 def _fields(row: BreakerRow) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
 
 from aikit.ledger.charged import BY_HAND
 from aikit.ledger.reading import Readable, reading
@@ -18,6 +19,8 @@ from aikit.pricing.price import Price
 from aikit.types import USAGE_CLASSES, Bound, Call, Cost, Ending, Entry, Hold, Order, Tags, Usage
 
 Row = Mapping[Any, Any]
+MOST_PRICES = 10_000
+_prices: dict[str, Price] = {}
 RERATED = "rerated"
 """The error of a further entry that came of another price (`aikit.corrections`)."""
 
@@ -50,28 +53,39 @@ class Held:
         return sum(line.nano for line in self.lines)
 
 
-def held(database: Readable, tenant: str, environment: str, attempt: UUID, *, apis: tuple[str, ...]) -> Held | None:
-    """The attempt of this tenant in this environment, if it was made by one of these APIs; None if there is none."""
+def held(
+    database: Readable, tenant: str, environment: str, attempt: UUID, *, apis: tuple[str, ...], ended: bool = False
+) -> Held | None:
+    """The attempt of this tenant in this environment, if it was made by one of these APIs; None if there is none.
+
+    `ended` says that it probably has: then it is looked for there first.
+    """
+    keys = {"of_tenant": tenant, "of_environment": environment, "of_attempt": attempt, "of_apis": list(apis)}
     with reading(database) as connection:
-        found = [
-            row
-            for table in (holds, entries)
-            for row in connection.execute(_of(table, tenant, environment, attempt, apis)).mappings()
-        ]
-        if not found:
+        for running in (False, True) if ended else (True, False):
+            rows = connection.execute(STANDING if running else ENDED, keys).mappings().all()
+            if rows:
+                first = rows[0]
+                price = _price(connection, first["price_id"])
+                break
+        else:
             return None
-        first = found[0]
-        price = _price(connection, first["price_id"])
-    running = "expires_at" in first
     hold = _hold(first, running=running)
-    lines = () if running else tuple([_line(row, hold) for row in found])
+    lines = () if running else tuple([_line(row, hold) for row in rows])
     return Held(hold, first["reason_code"], price, first["expires_at"] if running else None, lines)
 
 
-def _of(table: sa.Table, tenant: str, environment: str, attempt: UUID, apis: tuple[str, ...]) -> sa.Select[Any]:
-    key = table.c.tenant == tenant, table.c.attempt == attempt
-    query = sa.select(table).where(*key, table.c.environment == environment, table.c.api.in_(apis))
-    return query.order_by(table.c.seq) if "seq" in table.c else query
+def _of(table: sa.Table) -> sa.Select[Any]:
+    return sa.select(table).where(
+        table.c.tenant == sa.bindparam("of_tenant"),
+        table.c.attempt == sa.bindparam("of_attempt"),
+        table.c.environment == sa.bindparam("of_environment"),
+        table.c.api == sa.func.any(sa.bindparam("of_apis", type_=pg.ARRAY(sa.Text))),
+    )
+
+
+STANDING, ENDED = _of(holds), _of(entries).order_by(entries.c.seq)
+"""Made once: to make a statement takes longer than to run it."""
 
 
 def _hold(row: Row, *, running: bool) -> Hold:
@@ -129,8 +143,16 @@ def _line(row: Row, hold: Hold) -> Entry:
 
 
 def _price(connection: sa.Connection, price_id: str | None) -> Price | None:
+    """A price by its id, which is that of its content: it is read once."""
+    if price_id is None or price_id in _prices:
+        return _prices.get(str(price_id))
     body = connection.execute(sa.select(prices.c.body).where(prices.c.price_id == price_id)).scalar_one_or_none()
     try:
-        return None if body is None else Price.from_json(body)
+        found = None if body is None else Price.from_json(body)
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
         return None
+    if found is not None:
+        if len(_prices) >= MOST_PRICES:
+            _prices.clear()
+        _prices[price_id] = found
+    return found

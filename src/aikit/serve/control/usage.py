@@ -107,7 +107,7 @@ class Reporting:
             notify.ended(entry, 0.0, copy_context())
         meter.flush(POSTED_WITHIN)
         with self._ledger.seen(place) as connection:
-            found = held(connection, place.tenant, place.environment, order.attempt, apis=(order.call.api,))
+            found = held(connection, place.tenant, place.environment, order.attempt, apis=(order.call.api,), ended=True)
         if found is None or found.ended is None:
             raise unavailable()
         return found, found.ended
@@ -133,7 +133,7 @@ class Reporting:
                 raise conflict()
             entry = _unheld(taken.attempt, call, report, usage, price, nano)
             with self._ledger.seen(place) as connection:
-                found = held(connection, *place[:2], taken.attempt, apis=(REPORT,))
+                found = held(connection, *place[:2], taken.attempt, apis=(REPORT,), ended=True)
             if found is None:
                 found, _ = self._post(place, entry)
             return end_said(found, self._kit.nano_per_credit).model_copy(update={"usage_id": key})

@@ -99,7 +99,7 @@ class Endpoint:
             asking = Asking(exchanged, self._body(exchanged), self._query(exchanged))
             found = await self.run(asking)
         except AIKitError as error:
-            raise for_caller(error) from error
+            raise for_caller(error) from None
         await give(found if isinstance(found, Answer) else of_json(plain(found), self.status), send)
 
     def _body(self, exchanged: Exchanged) -> Any:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+from datetime import timedelta
 from typing import Any
 
 import httpx2
 import pytest
 
+from aikit.database.connect import Database
+from aikit.ledger.breakers import force_breaker
 from support.control import Plane
 from support.kits import Books, tokens
 from support.sdks import says
@@ -173,3 +176,35 @@ def test_without_the_ledger_nothing_is_sent(plane: Plane, books: Books) -> None:
     answer = plane.acme.post("/v1/ai/complete", ASK)
     assert (answer.status_code, answer.json()["error"]) == (503, "metering_unavailable")
     assert httpx2.get(f"{plane.serving.url}/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("policy", "status", "code", "retried"),
+    [
+        ('[default.models]\ndeny = ["openai/*"]', 403, "MODEL_NOT_ALLOWED", "false"),
+        ('[default.guards]\nsecrets = "block"', 422, "GUARD_BLOCKED", "false"),
+        ('[default]\nlimits = [{ metric = "requests", window = "minute", cap = 0 }]', 429, None, "false"),
+        ("[default]\nmax_prompt_characters = 3", 413, "PROMPT_TOO_LONG", "false"),
+        ('[default]\nlimits = [{ metric = "concurrency", cap = 0 }]', 429, "CONCURRENCY_LIMIT_EXCEEDED", "false"),
+    ],
+)
+def test_refusals_have_the_native_form_and_our_headers(
+    plane: Plane, books: Books, policy: str, status: int, code: str | None, retried: str
+) -> None:
+    books.policy(policy)
+    for stream in (False, True):
+        body = ASK | {"input": "Use AKIAZ3MSJV4WWNKWW7QX, please.", "stream": stream}
+        answer = plane.acme.post("/v1/ai/complete", body)
+        said = answer.json()
+        assert answer.status_code == status and said["reasonCode"] == (code or said["reasonCode"]), answer.text
+        assert said["decisionId"] == answer.headers["x-aikit-decision-id"] and said["remedy"]
+        assert answer.headers["x-should-retry"] == retried
+    assert books.entries() == []
+
+
+def test_an_open_breaker_is_503_with_the_time_until_the_next_probe(plane: Plane, books: Books) -> None:
+    database = Database(books.dsn, False, "test")
+    force_breaker(database, ("openai", ""), open=True, lasting=timedelta(minutes=5))
+    answer = plane.acme.post("/v1/ai/complete", ASK)
+    assert (answer.status_code, answer.json()["reasonCode"]) == (503, "BREAKER_OPEN")
+    assert 290 <= int(answer.headers["retry-after"]) <= 300

@@ -22,7 +22,7 @@ from aikit.prompts.model import Rendered
 from aikit.serve.answers import INTERNAL, Answer, give, of_error, of_json
 from aikit.serve.asked import OWN_KEY
 from aikit.serve.completing import ASKED, DESCRIPTION, STREAM, Completed, Completion, TriedSaid
-from aikit.serve.control.evaluate import key_of
+from aikit.serve.control.once import key_of
 from aikit.serve.control.whose import tags_for
 from aikit.serve.endpoints import Asking, Endpoint, for_caller, plain
 from aikit.serve.model import Exchanged, Key, Receive, Right, Send, Service

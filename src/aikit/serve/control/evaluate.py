@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 from contextvars import copy_context
 from datetime import timedelta
-from typing import Any
-from uuid import UUID
 
-from aikit.errors import IdempotencyConflict, Refused, RequestInvalid
 from aikit.headers import prompt_of
-from aikit.idempotency import HEADER, LONGEST
 from aikit.intake import LONG
 from aikit.ledger.held import Held, held
 from aikit.meter.judge import OPENED
@@ -23,11 +17,12 @@ from aikit.refusal import iso, usd
 from aikit.serve.answers import Answer, of_json
 from aikit.serve.control.fields import limited
 from aikit.serve.control.ledger import Ledger
+from aikit.serve.control.once import conflict, digest, key_of, scoped
 from aikit.serve.control.pricing import EVALUATE, Questioned
 from aikit.serve.control.questions import DecisionSaid, HoldSaid, Question
 from aikit.serve.control.whose import Place, tags_for
-from aikit.serve.endpoints import Asking, Body, Endpoint, plain, unavailable
-from aikit.serve.model import Exchanged, Right
+from aikit.serve.endpoints import Asking, Endpoint, plain, unavailable
+from aikit.serve.model import Right
 from aikit.types import UNGUARDED, Decision, Hold, Once, Tags
 
 ROUNDS = 5
@@ -187,46 +182,8 @@ def held_said(found: Held, nano_per_credit: int) -> HoldSaid:
     )
 
 
-def conflict(decision: Decision | None = None, *, attempt: UUID | None = None) -> Refused:
-    """The key, or the hold, stands for another request."""
-    facts: dict[str, Any] = {"attempt": str(attempt)} if attempt else {}
-    return IdempotencyConflict(
-        "This idempotency key was used for another request.",
-        reason="other_request",
-        remedy="Use a new key for a new request.",
-        code=CONFLICT,
-        decision=decision,
-        facts=facts,
-    )
-
-
 def _once_of(asking: Asking, question: Question, tags: Tags) -> Once | None:
     key = key_of(asking.exchanged, question.idempotency_key)
     if key is None or not question.hold:
         return None
     return Once(scoped("evaluate", tags, key), digest("evaluate", tags, question))
-
-
-def key_of(exchanged: Exchanged, stated: str | None) -> str | None:
-    """The idempotency key of a request: its header, or what its body says. Raises RequestInvalid."""
-    given = exchanged.headers.get(HEADER)
-    if given is not None and (not given.strip() or len(given) > LONGEST or not given.isprintable()):
-        raise RequestInvalid(
-            f"The idempotency key can't be used: it must be 1 to {LONGEST} characters that can be printed.",
-            facts={"field": HEADER},
-            remedy="Use a UUID, or the id of what the call is for.",
-        )
-    if given is not None and stated is not None and given != stated:
-        raise RequestInvalid("The body names another idempotency key than the header.", remedy="Give one.")
-    return given if given is not None else stated
-
-
-def scoped(kind: str, tags: Tags, key: str) -> str:
-    """The key as it is kept: calls, questions and reports of each environment have keys of their own."""
-    return f"{kind}:{tags.environment}:{key}"
-
-
-def digest(kind: str, tags: Tags, body: Body) -> bytes:
-    """The same for requests that ask for the same in the same name, however they are written."""
-    said = body.model_dump_json(exclude={"idempotency_key", "usage_id", "user", "feature"})
-    return hashlib.sha256(json.dumps([kind, tags.user, tags.feature, tags.environment, said]).encode()).digest()

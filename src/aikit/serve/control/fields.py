@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer
 
-from aikit.refusal import iso, limit_state, usd
+from aikit.refusal import iso, limit_state
 from aikit.serve.endpoints import Body, Said
 from aikit.types import INPUT_CLASSES, OUTPUT_CLASSES, TAG_LENGTH, USAGE_CLASSES, LimitState, Usage
 from aikit.wire.counts import MOST_TOKENS
@@ -28,7 +28,6 @@ def _in_our_time(at: datetime) -> datetime:
     return at.astimezone(UTC)
 
 
-SEEN = {"pattern": r"^[^\u0000-\u001f\u007f]*$"}
 Name = Annotated[str, Field(min_length=1, max_length=TAG_LENGTH), AfterValidator(_printable)]
 Word = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
 Key = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
@@ -90,12 +89,3 @@ class Limited(Said):
 def limited(state: LimitState) -> Limited:
     """A limit's state as it is told."""
     return Limited(**limit_state(state))
-
-
-def usd_or_none(nano: int | None) -> str | None:
-    return usd(nano)
-
-
-def tokens_of(usage: Usage | None) -> dict[str, Any] | None:
-    """Every class, zeros included; None: nobody knows."""
-    return None if usage is None else usage.classes()

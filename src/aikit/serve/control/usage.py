@@ -13,8 +13,8 @@ from aikit.ledger.reported import claim
 from aikit.money import credits, usd_string
 from aikit.pricing.price import Price
 from aikit.serve.answers import Answer, of_json
-from aikit.serve.control.evaluate import conflict, digest, key_of, scoped
 from aikit.serve.control.ledger import Ledger
+from aikit.serve.control.once import conflict, digest, key_of, scoped
 from aikit.serve.control.pricing import EVALUATE, named
 from aikit.serve.control.settling import EndSaid, Report, cost_of, ending_of, same, voiding
 from aikit.serve.control.whose import Place, place_of, tags_for

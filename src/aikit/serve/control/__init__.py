@@ -5,6 +5,7 @@
     whose      in whose name, by the key and by what the request adds
     once       idempotency keys
     ledger     blocking looks into the ledger, beside the event loop, one tenant at a time
+    kept       its connections
     questions  what POST /v1/evaluate is asked and answers
     pricing    a question as an order: its guards, its bound, its price
     evaluate   POST /v1/evaluate

@@ -16,6 +16,7 @@ from aikit.database.connect import Database
 from aikit.errors import ConfigError, DatabaseError
 from aikit.kit_core import KitCore
 from aikit.ledger.isolated import isolated, reader_of
+from aikit.serve.control.kept import Kept
 from aikit.serve.control.whose import Place
 from aikit.serve.endpoints import unavailable
 
@@ -33,8 +34,8 @@ class Ledger:
         self.database: Database = kit.database
         self._pool = ThreadPoolExecutor(THREADS, "aikit-control")
         self._lock = Lock()
-        self._reading: sa.Engine | None = None
-        self._writing = pooled(self.database)
+        self._reading: Kept | None = None
+        self._writing = Kept(self.database, THREADS, SECONDS)
 
     async def look(self, place: Place, read: Callable[[sa.Connection], Answer]) -> Answer:
         """Read what this tenant has in this environment, and nothing else can be seen. Raises MeteringUnavailable."""
@@ -51,6 +52,7 @@ class Ledger:
             async with asyncio.timeout(SECONDS):
                 return await asyncio.get_running_loop().run_in_executor(self._pool, _worded, work)
         except TimeoutError:
+            self._sever()
             raise unavailable() from None
 
     @contextmanager
@@ -62,33 +64,26 @@ class Ledger:
     @contextmanager
     def changing(self) -> Iterator[sa.Connection]:
         """A transaction of its own, in a thread."""
-        with self._writing.begin() as connection:
+        with self._writing.engine.begin() as connection:
             yield connection
 
     def _readers(self) -> sa.Engine:
         """Keeps connections that see nothing until they are told what, for one transaction."""
         with self._lock:
             if self._reading is None:
-                self._reading = pooled(reader_of(self.database))
-            return self._reading
+                self._reading = Kept(reader_of(self.database), THREADS, SECONDS)
+            return self._reading.engine
+
+    def _sever(self) -> None:
+        for kept in (self._reading, self._writing):
+            if kept is not None:
+                kept.sever()
 
     async def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
-        for engine in (self._reading, self._writing):
-            if engine is not None:
-                engine.dispose()
-
-
-def pooled(database: Database) -> sa.Engine:
-    """An engine that keeps a connection for each thread, and finds out whether it still works before it is used."""
-    return sa.create_engine(
-        "postgresql+psycopg://",
-        creator=database._for_sqlalchemy,
-        pool_size=THREADS,
-        max_overflow=0,
-        pool_timeout=SECONDS,
-        pool_pre_ping=True,
-    )
+        for kept in (self._reading, self._writing):
+            if kept is not None:
+                kept.close()
 
 
 def _worded(work: Callable[[], Answer]) -> Answer:

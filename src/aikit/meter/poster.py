@@ -34,6 +34,7 @@ from aikit.meter.repeats import Repetitions
 from aikit.meter.reviewing import forget_sightings, report, review
 from aikit.meter.rows import EndingRow
 from aikit.meter.statement import Rejected, Statement
+from aikit.meter.turns import STALL
 from aikit.meter.watch import Watch
 from aikit.types import Decision, Hold
 
@@ -76,34 +77,44 @@ class Poster:
         return self.execute(self.prepare(batch))
 
     def prepare(self, batch: Batch) -> Prepared:
-        """Decide the batch on what is remembered, if all of that is; does no I/O."""
+        """Decide the batch on what is remembered, if all of that is; does no I/O.
+
+        A batch under way may hold what is remembered. One that has stalled must not keep us: we hang up on it next.
+        """
+        if not self._memory.lock.acquire(timeout=STALL):
+            return Prepared(batch)
+        try:
+            return self._prepare(batch)
+        finally:
+            self._memory.lock.release()
+
+    def _prepare(self, batch: Batch) -> Prepared:
         memory = self._memory
-        with memory.lock:
-            callers = memory.callers(batch)
-            if memory.patience or callers is None or any(row.entry.hold.opened for row in batch.entries):
+        callers = memory.callers(batch)
+        if memory.patience or callers is None or any(row.entry.hold.opened for row in batch.entries):
+            return Prepared(batch)
+        standing = memory.standing(batch, needs(batch, callers))
+        if standing is None:
+            return Prepared(batch)
+        version, seconds = memory.version, self._hold_seconds
+        try:
+            planned = plan(
+                batch,
+                callers,
+                standing,
+                now=memory.now(),
+                policy_version=version,
+                hold_seconds=seconds,
+                gates=memory.gates,
+                repeats=memory.repeats,
+            )
+        except BaseException as error:
+            memory.new_epoch(forget=True)  # some counters have been changed, and nobody knows which
+            if isinstance(error, Behind):
                 return Prepared(batch)
-            standing = memory.standing(batch, needs(batch, callers))
-            if standing is None:
-                return Prepared(batch)
-            version, seconds = memory.version, self._hold_seconds
-            try:
-                planned = plan(
-                    batch,
-                    callers,
-                    standing,
-                    now=memory.now(),
-                    policy_version=version,
-                    hold_seconds=seconds,
-                    gates=memory.gates,
-                    repeats=memory.repeats,
-                )
-            except BaseException as error:
-                memory.new_epoch(forget=True)  # some counters have been changed, and nobody knows which
-                if isinstance(error, Behind):
-                    return Prepared(batch)
-                raise
-            memory.gates = planned.gates
-            return Prepared(batch, planned, memory.epoch)
+            raise
+        memory.gates = planned.gates
+        return Prepared(batch, planned, memory.epoch)
 
     def execute(self, prepared: Prepared) -> list[Decision]:
         """Post a batch, in one transaction. One decision an order, in their order; then one an extension.

@@ -155,10 +155,37 @@ def test_a_port_in_use_is_a_usage_error_in_one_sentence(config: Path) -> None:
     assert "Traceback" not in server.err
 
 
-def test_ctrl_c_ends_it_as_interrupted(server: ServeProcess) -> None:
-    server.process.send_signal(signal.SIGINT)
-    assert server.ended() == 130
-    assert "Traceback" not in server.err
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_ends_it_as_interrupted(config: Path, workers: str) -> None:
+    with serve_process(config, "--workers", workers) as server:
+        os.killpg(server.pid, signal.SIGINT)  # a terminal tells all processes of the group
+        assert server.ended() == 130
+        assert "Traceback" not in server.err
+
+
+def test_it_listens_on_an_address_of_ipv6(config: Path) -> None:
+    with serve_process(config, "--host", "::1") as server:
+        assert server.url.startswith("http://[::1]:")
+        assert server.get("/healthz").status_code == 200
+
+
+def test_a_worker_that_dies_while_the_ledger_is_away_is_replaced_when_it_is_back(
+    tmp_path: Path, simulator: Simulator, books: Books, secret: str
+) -> None:
+    with Proxy(books.dsn) as way:
+        config = write_config(tmp_path, simulator.url, way.dsn)
+        with serve_process(config, "--workers", "2") as server:
+            until(lambda: _serving(books) == 2)
+            way.cut()
+            first = server.workers()[0]
+            os.kill(first, signal.SIGKILL)
+            until(lambda: "The server can't start" in server.err, lambda: server.err)
+            assert server.status("/healthz") == 200
+            way.restore()
+            until(lambda: _serving(books) == 2, lambda: server.err)
+            until(lambda: ask(server, secret).status_code == 200)
+            server.terminate()
+            assert server.ended() == 0
 
 
 def test_two_workers_serve_and_one_that_is_killed_is_replaced(

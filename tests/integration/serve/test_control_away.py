@@ -119,18 +119,18 @@ def test_a_ledger_that_says_nothing_more_is_hung_up_on(
     far: Plane, proxy: Proxy, books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold = far.acme.evaluate()["hold"]["id"]
-    assert far.acme.get("/v1/limits").status_code == 200
-    monkeypatch.setattr("aikit.serve.control.ledger.SECONDS", 1.0)
-    proxy.stall()
-    with ThreadPoolExecutor(12) as pool:
-        answers = list(pool.map(lambda _: far.acme.get("/v1/limits"), range(12)))
+    with ThreadPoolExecutor(24) as pool:  # so that every thread of the server has a connection
+        assert {answer.status_code for answer in pool.map(lambda _: far.acme.get("/v1/limits"), range(96))} == {200}
+        monkeypatch.setattr("aikit.serve.control.ledger.SECONDS", 1.0)
+        proxy.stall()
+        answers = list(pool.map(lambda _: far.acme.get("/v1/limits"), range(24)))
     assert {answer.status_code for answer in answers} == {503}
     assert far.acme.report(hold).status_code == 503
     proxy.restore()
-    monkeypatch.undo()
     for _ in range(20):
         if far.acme.get("/v1/limits").status_code == 200:
             break
+    monkeypatch.undo()
     assert far.acme.get("/v1/limits").status_code == 200
     while far.acme.report(hold).status_code == 503:
         pass

@@ -89,8 +89,8 @@ def test_enter_on_a_refused_call_shows_the_decision_with_its_limit(top: Tmux, ki
     top.press("g", "Enter")
     top.wait_for("DAILY_BUDGET_EXCEEDED", "$0.0005", "tenant:small", "j/k scroll")
     top.press("Escape")
-    screen = top.wait_for("2 Calls", "WHO")
-    assert "esc back   j/k" not in screen
+    top.wait_for("2 Calls", "WHO")
+    wait_for(lambda: "esc back   j/k" not in top.screen)  # it may be seen while it is drawn
 
 
 def test_a_filter_shows_one_tenant_and_escape_shows_all_again(top: Tmux, kit: AIKit, books: Books) -> None:
@@ -149,14 +149,19 @@ def test_q_gives_the_terminal_back_as_it_was(window: Tmux) -> None:
 
 def test_what_is_typed_after_it_is_seen_again(window: Tmux) -> None:
     """The terminal echoes, and Ctrl-C and Ctrl-Z are the shell's again."""
+
+    def modes() -> list[str]:
+        return [line for line in window.lines if line.count(":") > 10]
+
     window.run("stty -g")
+    wait_for(modes)
     window.run(TOP)
     window.wait_for("SPEND today")
     window.press("C-c")
     assert window.exit_code() == 0
     window.run("stty -g")
-    modes = [line for line in window.lines if line.count(":") > 10]
-    assert len(modes) == 2 and len(set(modes)) == 1
+    wait_for(lambda: len(modes()) == 2)
+    assert len(set(modes())) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
@@ -213,7 +218,7 @@ def test_a_breaker_is_reset_and_tripped_for_all_processes_and_it_is_on_the_recor
     window.run(f"{TOP} --allow-actions --tab breakers")
     window.wait_for("actions", MINI, "failures in a row")
     simulator.reset()
-    window.press("G")
+    window.press("g")
     _confirmed(window, "x", "Reset the breaker", why="the provider is well again")
     window.wait_for(f"\n {MINI}  ● closed")
     spend(kit)

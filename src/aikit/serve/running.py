@@ -16,6 +16,7 @@ import socket
 import ssl
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
@@ -39,6 +40,7 @@ OPTIONS = "_AIKIT_SERVE_OPTIONS"
 """How workers learn what was asked for."""
 BACKLOG = 2048
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
+LOOK_SECONDS = 0.2
 HEALTH_SECONDS = 30.0
 """A worker that says nothing for so long is ended, and another takes its place."""
 log = logging.getLogger("aikit.serve")
@@ -166,11 +168,8 @@ class Workers(Multiprocess):
 
     def keep_subprocess_alive(self) -> None:
         for index, process in enumerate(self.processes):
-            if process.is_alive(HEALTH_SECONDS):
-                self._served = self._served or process.is_ready()
+            if self.should_exit.is_set() or self._is_well(process):
                 continue
-            if self.should_exit.is_set():
-                return
             process.kill()
             process.join()
             _forget_metrics(process.pid)
@@ -181,6 +180,19 @@ class Workers(Multiprocess):
             log.warning("The worker %s is gone (%s); another takes its place.", process.pid, process.exitcode)
             self.processes[index] = Process(self.config, self.sockets)
             self.processes[index].start()
+
+    def _is_well(self, process: Process) -> bool:
+        """Whether it lives and answers. Nobody waits for that once a signal has come: it may be ending, too."""
+        with suppress(OSError, EOFError):
+            process.parent_conn.send(b"ping")
+            until = time.monotonic() + HEALTH_SECONDS
+            while process.process.is_alive() and time.monotonic() < until:
+                if process.parent_conn.poll(LOOK_SECONDS):
+                    self._served = self._served or bool(process.parent_conn.recv())
+                    return True
+                if self.signal_queue:
+                    return True
+        return False
 
 
 @contextmanager

@@ -158,8 +158,10 @@ def test_a_port_in_use_is_a_usage_error_in_one_sentence(config: Path) -> None:
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_ctrl_c_ends_it_as_interrupted(config: Path, workers: str) -> None:
     with serve_process(config, "--workers", workers) as server:
+        began = time.monotonic()
         os.killpg(server.pid, signal.SIGINT)  # a terminal tells all processes of the group
         assert server.ended() == 130
+        assert time.monotonic() - began < 20, "nothing was under way: nothing had to be waited for"
         assert "Traceback" not in server.err
 
 

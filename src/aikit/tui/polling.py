@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 from aikit.console.model import Query, Snapshot, Source
@@ -70,7 +71,7 @@ class Poller:
             self._nudge.clear()
             query = self.query
             try:
-                snapshot = await in_thread(lambda asked=query: self._source.read(asked))  # type: ignore[misc]
+                snapshot = await in_thread(partial(self._source.read, query))
             except AIKitError as error:
                 wait, self._retry = self._retry, min(2 * self._retry, LAST_RETRY)
                 self.retry_at = self._clock() + wait

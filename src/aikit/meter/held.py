@@ -26,7 +26,17 @@ def as_held(connection: psycopg.Connection[Any], rows: Sequence[EndingRow]) -> l
     """
     entries = {row.entry.hold.order.attempt: row.entry for row in rows}
     now = holds_now(connection, [entry.hold for entry in entries.values()])
-    return [EndingRow.of(entry._replace(hold=now[attempt])) for attempt, entry in entries.items() if attempt in now]
+    return [EndingRow.of(_ending(entry, now[attempt])) for attempt, entry in entries.items() if attempt in now]
+
+
+def _ending(entry: Entry, hold: Hold) -> Entry:
+    """The ending of a hold that looks like this by now: charged for all of it, it is charged for what it grew to."""
+    nano = entry.nano
+    if entry.ending is Ending.PRESUMED_SPENT:
+        nano = hold.presumed_nano
+    elif entry.ending is Ending.SETTLED and entry.estimated and nano == entry.hold.order.nano:
+        nano = hold.order.nano
+    return entry._replace(hold=hold, nano=nano)
 
 
 def as_now(connection: psycopg.Connection[Any], batch: Batch) -> Batch:

@@ -236,3 +236,32 @@ def test_a_renewed_hold_expires_later(ledger: Database, tmp_path: Path) -> None:
         assert left > 800
         meter.end(settled(hold, 1))
     assert_balanced(ledger)
+
+
+@pytest.mark.parametrize("ending", [Ending.PRESUMED_SPENT, Ending.SETTLED])
+def test_an_ending_for_all_of_a_hold_that_another_process_grew_meanwhile_charges_what_it_grew_to(
+    ledger: Database, tmp_path: Path, ending: Ending
+) -> None:
+    set_policy(ledger, "acme", limits=[{"metric": "credits", "window": "month", "cap": 10**9}])
+    with meter_on(ledger, tmp_path / "a") as first, meter_on(ledger, tmp_path / "b") as second:
+        seen = held(first.admit(stream(limit=1_000)))
+        now = held(grown(second, seen))
+        first.end(Entry(seen, ending, seen.order.nano, estimated=True, error="expired"))
+        first.flush()
+    assert now.order.nano > seen.order.nano
+    assert rows(ledger, "SELECT nano, held_nano FROM aikit.entries") == [(now.order.nano, now.order.nano)]
+    assert month(ledger) == (now.order.nano, 0)
+    assert_balanced(ledger)
+
+
+def test_a_reported_cost_stays_what_it_is_when_another_process_grew_the_hold_meanwhile(
+    ledger: Database, tmp_path: Path
+) -> None:
+    lease(ledger, cap=10**9)
+    with meter_on(ledger, tmp_path / "a") as first, meter_on(ledger, tmp_path / "b") as second:
+        seen = held(first.admit(stream()))
+        held(grown(second, seen))
+        first.end(settled(seen, LEASE_SLICE))
+        first.flush()
+    assert month(ledger) == ((INPUT + LEASE_SLICE) * RATE, 0)
+    assert_balanced(ledger)

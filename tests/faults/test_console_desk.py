@@ -16,8 +16,8 @@ from aikit.console.model import Tab
 from aikit.database.connect import Database
 from aikit.errors import DatabaseError, DatabaseUnavailable
 from aikit.ledger.breakers import get_breaker
-from aikit.ledger.changing import BARRIER
 from aikit.ledger.limits import LimitRow, list_limits
+from aikit.ledger.locks import POSTING
 from aikit.ledger.tenants import add_tenant, set_limit
 from aikit.policy.model import StatedLimit
 from aikit.types import Metric, Window
@@ -75,7 +75,7 @@ def test_a_connection_lost_in_the_middle_of_a_change_says_where_to_look_whether_
     ledger: Database, proxy: Proxy, row: LimitRow
 ) -> None:
     with ledger.connect(role="test") as holder, holder.transaction():
-        holder.execute("SELECT pg_advisory_xact_lock(%s, %s)", BARRIER)
+        holder.execute("SELECT pg_advisory_xact_lock(%s, %s)", POSTING)
         cutting = Timer(0.5, proxy.cut)
         cutting.start()
         with pytest.raises(DatabaseUnavailable) as told:
@@ -87,7 +87,7 @@ def test_a_connection_lost_in_the_middle_of_a_change_says_where_to_look_whether_
 
 def test_a_database_that_hangs_is_hung_up_on(ledger: Database, proxy: Proxy, row: LimitRow) -> None:
     with ledger.connect(role="test") as holder, holder.transaction():
-        holder.execute("SELECT pg_advisory_xact_lock(%s, %s)", BARRIER)
+        holder.execute("SELECT pg_advisory_xact_lock(%s, %s)", POSTING)
         began = time.monotonic()
         with pytest.raises(DatabaseUnavailable), bounded.bounded(behind(proxy), 1.0) as books:
             set_limit(books, "acme", StatedLimit(Metric.CREDITS, Window.DAY, 5))

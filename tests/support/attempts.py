@@ -9,6 +9,7 @@ from typing import Any
 
 from aikit.breaker.model import TUNING, Tuning
 from aikit.database.connect import Database
+from aikit.ledger.locks import POSTING
 from aikit.meter.engine import Meter
 from aikit.meter.opening import open_meter
 from aikit.meter.prices import PriceRow
@@ -52,7 +53,7 @@ def set_policy(database: Database, tenant: str, **body: Any) -> None:
     """The tenant, with a policy of its own that states this: a body as `aikit.policy.record` writes it."""
     name = f"tenant:{tenant}"
     with database.connect(role="test") as connection, connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(7206071, 1)")
+        connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", POSTING)
         connection.execute("INSERT INTO aikit.tenants VALUES (%s) ON CONFLICT DO NOTHING", (tenant,))
         (version,) = connection.execute("SELECT policy_version + 1 FROM aikit.state").fetchone() or (0,)
         connection.execute("UPDATE aikit.policies SET until = %s WHERE name = %s AND until IS NULL", (version, name))

@@ -18,6 +18,7 @@ from psycopg.rows import dict_row
 
 from aikit.config import Settings, load
 from aikit.database.connect import Database
+from aikit.ledger.locks import POSTING
 from aikit.ledger.verify import verify
 from aikit.types import TOKEN_CLASSES
 from support.postgres import create_database, drop_database
@@ -53,7 +54,7 @@ class Books:
         cap = int(Decimal(usd) * NANO_PER_USD)
         name = f"tenant:{tenant}"
         with psycopg.connect(self.dsn) as connection:
-            connection.execute("SELECT pg_advisory_xact_lock(7206071, 1)")
+            connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", POSTING)
             connection.execute("INSERT INTO aikit.tenants VALUES (%s) ON CONFLICT DO NOTHING", (tenant,))
             found = connection.execute(
                 "UPDATE aikit.policies SET until = (SELECT policy_version + 1 FROM aikit.state) "

@@ -20,8 +20,6 @@ FIRST = "first"
 """The name of the key that is made where there is none."""
 TENANT = "default"
 CAP_USD = "5.00"
-ONE_AT_A_TIME = (7206071, 6)
-"""The advisory lock of a first start."""
 RIGHTS = ("complete", "evaluate", "usage:read")
 
 
@@ -107,12 +105,13 @@ def first_key(settings: Settings) -> str | None:
     """
     from aikit.cli.books import open_configured
     from aikit.ledger.keys import list_keys
+    from aikit.ledger.locks import FIRST_START
     from aikit.ledger.opening import prepare
 
     database = open_configured(settings)
     prepare(database)
     with database.connect(role="serve") as connection:
-        connection.execute("SELECT pg_advisory_lock(%s, %s)", ONE_AT_A_TIME)
+        connection.execute("SELECT pg_advisory_lock(%s, %s)", FIRST_START)
         return None if list_keys(database, all=True) else _made(database, settings.environment)
 
 

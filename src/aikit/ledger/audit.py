@@ -20,11 +20,10 @@ import sqlalchemy as sa
 
 from aikit.database.connect import Database
 from aikit.errors import ConfigError
+from aikit.ledger.locks import AUDITING
 from aikit.ledger.reading import Readable, aware, check_tags, reading
 from aikit.ledger.tables import audit, state
 
-LOCK = (7206071, 2)
-"""The advisory lock that lets one row at a time be added to the chain."""
 AT_ONCE = 2_000
 TEXT_LENGTH = 1_000
 
@@ -86,7 +85,7 @@ def record(
     """Add a row, in the transaction of the change itself. Raises ConfigError for a name or a reason out of bounds."""
     who = _checked("who", who or actor())
     why = _checked("why", why) if why else None
-    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(*LOCK)))
+    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(*AUDITING)))
     seq, sealed, at = connection.execute(
         sa.select(state.c.audit_seq, state.c.audit_hash, sa.func.clock_timestamp())
     ).one()

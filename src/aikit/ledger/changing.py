@@ -14,10 +14,8 @@ import sqlalchemy as sa
 
 from aikit.database.connect import Database
 from aikit.ledger import audit
+from aikit.ledger.locks import POSTING
 from aikit.ledger.tables import counters, holds, state
-
-BARRIER = (7206071, 1)
-"""The advisory lock that every batch of every meter shares; who holds it alone changes policies between batches."""
 
 
 @dataclass(slots=True)
@@ -63,7 +61,7 @@ class Change:
 def changing(database: Database, who: str | None, why: str | None) -> Iterator[Change]:
     """A transaction during which no batch is posted, and after which every process reads the policies again."""
     with database.engine().begin() as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(*BARRIER)))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(*POSTING)))
         version = connection.execute(sa.select(state.c.policy_version)).scalar_one()
         change = Change(connection, version + 1, who, why)
         yield change

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from aikit.database.connect import Database
 from aikit.errors import ConfigError, GateNotPassed, PromptInvalid, PromptNotFound
 from aikit.ledger import audit
+from aikit.ledger.locks import PROMPTS
 from aikit.ledger.prompt_gates import Gate, read_gate
-from aikit.ledger.prompts import LOCK
 from aikit.ledger.reading import Readable, reading
 from aikit.ledger.tables import prompt_labels, prompt_moves, prompt_versions
 from aikit.prompts.refs import CANDIDATE, check_label
@@ -176,7 +176,7 @@ def _earlier(name: str, label: str, moves: list[Move], to: int | None) -> int:
 
 def _lock(connection: sa.Connection, name: str, label: str) -> list[Move]:
     """Wait until nobody else moves labels; the moves of this one."""
-    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(*LOCK)))
+    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(*PROMPTS)))
     return _moves(connection, name, label)
 
 

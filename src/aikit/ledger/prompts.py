@@ -12,12 +12,10 @@ import sqlalchemy as sa
 from aikit.database.connect import Database
 from aikit.errors import PromptChanged
 from aikit.ledger import audit
+from aikit.ledger.locks import PROMPTS
 from aikit.ledger.reading import Readable, reading
 from aikit.ledger.tables import prompt_versions
 from aikit.prompts.model import Prompt
-
-LOCK = (7206071, 3)
-"""The advisory lock under which prompts are published and their labels moved, one change at a time."""
 
 
 class Draft(NamedTuple):
@@ -47,7 +45,7 @@ def publish(database: Database, drafts: Iterable[Draft], *, who: str | None = No
     """
     who, wanted = who or audit.actor(), list(drafts)
     with database.engine().begin() as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(*LOCK)))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(*PROMPTS)))
         new = _new(connection, wanted)
         for draft in new:
             _publish(connection, draft, who)

@@ -26,12 +26,11 @@ from aikit.ledger.export.files import made, sha256_of, written
 from aikit.ledger.export.parquet import load
 from aikit.ledger.export.rows import Selection, export
 from aikit.ledger.export.tally import READERS, Tally, tally_file, tally_found, tally_query
+from aikit.ledger.locks import PRUNING
 from aikit.ledger.reading import CLOCK_SKEW, aware, reading
 from aikit.ledger.tables import parts, pruned, pruned_rollups, rollups
 from aikit.money import usd_string
 
-ONE_AT_A_TIME = (7206071, 5)
-"""The advisory lock of a prune."""
 LOCK_TIMEOUT = "200ms"
 TRIES = 60
 PAUSE = 1.0
@@ -161,7 +160,7 @@ def _looked_at(connection: sa.Connection, newest: datetime, **part: Any) -> OldP
 
 
 def _only_here(connection: sa.Connection, old: OldPart) -> None:
-    alone = connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(*ONE_AT_A_TIME))).scalar_one()
+    alone = connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(*PRUNING))).scalar_one()
     attached = sa.select(parts.c.part).where(parts.c.part == old.part)
     if not alone or connection.execute(attached).first() is None:
         raise DatabaseError(

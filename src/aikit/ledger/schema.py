@@ -14,9 +14,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from aikit.ledger.locks import MIGRATING
+
 SCHEMA = "aikit"
-LOCK = 7206072
-"""The advisory lock that lets one migration run at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def status(connection: sa.Connection) -> SchemaStatus:
 def upgrade(connection: sa.Connection) -> SchemaStatus:
     """Bring the database to the newest schema; waits while another process does the same. One transaction."""
     with connection.begin():
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATING})
         connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
         config = _config()
         config.attributes["connection"] = connection

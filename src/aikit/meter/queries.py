@@ -1,12 +1,14 @@
 """The statements of the poster. What writes is the function `aikit.post` (ledger/sql)."""
 
+from aikit.ledger.locks import EXPIRING, POSTING
+
 POST = """
     SELECT outcome, at FROM aikit.post($1, $2, $3, $4, $5::aikit.counter_change[], $6::aikit.new_hold[],
                                                $7::aikit.ending[], $8::aikit.refusal[], $9::aikit.rollups[],
                                                $10::aikit.extension[], $11::aikit.claim[], $12::aikit.answer[], $13,
                                                $14::aikit.breaker_change[])"""
-BARRIER = "SELECT pg_advisory_xact_lock_shared(7206071, 1)"
-ALONE = "SELECT pg_advisory_xact_lock(7206071, 1)"
+BARRIER = f"SELECT pg_advisory_xact_lock_shared{POSTING}"
+ALONE = f"SELECT pg_advisory_xact_lock{POSTING}"
 STANDING = "SELECT policy_version, breaker_version, now() FROM aikit.state"
 LOCK = """
     SELECT c.tenant, c.subject, c.revision, c.names, c.amounts
@@ -33,8 +35,8 @@ PRICE = """
     INSERT INTO aikit.prices (price_id, provider, model, source, version, body)
     VALUES (%s, %s, %s, %s, %s, %s::jsonb) ON CONFLICT DO NOTHING"""
 PRICES = "SELECT price_id FROM aikit.prices"
-TRY_EXPIRING = "SELECT pg_try_advisory_lock(7206071, 3)"
-DONE_EXPIRING = "SELECT pg_advisory_unlock(7206071, 3)"
+TRY_EXPIRING = f"SELECT pg_try_advisory_lock{EXPIRING}"
+DONE_EXPIRING = f"SELECT pg_advisory_unlock{EXPIRING}"
 EXPIRED = """
     SELECT tenant, attempt, call, user_id, feature, environment, provider, model, api, stream, price_id, nano, tokens,
            output_tokens, presumed, subjects, generation, admitted_at, prompt, prompt_hash

@@ -6,6 +6,7 @@ import pytest
 
 from aikit import expiring
 from aikit.database.connect import Database
+from aikit.ledger.locks import EXPIRING, PROMPTS
 from aikit.ledger.verify import verify
 from aikit.meter import workers
 from integration.cli.conftest import Cli
@@ -125,10 +126,17 @@ def test_another_process_that_is_at_it_is_told_and_waited_for_in_vain(
     monkeypatch.setattr(expiring, "PATIENCE", 0.3)
     tell(ledger, EXPIRE)
     with ledger.connect(role="test") as other:
-        other.execute("SELECT pg_advisory_lock(7206071, 3)")
+        other.execute("SELECT pg_advisory_lock(%s, %s)", EXPIRING)
         ended = cli("ledger", "expire", "--json")
         assert ended.code == 1
         assert ended.json("aikit.ledger.expire/1")["totals"] == {"holds": 0, "presumed_usd": "0", "left": 4}
         assert ended.err == "4 holds are left: another process is ending holds just now.\n"
     assert cli.ok("ledger", "expire", "--json").json("aikit.ledger.expire/1")["totals"]["holds"] == 4
     assert verify(ledger).findings == []
+
+
+def test_whoever_publishes_a_prompt_keeps_nobody_from_expiring(cli: Cli, held: Till, ledger: Database) -> None:
+    tell(ledger, EXPIRE)
+    with ledger.connect(role="test") as other:
+        other.execute("SELECT pg_advisory_lock(%s, %s)", PROMPTS)
+        assert cli.ok("ledger", "expire", "--json").json("aikit.ledger.expire/1")["totals"]["holds"] == 4

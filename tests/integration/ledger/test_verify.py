@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 
 from aikit.database.connect import Database
+from aikit.ledger.locks import POSTING
 from aikit.ledger.plans import set_plan
 from aikit.ledger.policies import put_policy
 from aikit.ledger.tenants import add_tenant, set_limit
@@ -400,6 +401,6 @@ def test_a_price_that_cant_be_read_is_found(books: Database, body: str) -> None:
 
 def test_to_verify_changes_nothing_and_waits_for_nobody(books: Database) -> None:
     with books.connect(role="test") as busy, busy.transaction():
-        busy.execute("SELECT pg_advisory_xact_lock(7206071, 1)")
+        busy.execute("SELECT pg_advisory_xact_lock(%s, %s)", POSTING)
         busy.execute("UPDATE aikit.counters SET revision = revision + 1")
         assert verify(books).ok

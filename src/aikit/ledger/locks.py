@@ -5,6 +5,8 @@ The SQL files name some of them by their numbers: a number, once given, is never
 
 from __future__ import annotations
 
+from uuid import UUID
+
 FAMILY = 7206071
 MIGRATING = 7206072
 """One migration at a time. It is a key of one number, so it is not of the family."""
@@ -22,3 +24,10 @@ FIRST_START = (FAMILY, 6)
 """Of servers that start at once, one makes the first key."""
 EXPIRING = (FAMILY, 7)
 """One process at a time presumes spent what holds have stood for too long."""
+
+REPORTING = 7206073
+
+
+def reporting(attempt: UUID) -> tuple[int, int]:
+    """One process at a time posts what is reported of this attempt."""
+    return REPORTING, int.from_bytes(attempt.bytes[-4:], signed=True)

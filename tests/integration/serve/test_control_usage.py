@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
 from pathlib import Path
 from random import Random
 from typing import Any
 from uuid import UUID, uuid4
 
 from aikit.database.connect import Database
+from aikit.events import AttemptEnded, Event
 from aikit.expiring import expire as end_expired
 from aikit.meter.opening import open_meter
 from aikit.meter.prices import PriceRow
 from aikit.sim import Simulator
 from support.control import MODEL, Plane, all_parts, plane_of
 from support.kits import Books, settings_for, tokens
-from support.serving import serving
+from support.serving import Serving, serving
+
+
+class Listener:
+    """Hears of what happens in the processes that it is put in."""
+
+    awake = True
+
+    def __init__(self, *serving: Serving) -> None:
+        self.heard: list[Event] = []
+        for one in serving:
+            one.kit._desk.notify._teller = self
+
+    def tell(self, event: Event, context: Context | None) -> None:
+        self.heard.append(event)
+
+    def endings(self) -> list[tuple[UUID, str, int]]:
+        found = [(one.attempt_id, str(one.ending), one.nano) for one in self.heard if isinstance(one, AttemptEnded)]
+        return sorted(found)
+
+
+def in_the_ledger(books: Books) -> list[tuple[UUID, str, int]]:
+    return sorted((entry["attempt"], entry["ending"], entry["nano"]) for entry in books.entries())
+
 
 USED_USD = "0.000117"
 """300 input tokens and 120 output tokens of gpt-4o-mini."""
@@ -93,6 +118,7 @@ def test_a_voided_hold_costs_nothing_and_can_be_voided_again(plane: Plane, books
 
 
 def test_a_hold_that_expired_is_put_right_by_a_late_report(plane: Plane, books: Books, tmp_path: Path) -> None:
+    listener = Listener(plane.serving)
     late, free = plane.acme.evaluate()["hold"]["id"], plane.acme.evaluate()["hold"]["id"]
     expire(books, tmp_path)
     assert books.used()["month"] == 900_000
@@ -102,6 +128,7 @@ def test_a_hold_that_expired_is_put_right_by_a_late_report(plane: Plane, books: 
     assert plane.acme.post(f"/v1/holds/{free}/void").json()["cost_usd"] == "0"
     assert plane.acme.report(late, usage={"input": 1}).status_code == 422
     assert books.used()["month"] == 117_000 and len(books.entries()) == 4
+    assert listener.endings() == sorted([(UUID(late), "settled", 117_000), (UUID(free), "voided", 0)])
     books.assert_balanced()
 
 
@@ -185,7 +212,7 @@ def test_many_reports_of_one_hold_at_once_make_one_entry(
 ) -> None:
     (tmp_path / "other").mkdir()
     with serving(settings_for(tmp_path / "other", simulator, books.dsn), more=all_parts) as second:
-        callers = [plane.acme, plane_of(second).acme]
+        callers, listener = [plane.acme, plane_of(second).acme], Listener(plane.serving, second)
         for _ in range(5):
             hold = plane.acme.evaluate()["hold"]["id"]
             with ThreadPoolExecutor(8) as pool:
@@ -193,16 +220,19 @@ def test_many_reports_of_one_hold_at_once_make_one_entry(
             assert {answer.status_code for answer in answers} == {200}
             assert len({answer.text for answer in answers}) == 1
     assert len(books.entries()) == 5
+    assert listener.endings() == in_the_ledger(books)
     books.assert_balanced()
 
 
 def test_of_two_different_reports_at_once_one_counts_and_the_other_is_refused(plane: Plane, books: Books) -> None:
+    listener = Listener(plane.serving)
     for _ in range(5):
         hold = plane.acme.evaluate()["hold"]["id"]
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda n: plane.acme.report(hold, usage={"input": n % 2}), range(8)))  # noqa: B023
         assert sorted(answer.status_code for answer in answers) == [200] * 4 + [422] * 4
     assert len(books.entries()) == 5
+    assert listener.endings() == in_the_ledger(books)
     books.assert_balanced()
 
 
@@ -211,7 +241,7 @@ def test_the_same_usage_reported_by_many_at_once_is_charged_once(
 ) -> None:
     (tmp_path / "other").mkdir()
     with serving(settings_for(tmp_path / "other", simulator, books.dsn), more=all_parts) as second:
-        callers = [plane.acme, plane_of(second).acme]
+        callers, listener = [plane.acme, plane_of(second).acme], Listener(plane.serving, second)
 
         def report(n: int) -> Any:
             return callers[n % 2].post("/v1/usage", UNHELD | {"usage_id": f"r-{n // 8}"})
@@ -220,6 +250,7 @@ def test_the_same_usage_reported_by_many_at_once_is_charged_once(
             answers = list(pool.map(report, range(40)))
     assert {answer.status_code for answer in answers} == {200}
     assert len(books.entries()) == 5
+    assert listener.endings() == in_the_ledger(books)
     assert plane.acme.evaluate(hold=False)["allowed"]
     books.assert_balanced()
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
 from datetime import UTC, datetime
 from uuid import UUID
 
+import sqlalchemy as sa
+
 from aikit.errors import RequestInvalid
 from aikit.headers import prompt_of
 from aikit.ledger.held import Held, held
+from aikit.ledger.locks import reporting
 from aikit.ledger.reported import claim
 from aikit.money import credits, usd_string
 from aikit.pricing.price import Price
@@ -26,6 +31,8 @@ REPORT = "usage"
 """The API of what was used without a hold."""
 POSTED_WITHIN = 8.0
 """Seconds that the ledger has to take an ending before it is said to be away. It is posted all the same, later."""
+MOST_UNTOLD = 10_000
+"""So many endings that the ledger was not there for are remembered, to be told once it has them."""
 DESCRIPTION = """
 Ends a hold with what was used, or records what was used without one. The actual amount is always charged, be it above
 the hold or above a cap. A hold is settled once: the same report again is answered alike and posts nothing, another one
@@ -49,6 +56,8 @@ class Reporting:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._kit = ledger.kit
+        self._untold: dict[UUID, None] = {}
+        """Attempts whose endings this process has given to the meter, and nobody has heard of."""
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -78,11 +87,13 @@ class Reporting:
 
     def _end(self, place: Place, id: UUID, report: Report | None, why: str | None = None) -> EndSaid:
         """End a hold by a report, or void it without one; blocks. Raises RequestInvalid (404), IdempotencyConflict."""
-        found = self.found(place, id)
-        entry = voiding(found, why) if report is None else ending_of(found, report)
-        ended = found.ended
-        if ended is None or ended.ending is Ending.PRESUMED_SPENT:
-            found, ended = self._post(place, entry)
+        with self._alone(id):
+            found = self.found(place, id)
+            entry = voiding(found, why) if report is None else ending_of(found, report)
+            ended = found.ended
+            if ended is None or ended.ending is Ending.PRESUMED_SPENT:
+                found, ended = self._post(place, entry)
+            self._tell(found)
         if not same(entry, ended):
             raise conflict_of_hold(id, ended)
         return end_said(found, self._kit.nano_per_credit)
@@ -101,16 +112,31 @@ class Reporting:
     def _post(self, place: Place, entry: Entry) -> tuple[Held, Entry]:
         """Post an ending, and see what came of it. Raises MeteringUnavailable if the ledger has not taken it yet."""
         meter, order = self._kit.meter, entry.hold.order
+        if len(self._untold) >= MOST_UNTOLD:
+            del self._untold[next(iter(self._untold))]
+        self._untold[order.attempt] = None
         meter.end(entry)
-        notify = self._kit._desk.notify
-        if notify.listening:
-            notify.ended(entry, 0.0, copy_context())
         meter.flush(POSTED_WITHIN)
         with self._ledger.seen(place) as connection:
             found = held(connection, place.tenant, place.environment, order.attempt, apis=(order.call.api,), ended=True)
         if found is None or found.ended is None:
             raise unavailable()
         return found, found.ended
+
+    def _tell(self, found: Held) -> None:
+        """Whoever listens hears of an ending that this process has posted, as it is in the ledger, and once."""
+        attempt, notify = found.hold.order.attempt, self._kit._desk.notify
+        if attempt in self._untold and found.ended is not None:
+            del self._untold[attempt]
+            if notify.listening:
+                notify.ended(found.ended._replace(nano=found.nano), 0.0, copy_context())
+
+    @contextmanager
+    def _alone(self, attempt: UUID) -> Iterator[None]:
+        """Others who report the same attempt, here or in another process, wait and then see what came of it."""
+        with self._ledger.changing() as connection:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(*reporting(attempt))))
+            yield
 
     async def _record(self, asking: Asking, report: Report) -> Answer:
         key = key_of(asking.exchanged, report.usage_id)
@@ -132,10 +158,12 @@ class Reporting:
             if taken.request_hash != hashed:
                 raise conflict()
             entry = _unheld(taken.attempt, call, report, usage, price, nano)
-            with self._ledger.seen(place) as connection:
-                found = held(connection, *place[:2], taken.attempt, apis=(REPORT,), ended=True)
-            if found is None:
-                found, _ = self._post(place, entry)
+            with self._alone(taken.attempt):
+                with self._ledger.seen(place) as connection:
+                    found = held(connection, *place[:2], taken.attempt, apis=(REPORT,), ended=True)
+                if found is None:
+                    found, _ = self._post(place, entry)
+                self._tell(found)
             return end_said(found, self._kit.nano_per_credit).model_copy(update={"usage_id": key})
 
         return said(await self._ledger.do(post))

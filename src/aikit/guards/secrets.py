@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from aikit.guards.keys import KEYS
+from aikit.guards.keys import KEYS, MORE
 from aikit.guards.matches import Eyes, Match, Seeker
 from aikit.guards.seeking import Literal, earliest, joined, run_at_end
 
@@ -25,6 +25,8 @@ def eyes(options: Mapping[str, Any]) -> Eyes:
         for kind, literal, offset, pattern in KEYS
         if kind in kinds
     ]
+    more = {begin: (kind, rest) for kind in kinds & MORE.keys() for begin, rest in MORE[kind].items()}
+    seekers += [_Beginnings(more)] if more else []
     seekers += [make() for kind, make in _OTHERS if kind in kinds]
     return Eyes(seekers, earliest(run_at_end(r"\S", LONGEST_WORD), _open_block), BEHIND)
 
@@ -40,14 +42,35 @@ def _of_a_key(kind: str) -> Callable[[str, re.Match[str]], Match | None]:
     return accept
 
 
+class _Beginnings:
+    """Keys of many kinds, found by what they begin with in one search: cheaper than a search for each."""
+
+    def __init__(self, kinds: Mapping[str, tuple[str, str]]) -> None:
+        self._search = re.compile(f"(?<![A-Za-z0-9_-])(?:{joined(kinds)})").search
+        self._keys = {
+            begin: (_of_a_key(kind), re.compile(re.escape(begin) + rest + _END).match)
+            for begin, (kind, rest) in kinds.items()
+        }
+
+    def seek(self, text: str, start: int) -> Match | None:
+        while beginning := self._search(text, start):
+            accept, match = self._keys[beginning.group()]
+            candidate = match(text, beginning.start())
+            found = accept(text, candidate) if candidate else None
+            if found is not None:
+                return found
+            start = beginning.end()
+        return None
+
+
 class _Announced:
     """A value that looks like many others, after a word that says what it is."""
 
-    def __init__(self, kind: str, words: tuple[str, ...], between: str, value: str) -> None:
+    def __init__(self, kind: str, words: tuple[str, ...], says: re.Pattern[str], value: str) -> None:
         self._kind = kind
         self._words = words
         self._value = re.compile(value)
-        self._says = re.compile(f"(?ai)(?:{joined(words)}){between}\\Z")
+        self._says = says
 
     def seek(self, text: str, start: int) -> Match | None:
         lowered = text.lower()
@@ -60,27 +83,43 @@ class _Announced:
         return None
 
 
-_BETWEEN = r"""[\w -]{0,16}["'`]?\s{0,4}(?:=|:|=>|is|:=)?\s{0,4}["'`]?"""
+def _after(words: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"""(?ai)(?:{joined(words)})[\w -]{{0,16}}["'`]?\s{{0,4}}(?:=|:|=>|is|:=)?\s{{0,4}}["'`]?\Z""")
 
 
 def _aws_secret() -> Seeker:
     words = ("secret_access_key", "secret access key", "secretaccesskey", "aws_secret", "aws secret", "secret_key")
-    return _Announced("aws_secret", words, _BETWEEN, r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
+    return _Announced("aws_secret", words, _after(words), r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
 
 
 def _azure_account() -> Seeker:
     words = ("accountkey", "sharedaccesskey", "account_key", "account key")
-    return _Announced("azure_key", words, _BETWEEN, r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{43}(?:[A-Za-z0-9/+]{43}=)?=")
+    return _Announced("azure_key", words, _after(words), r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{43}(?:[A-Za-z0-9/+]{43}=)?=")
 
 
 def _azure_service() -> Seeker:
     words = ("subscription-key", "subscription key", "subscription_key", "azure_openai_api_key", "azure_api_key")
-    return _Announced("azure_key", words, _BETWEEN, r"(?<![A-Za-z0-9])[0-9a-f]{32}(?![A-Za-z0-9])")
+    return _Announced("azure_key", words, _after(words), r"(?<![A-Za-z0-9])[0-9a-f]{32}(?![A-Za-z0-9])")
 
 
 def _twilio_token() -> Seeker:
     words = ("auth_token", "auth token", "authtoken", "twilio")
-    return _Announced("twilio_key", words, _BETWEEN, r"(?<![A-Za-z0-9])[0-9a-f]{32}(?![A-Za-z0-9])")
+    return _Announced("twilio_key", words, _after(words), r"(?<![A-Za-z0-9])[0-9a-f]{32}(?![A-Za-z0-9])")
+
+
+def _named_key() -> Seeker:
+    """Of providers whose keys look like nothing in particular (Mistral, Cohere, Mailgun …). Those that have looks, or
+    kinds of their own, are left to these."""
+    says = re.compile(
+        r"""(?ai)(?<!azure.)(?<!azure.openai.)(?:api[_ -]?key|access[_ -]?token|client[_ -]?secret)"""
+        r"""["'`]?\]?\s{0,4}(?:=|:|=>|is|:=)\s{0,4}["'`]?\Z"""
+    )
+    return _Announced("named_key", ("key", "token", "secret"), says, _NAMED)
+
+
+_NAMED = (
+    r"(?<![A-Za-z0-9_./+-])(?!AIza|AKIA|ASIA|SK[0-9a-f]{32})(?=[A-Za-z]*[0-9])[A-Za-z0-9]{32,128}(?![A-Za-z0-9_/+-])"
+)
 
 
 class _Bearer:
@@ -206,6 +245,7 @@ _OTHERS: tuple[tuple[str, Callable[[], Seeker]], ...] = (
     ("azure_key", _azure_account),
     ("azure_key", _azure_service),
     ("twilio_key", _twilio_token),
+    ("named_key", _named_key),
     ("jwt", _Jwts),
     ("private_key", _PrivateKeys),
     ("url_password", _UrlPasswords),

@@ -88,7 +88,16 @@ def _compared(folder: Path, name: str, *, stated: bool) -> Base:
     said = f"{shown}, at {commit[:10]}"
     only_itself = not stated and commit == (_commit(folder, "HEAD") or "").strip()
     warning = _SHALLOW if only_itself and _shallow(folder) else None
+    if only_itself and (before := _git(folder, "show", f"{commit}^:./{FILE}")):
+        text, said = _both(before, text or ""), f"{said}, and what was before it"
     return Base(said, text, warning) if text is not None else Base(f"{said}, which has no {FILE} yet", "", warning)
+
+
+def _both(before: str, text: str) -> str:
+    """All lines of a lock before a commit, and those that the commit has added: else a line that it dropped, once it is
+    on the main branch, would never be missed."""
+    lines = before.splitlines()
+    return "\n".join([*lines, *(line for line in text.splitlines() if line not in lines)])
 
 
 def _commit(folder: Path, name: str) -> str | None:

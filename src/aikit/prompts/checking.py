@@ -86,7 +86,7 @@ def _call(node: nodes.Call) -> None:
             raise NotAllowed(node.lineno, "range takes numbers only", "Write range(1, 10).")
         return
     what = node.node.attr if isinstance(node.node, nodes.Getattr) else getattr(node.node, "name", "this")
-    like = f": |{what}" if what in FILTERS else closest(str(what), list(FILTERS))
+    like = f": |{what}." if what in FILTERS else f".{closest(str(what), list(FILTERS))}"
     raise NotAllowed(node.lineno, f"{what}(…) can't be called; only range(…) can", f"Use a filter{like}")
 
 

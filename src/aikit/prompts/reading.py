@@ -24,6 +24,7 @@ FIELDS = ("description", "model", "parameters", "input", "output", "tags")
 PARAMETERS = ("max_tokens", "temperature", "extra")
 TYPES = ("string", "integer", "number", "boolean", "array", "object", "null")
 _MODEL = re.compile(r"routes\.[A-Za-z0-9_-]{1,64}|[A-Za-z0-9_.-]+/[^\s/][^\s]{0,199}")
+_CONFLICT = ("<<<<<<< ", "=======", ">>>>>>> ")
 _TAG = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,63}")
 _INPUT = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _WORDS = frozenset({"and", "else", "false", "if", "in", "is", "none", "not", "or", "true", "False", "None", "True"})
@@ -58,6 +59,7 @@ def read_prompt(content: bytes | str, name: str, version: int, *, where: str | N
     check_name(name)
     where = where or f"{name}/v{version}.prompt"
     source = normalised(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content, where)
+    _check_merged(source, where)
     front = read_front_matter(source, where)
     fields = _Fields(front, where)
     prompt = Prompt(
@@ -75,6 +77,14 @@ def read_prompt(content: bytes | str, name: str, version: int, *, where: str | N
     )
     check_templates(prompt)
     return prompt
+
+
+def _check_merged(source: str, where: str) -> None:
+    """What git leaves of a merge conflict would be a text like any other, and be sent."""
+    lines = source.split("\n")
+    marks = [next((at for at, line in enumerate(lines, 1) if line.startswith(mark)), 0) for mark in _CONFLICT]
+    if all(marks):
+        raise wrong(where, marks[0], "here begins a merge conflict", "Resolve it, and remove the marks.")
 
 
 class _Fields:

@@ -135,8 +135,12 @@ def _past(lock: Lock, base: Base) -> Iterator[Problem]:
         return
     here = {line.text: number for number, line in enumerate(lock.lines)}
     last: tuple[int, Locked] | None = None
-    for line in read_lock(base.lock).lines:
+    there = read_lock(base.lock).lines
+    kept = {(line.name, line.version) for line in there if line.text in here}
+    for line in there:
         at = here.get(line.text)
+        if at is None and (line.name, line.version) in kept:
+            continue  # locked twice there, which is resolved here
         if at is None:
             now = next(
                 (other for other in lock.lines if (other.name, other.version) == (line.name, line.version)), None

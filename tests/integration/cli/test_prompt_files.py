@@ -317,6 +317,20 @@ def test_branches_that_lock_different_prompts_merge_with_the_union_driver(reposi
         assert problems(repository, "--base", base) == []
 
 
+def test_a_line_that_a_commit_on_the_main_branch_has_dropped_is_missed(repository: Cli) -> None:
+    git(repository, "switch", "--quiet", "main")
+    lines = lock_file(repository).read_text().splitlines(keepends=True)
+    newest = max(int(found.stem[1:]) for found in path(repository, 1).parent.iterdir())
+    lock_file(repository).write_text("".join(lines[:-1]))
+    path(repository, newest).unlink()
+    commit(repository, "Shorter")
+    (problem,) = problems(repository)
+    assert (problem["code"], problem["prompt"]) == ("LOCK_LOST_A_LINE", f"summarize@v{newest}")
+    assert "and what was before it" in problem["message"]
+    git(repository, "revert", "--no-edit", "HEAD")
+    assert problems(repository) == []
+
+
 def test_a_base_can_be_named(repository: Cli) -> None:
     write(repository, 4, "four")
     repository.ok("prompt", "lock")
@@ -333,7 +347,7 @@ def test_a_base_can_be_named(repository: Cli) -> None:
         assert (ended.code, ended.out) == (2, "")
         assert "There is nothing to compare with: git does not know it" in ended.err
     on_github = Cli(repository.folder, {**repository.environ, "GITHUB_BASE_REF": "change"})
-    assert "compared with change, at " in on_github.ok("prompt", "check").out
+    assert "compared with change, at " in on_github("prompt", "check").out
 
 
 def test_a_shallow_clone_says_that_nothing_was_compared_and_what_to_do(repository: Cli, tmp_path: Path) -> None:

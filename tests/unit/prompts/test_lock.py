@@ -236,6 +236,24 @@ def test_a_version_that_was_locked_twice_says_how_to_resolve_it(made: Made) -> N
         folder.load("summarize@v2")
 
 
+def test_a_version_that_the_base_has_twice_is_resolved_by_keeping_one(made: Made) -> None:
+    folder = made("one", "two")
+    past = Base("main", folder.lock_text() + f"summarize v2 {'0' * 64} v1 2026-11-20\n")
+    assert codes(folder, past) == []
+    rewrite(folder, lambda lines: lines[:1])
+    assert codes(folder, past).count("LOCK_LOST_A_LINE") == 2
+
+
+def test_a_file_with_the_marks_of_a_merge_conflict_is_not_locked(made: Made) -> None:
+    folder = made("one")
+    folder.file("summarize", 2).write_text(text("one") + "<<<<<<< HEAD\nmine\n=======\ntheirs\n>>>>>>> theirs\n")
+    with pytest.raises(PromptInvalid, match=r"v2\.prompt line 8: here begins a merge conflict"):
+        lock_drafts(folder, [], DAY)
+    assert codes(folder) == ["PROMPT_INVALID"]
+    folder.file("summarize", 2).write_text(text("one") + "A heading\n=======\n")
+    assert codes(folder) == []
+
+
 def test_a_parent_that_is_not_there_is_named(made: Made) -> None:
     folder = made("one")
     rewrite(folder, lambda lines: [lines[0].replace(" - ", " v7 ")])

@@ -17,6 +17,7 @@ from aikit.async_kit import AsyncAIKit
 from aikit.config import Settings
 from aikit.errors import Unauthorized
 from aikit.serve.app import Application
+from aikit.serve.connection import Connection, ServeConfig
 from aikit.serve.model import Key, Right, ServeOptions, Service
 from aikit.serve.proxy import Proxy
 from aikit.serve.routes import Route
@@ -91,7 +92,7 @@ def serving(settings: Settings, options: ServeOptions | None = None, more: Route
         service = Service(kit, ring, options or ServeOptions())
         proxy = Proxy(service)
         app = Application(service, [*proxy.routes, *(more(service) if more else ())], [proxy.close])
-        server = _Server(_config(app), ready)
+        server = _Server(_config(app, service.options), ready)
         with socket.socket() as listening:
             listening.bind(("127.0.0.1", 0))
             box.append((f"http://127.0.0.1:{listening.getsockname()[1]}", kit, app, server))
@@ -118,10 +119,11 @@ def uvicorn_run(serve: Callable[[], object]) -> None:
     uvloop.run(serve())  # type: ignore[arg-type]
 
 
-def _config(app: Application) -> uvicorn.Config:
-    return uvicorn.Config(
+def _config(app: Application, options: ServeOptions) -> ServeConfig:
+    return ServeConfig(
+        options,
         app,
-        http="httptools",
+        http=Connection,
         lifespan="off",
         access_log=False,
         log_config=None,

@@ -4,6 +4,7 @@
     model      what a request is made by (a key), and what a server is made of
     keys       keys are looked up anew for every request, many at once in one statement
     proxy      the providers' own APIs: bytes in, bytes out, metered on the way
+    leaving    a caller who leaves is noticed at once
     native     POST /v1/ai/complete
     control    decisions without dispatch, holds, usage, and what a key may see and manage
     endpoints  what an endpoint of our own is, in one place: its routes and its documentation are made of that

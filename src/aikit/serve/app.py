@@ -17,9 +17,10 @@ from typing import Any
 
 from aikit.errors import AIKitError, RequestInvalid, Unauthorized, UnmeteredEndpoint
 from aikit.serve.answers import INTERNAL, SECURITY, give, of_error
-from aikit.serve.body import CallerLeft, read_body
+from aikit.serve.body import read_body
 from aikit.serve.credentials import secret_of
 from aikit.serve.doorway import Doorway
+from aikit.serve.leaving import CallerLeft
 from aikit.serve.model import Exchanged, Key, Receive, Right, Scope, Send, Service
 from aikit.serve.room import Room
 from aikit.serve.routes import Found, Route, Shape, find

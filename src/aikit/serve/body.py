@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from aikit.errors import Refused, RequestInvalid, RequestTooLarge
+from aikit.serve.leaving import CallerLeft
 from aikit.serve.model import Exchanged, Receive, ServeOptions
 from aikit.serve.room import Take
-
-
-class CallerLeft(Exception):
-    """The caller has hung up: there is nobody to answer."""
 
 
 async def read_body(exchanged: Exchanged, receive: Receive, options: ServeOptions, take: Take) -> bytes:

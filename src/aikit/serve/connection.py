@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from aikit.errors import AIKitError, RequestInvalid, RequestTooLarge
 from aikit.serve.answers import SECURITY, of_error
+from aikit.serve.leaving import told_of_leaving
 from aikit.serve.model import ServeOptions
 
 LONGEST_HEAD = 64 * 1024
@@ -64,6 +65,7 @@ class Connection(HttpToolsProtocol):
         if self._answering is not None and not self._answering.response_complete:
             self._answering.disconnected = True
             self._answering.message_event.set()
+            told_of_leaving(self._answering.scope)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -97,6 +99,8 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._at = At.REST
         super().on_message_complete()
+        if not self.pipeline:
+            self.flow.resume_reading()  # which a large body has paused: who does not read does not see the caller leave
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle

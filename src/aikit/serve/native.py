@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -25,13 +25,12 @@ from aikit.serve.completing import ASKED, DESCRIPTION, STREAM, Completed, Comple
 from aikit.serve.control.once import key_of
 from aikit.serve.control.whose import tags_for
 from aikit.serve.endpoints import Asking, Endpoint, for_caller, plain
+from aikit.serve.leaving import UntilLeft
 from aikit.serve.model import Exchanged, Key, Receive, Right, Send, Service
 from aikit.serve.routes import Route
 from aikit.types import Tags
 from aikit.wire.refusing import sse
 
-LONGEST_STALL = 60.0
-"""Seconds that a caller may take for a piece before it is taken for gone."""
 OURS = ("x-aikit-", "x-ratelimit-")
 TOLD = frozenset({400, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504})
 """Statuses of a provider's failure that mean the same to a caller of ours."""
@@ -72,10 +71,11 @@ class Completing(Endpoint):
         asking = Asking(exchanged, self._body(exchanged), self._query(exchanged))
         _answered.set({})
         try:
-            if asking.body.stream:
-                await self.native.stream(asking, receive, send)
-            else:
-                await give(await self.native.run(asking), send)
+            with UntilLeft(exchanged.scope):
+                if asking.body.stream:
+                    await self.native.stream(asking, send)
+                else:
+                    await give(await self.native.run(asking), send)
         except AIKitError as error:
             told = worded(error)
             answer = of_error(told, "native")
@@ -120,8 +120,8 @@ class Native:
             reply = await kit.complete(prompt, **ask)
         return of_json(plain(self._completed(reply, prompt)), headers=ours())
 
-    async def stream(self, asking: Asking, receive: Receive, send: Send) -> None:
-        """Send the pieces as they come; whoever leaves is noticed between two of them, too."""
+    async def stream(self, asking: Asking, send: Send) -> None:
+        """Send the pieces as they come."""
         kit, tags, prompt, ask = await self._asked(asking)
         with named(tenant=tags.tenant, user=tags.user, feature=tags.feature, environment=tags.environment):
             stream = await kit.stream(prompt, **ask)
@@ -129,7 +129,9 @@ class Native:
         raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
         async with aclosing(self._events(stream, prompt)) as events:
             await send({"type": "http.response.start", "status": 200, "headers": raw})
-            await _send_all(events, receive, send)
+            async for event in events:
+                await send({"type": "http.response.body", "body": event, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
 
     async def _events(self, stream: AsyncReplyStream, prompt: Prompt) -> AsyncGenerator[bytes]:
         try:
@@ -221,31 +223,3 @@ def _later(error: AIKitError) -> dict[str, str]:
     """When a provider's failure is worth another try, as far as the provider has said."""
     wait = error.retry_after if isinstance(error, AIError) else None
     return {} if wait is None or isinstance(error, Refused) else {"retry-after": str(max(1, round(wait)))}
-
-
-async def _send_all(pieces: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
-    """Send the pieces; end early, without a word, when the caller has left."""
-    sending = asyncio.ensure_future(_send_each(pieces, send))
-    leaving = asyncio.ensure_future(_left(receive))
-    try:
-        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if sending.done():
-            await sending
-    except TimeoutError:
-        return  # the caller takes nothing any more
-    finally:
-        for task in (sending, leaving):
-            task.cancel()
-        await asyncio.gather(sending, leaving, return_exceptions=True)
-
-
-async def _send_each(pieces: AsyncIterator[bytes], send: Send) -> None:
-    async for piece in pieces:
-        async with asyncio.timeout(LONGEST_STALL):
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

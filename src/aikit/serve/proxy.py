@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from aikit.serve.asked import asked
 from aikit.serve.handing import hand_on
+from aikit.serve.leaving import UntilLeft
 from aikit.serve.model import Exchanged, Receive, Right, Send, Service
 from aikit.serve.models import choose
 from aikit.serve.providers import TAGS, Providers
@@ -53,8 +54,9 @@ class Proxy:
         TAGS.set(tags_of(exchanged))
         one = asked(exchanged, shape_of(exchanged.path, exchanged.headers))
         choice = choose(kit.settings, kit._has_price, one.kind, one.model, brought=one.own_key is not None)
-        if choice.plain:
-            response = await self._providers.ask(one, choice.route.models[0], key)
-        else:
-            response = await Turns(self._providers, kit, one, key, choice.route).served()
-        await hand_on(response, receive, send)
+        with UntilLeft(exchanged.scope):
+            if choice.plain:
+                response = await self._providers.ask(one, choice.route.models[0], key)
+            else:
+                response = await Turns(self._providers, kit, one, key, choice.route).served()
+            await hand_on(response, send)

@@ -14,6 +14,7 @@ import httpx2
 import pytest
 
 from aikit.config import load
+from aikit.serve.model import ServeOptions
 from support.kits import KEYS, Books, write_config
 from support.raw_provider import Answer, RawProvider, raw_provider, says
 from support.serving import SECRET, Serving, serving
@@ -50,11 +51,13 @@ def chunked(piece: bytes) -> bytes:
 
 
 @contextmanager
-def proxied(folder: Path, books: Books, answer: Answer) -> Iterator[tuple[RawProvider, Serving, httpx2.Client]]:
+def proxied(
+    folder: Path, books: Books, answer: Answer, options: ServeOptions | None = None
+) -> Iterator[tuple[RawProvider, Serving, httpx2.Client]]:
     with raw_provider(answer) as provider:
         settings = load(write_config(folder, provider.url, books.dsn), KEYS)
         with (
-            serving(settings) as served,
+            serving(settings, options) as served,
             httpx2.Client(base_url=served.url, headers={"authorization": f"Bearer {SECRET}"}, timeout=30) as client,
         ):
             yield provider, served, client
@@ -289,11 +292,7 @@ def test_a_provider_that_is_not_there_costs_nothing(tmp_path: Path, books: Books
     assert (books.entry()["nano"], books.entry()["ending"]) == (0, "voided")
 
 
-def test_a_caller_who_stops_reading_is_taken_for_gone(
-    tmp_path: Path, books: Books, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("aikit.serve.handing.LONGEST_STALL", 0.5)
-
+def test_a_caller_who_stops_reading_is_taken_for_gone(tmp_path: Path, books: Books) -> None:
     def answer(connection: socket.socket) -> bool:
         says(EVENTS)(connection)
         for _ in range(200):
@@ -302,7 +301,7 @@ def test_a_caller_who_stops_reading_is_taken_for_gone(
         return True
 
     with (
-        proxied(tmp_path, books, answer) as (_, served, client),
+        proxied(tmp_path, books, answer, ServeOptions(take_seconds=0.5)) as (_, served, client),
         client.stream("POST", "/v1/chat/completions", json=ASK_STREAM) as response,
     ):
         pieces = response.iter_raw(100)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -16,7 +17,9 @@ from google import genai
 from aikit.config import Settings
 from aikit.serve.model import ServeOptions
 from aikit.sim import Simulator
-from support.kits import Books
+from support.control import all_parts
+from support.embedded import wait_for
+from support.kits import Books, settings_for
 from support.sdks import GEMINI, chat_request, messages_request, says
 from support.serving import SECRET, Serving, serving
 
@@ -108,12 +111,46 @@ def test_a_caller_who_leaves_a_silent_stream_is_noticed_at_once(served: Serving,
     balanced(served, books, 1)
 
 
-def test_a_caller_who_leaves_a_plain_call_pays_for_its_answer(served: Serving, books: Books) -> None:
-    with served.connect() as connection:
-        connection.sendall(request(chat_request(says({"delay": 0.5}))))
-        time.sleep(0.2)
-    (entry,) = balanced(served, books, 1)
-    assert not entry["estimated"]
+SLOW = says({"delay": 30})
+
+
+@pytest.mark.parametrize(
+    ("path", "ask"),
+    [
+        ("/v1/chat/completions", chat_request(SLOW)),
+        ("/v1/chat/completions", chat_request(SLOW) | {"stream": True}),
+        ("/v1/chat/completions", chat_request(SLOW) | {"metadata": {"padding": "x" * 300_000}}),
+        ("/v1/messages", messages_request(SLOW)),
+        ("/v1/ai/complete", {"model": "openai/gpt-4o-mini", "input": SLOW}),
+        ("/v1/ai/complete", {"model": "openai/gpt-4o-mini", "input": SLOW, "stream": True}),
+    ],
+)
+def test_a_caller_who_leaves_before_the_first_byte_is_noticed_at_once(
+    path: str, ask: Any, settings: Settings, simulator: Simulator, books: Books
+) -> None:
+    with serving(settings, more=all_parts) as served:
+        with served.connect() as connection:
+            connection.sendall(request(ask, path))
+            wait_for(lambda: simulator.served()["in_flight"] == 1)
+        began = time.monotonic()
+        wait_for(lambda: served.app.doorway.running == books.holds() == simulator.served()["in_flight"] == 0)
+        assert time.monotonic() - began < 2
+        (entry,) = balanced(served, books, 1)
+    assert (entry["ending"], entry["error"], entry["nano"]) == ("presumed_spent", "CancelledError", entry["held_nano"])
+
+
+def test_of_a_route_no_other_model_is_asked_for_a_caller_who_has_left(
+    tmp_path: Path, simulator: Simulator, books: Books
+) -> None:
+    route = '[routes]\nfast = ["openai/gpt-4o-mini", "openai/gpt-4o"]\n'
+    with serving(settings_for(tmp_path, simulator, books.dsn, route)) as served:
+        with served.connect() as connection:
+            connection.sendall(request(chat_request(SLOW) | {"model": "routes.fast"}))
+            wait_for(lambda: simulator.served()["in_flight"] == 1)
+        wait_for(lambda: served.app.doorway.running == 0)
+        (entry,) = balanced(served, books, 1)
+    assert (entry["model"], entry["ending"]) == ("gpt-4o-mini", "presumed_spent")
+    assert [one["model"] for one in simulator.served()["requests"]] == ["gpt-4o-mini"]
 
 
 def test_a_caller_who_leaves_before_its_body_is_there_costs_nothing(served: Serving, books: Books) -> None:

@@ -31,6 +31,7 @@ await tell({
   "openai.chat": (headers) => openai.chat.completions.create(chat, { headers }),
   "openai.chat.bare": (headers) => openai.chat.completions.create({ model: chat.model, messages: user }, { headers }),
   "openai.chat.stream": async (headers) => all(await openai.chat.completions.create({ ...chat, ...streamed }, { headers })),
+  "openai.chat.stream.unasked": async (headers) => all(await openai.chat.completions.create({ ...chat, stream: true }, { headers })),
   "openai.chat.tools": (headers) => openai.chat.completions.create({ ...chat, tools: functions }, { headers }),
   "openai.chat.tools.stream": async (headers) =>
     all(await openai.chat.completions.create({ ...chat, ...streamed, tools: functions }, { headers })),

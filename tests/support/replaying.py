@@ -1,15 +1,17 @@
 """A provider that answers the same request with the same bytes each time it is asked, directly or through a server.
 
 Requests say which case they are by the header `x-case`. The first of a case is answered by the simulator, or by what
-the test has put there; what it said is kept and said again.
+the test has put there; what it said is kept and said again. A chat stream that is then asked for with its usage is
+told with what OpenAI puts in for that.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx2
@@ -18,6 +20,9 @@ from aikit.sim import Simulator
 
 OWN = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "keep-alive"})
 """Headers of one connection."""
+
+
+USED = b'"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13}}'
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,8 @@ class Replaying:
         with self.lock:
             self.came.setdefault(case, []).append(came)
             if case in self.said:
-                return self.said[case]
+                said = self.said[case]
+                return replace(said, body=with_usage(said.body)) if _asks_for_usage(self.came[case]) else said
             method, path, _ = came.line.split(" ")
             headers = {name: value for name, value in came.headers.items() if name not in OWN}
             found = httpx2.request(method, self.simulator.url + path, headers=headers, content=came.body, verify=False)
@@ -71,6 +77,24 @@ class Replaying:
             if found.status_code == 200:
                 self.said[case] = said
             return said
+
+
+def with_null_usage(stream: bytes) -> bytes:
+    """A chat stream with what its events have beside when usage is asked for: a usage that is null."""
+    return re.sub(rb"\}\n\n", b',"usage":null}\n\n', stream)
+
+
+def with_usage(stream: bytes) -> bytes:
+    """The stream as OpenAI has it when usage is asked for: the last event tells it."""
+    events = with_null_usage(stream)
+    last = events.split(b"\n\n")[0].partition(b'"choices":')[0] + USED
+    return events.replace(b"data: [DONE]", last + b"\n\ndata: [DONE]")
+
+
+def _asks_for_usage(came: list[Came]) -> bool:
+    """Whether the last request asks for it, and the first one did not."""
+    asks = [b'"include_usage"' in one.body for one in came]
+    return asks[-1] and not asks[0]
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from google import genai
 from google.genai import types
 
 from support.byte_equal import World, a_world, assert_same_answer, assert_same_request
+from support.replaying import with_null_usage
 from support.sdks import CHAT_MODEL, CLAUDE, GEMINI, chat_request, messages_request
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -106,6 +107,7 @@ def messages_stream(clients: Clients, **more: Any) -> Any:
 CASES: dict[str, Callable[[Clients], Any]] = {
     "openai.chat": lambda to: to.openai.chat.completions.create(**CHAT),
     "openai.chat.stream": lambda to: list(to.openai.chat.completions.create(**CHAT, **STREAM)),
+    "openai.chat.stream.unasked": lambda to: list(to.openai.chat.completions.create(**CHAT, stream=True)),
     "openai.chat.tools": lambda to: to.openai.chat.completions.create(**CHAT, tools=[FUNCTION]),
     "openai.chat.tools.stream": lambda to: list(to.openai.chat.completions.create(**CHAT, **STREAM, tools=[FUNCTION])),
     "openai.chat.image": lambda to: to.openai.chat.completions.create(
@@ -154,6 +156,7 @@ async def _all(stream: Awaitable[Any]) -> list[Any]:
 ASYNC: dict[str, Callable[[AsyncClients], Awaitable[Any]]] = {
     "async.openai.chat": lambda to: to.openai.chat.completions.create(**CHAT),
     "async.openai.chat.stream": lambda to: _all(to.openai.chat.completions.create(**CHAT, **STREAM)),
+    "async.openai.chat.stream.unasked": lambda to: _all(to.openai.chat.completions.create(**CHAT, stream=True)),
     "async.openai.responses.stream": lambda to: _all(to.openai.responses.create(**RESPONSES, stream=True)),
     "async.anthropic.messages": lambda to: to.anthropic.messages.create(**MESSAGES),
     "async.anthropic.messages.stream": lambda to: _all(to.anthropic.messages.create(**MESSAGES, stream=True)),
@@ -197,10 +200,12 @@ def test_a_call_comes_to_the_same_as_directly_byte_for_byte_and_is_charged_exact
     assert served and _told(served) == _told(direct)
     assert len(direct_wire) == len(served_wire) == 1
     assert served_wire[0]["sent"] == direct_wire[0]["sent"]
+    if "unasked" in case:
+        direct_wire[0]["body"] = with_null_usage(direct_wire[0]["body"])
     assert_same_answer(direct_wire[0], served_wire[0])
-    written_in = (
-        ("generationConfig",) if "google.generate" in case and b"axOutput" not in direct_wire[0]["sent"] else ()
-    )
+    written_in: tuple[str, ...] = ("stream_options",) if "unasked" in case else ()
+    if "google.generate" in case and b"axOutput" not in direct_wire[0]["sent"]:
+        written_in = ("generationConfig",)
     assert_same_request(*world.provider.came[case], written_in=written_in)
 
     world.books.wait_until_settled(before + (case not in FREE))

@@ -6,10 +6,12 @@ what the exchange itself writes in (the output limit, the usage option).
 
 from __future__ import annotations
 
+from aikit.serve.answers import Answer, give
 from aikit.serve.asked import asked
 from aikit.serve.handing import hand_on
 from aikit.serve.leaving import UntilLeft
 from aikit.serve.model import Exchanged, Receive, Right, Send, Service
+from aikit.serve.model_list import ModelList
 from aikit.serve.models import choose
 from aikit.serve.providers import TAGS, Providers
 from aikit.serve.routes import Route, Shape
@@ -38,6 +40,7 @@ class Proxy:
     def __init__(self, service: Service, providers: Providers | None = None) -> None:
         self.service = service
         self._providers = providers or Providers(service)
+        self._models = ModelList(self._providers, service.kit)
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -53,6 +56,11 @@ class Proxy:
         assert key is not None
         TAGS.set(tags_of(exchanged))
         one = asked(exchanged, shape_of(exchanged.path, exchanged.headers))
+        if self._models.answers(one):
+            with UntilLeft(exchanged.scope):
+                answer = await self._models.answer(one, key, TAGS.get())
+                await (give(answer, send) if isinstance(answer, Answer) else hand_on(answer, send))
+            return
         choice = choose(kit.settings, kit._has_price, one.kind, one.model, brought=one.own_key is not None)
         with UntilLeft(exchanged.scope):
             if choice.plain:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,13 +14,15 @@ import httpx2
 import jsonschema
 import pytest
 
+from aikit.config import Settings
 from aikit.database.connect import Database
 from aikit.ledger.verify import verify
-from aikit.serve.model import Service
+from aikit.serve.model import ServeOptions, Service
 from aikit.serve.openapi.proxied import template
 from aikit.serve.parts import parts_of
-from support.control import MODEL, Plane
+from support.control import MODEL, Plane, all_parts
 from support.kits import Books
+from support.serving import serving
 
 EXAMPLES = int(os.environ.get("AIKIT_SCHEMATHESIS_EXAMPLES", "20"))
 """How many requests schemathesis makes up an operation and phase; raise it for a soak."""
@@ -60,10 +63,36 @@ def test_every_operation_says_what_it_is_and_what_it_refuses_with(document: dict
     ids = []
     for method, path, operation in operations(document):
         assert operation["summary"] and operation["responses"], path
+        assert "431" in operation["responses"], path
+        assert {"400", "408"} <= operation["responses"].keys() or "default" in operation["responses"], path
         ids.append(operation.get("operationId", f"{method} {path}"))
         if operation["tags"][0] in ("Native", "Control plane", "Reads", "Admin"):
             assert {"400", "401", "403", "408", "413", "429", "500", "503"} <= operation["responses"].keys(), path
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        (b"this is no HTTP\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\nhost: x\r\n\r\n", 400),
+        (b"BREW / HTTP/1.1\r\nhost: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nhost: x\r\nx: " + b"y" * 70_000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nhost: x\r\n", 408),
+    ],
+)
+def test_what_a_connection_is_refused_with_is_documented_for_all_operations(
+    said: bytes, status: int, settings: Settings
+) -> None:
+    with serving(settings, ServeOptions(head_seconds=0.2), more=all_parts) as served:
+        document = httpx2.get(f"{served.url}/openapi.json").json()
+        with served.connect() as connection:
+            connection.sendall(said)
+            head, _, body = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")
+    assert int(head.split()[1]) == status
+    told = document["components"]["responses"][str(status)]["content"]["application/json"]
+    schema = told["schema"] | {"components": document["components"]}
+    jsonschema.Draft202012Validator(schema).validate(json.loads(body))
 
 
 def test_every_example_is_as_its_schema_says(document: dict[str, Any]) -> None:

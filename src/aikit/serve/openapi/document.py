@@ -18,6 +18,9 @@ Metered, capped and accounted calls of language models. The providers' own APIs 
 native endpoint, and a control plane for applications that only want decisions: one billed request is one
 `POST /v1/evaluate` with a hold and one `POST /v1/usage`.
 
+On every path, what is no HTTP (400), and a head that is too slow (408) or too large (431), is refused in the native
+form, and hung up on.
+
 A key sees its tenant and environment alone, and one that is bound to a user or a feature that one alone. Money is in
 exact decimal strings of dollars (`…_usd`) and in whole credits, times are UTC. HEAD is answered wherever GET is.
 """

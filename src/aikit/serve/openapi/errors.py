@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-COMMON = (400, 401, 403, 408, 413, 429, 500, 503)
+CONNECTION = (400, 408, 431)
+"""What a connection may be answered with whatever is asked: no HTTP, or a head that is too slow or too large."""
+COMMON = (*CONNECTION, 401, 403, 413, 429, 500, 503)
 """What any endpoint with a key may refuse with."""
-WITHOUT_KEY = (400, 408, 413, 500, 503)
+WITHOUT_KEY = (*CONNECTION, 500)
 WORDS = {
-    400: "The request can't be used; `field` names what is wrong.",
+    400: "The request can't be used; `field` names what is wrong. Or it is no HTTP.",
     401: "The key is missing, unknown, expired or revoked.",
     402: "A spend cap is used up, or the request alone exceeds it.",
     403: "The key does not permit this, or a policy does not.",
@@ -19,6 +21,7 @@ WORDS = {
     413: "The request is larger than its ceiling.",
     422: "A guard blocked it, or the idempotency key or the hold stands for another request.",
     429: "The key, or a policy, allows no more requests just now: see Retry-After.",
+    431: "The head of the request is larger than 64 KiB, or has more than 200 headers.",
     500: "A fault of the server's own; nothing else is told of it.",
     502: "The provider failed.",
     503: "The ledger, a provider or the server can't be had just now: see Retry-After. Nothing was sent.",
@@ -55,10 +58,11 @@ EXAMPLES: dict[int, dict[str, Any]] = {
     413: _said("request_too_large", "BODY_TOO_LARGE", "The request is larger than 33,554,432 bytes."),
     422: _said("idempotency_conflict", "IDEMPOTENCY_CONFLICT", "This idempotency key was used for another request."),
     429: _said("rate_limited", "MINUTE_REQUEST_LIMIT_EXCEEDED", "The key key_abcd may be used 600 times a minute."),
+    431: _said("request_too_large", "HEAD_TOO_LARGE", "The head of the request is larger than 65,536 bytes."),
     500: _said("aikit_error", "INTERNAL_ERROR", "Something went wrong in the server."),
-    502: _said("aierror", "PROVIDER_ERROR", "openai answered 500."),
+    502: _said("ai_error", "PROVIDER_ERROR", "openai answered 500."),
     503: _said("metering_unavailable", "METERING_UNAVAILABLE", "The ledger can't be reached."),
-    504: _said("aierror", "TIMEOUT", "openai did not answer in time (ReadTimeout)."),
+    504: _said("ai_error", "TIMEOUT", "openai did not answer in time (ReadTimeout)."),
 }
 SCHEMA: dict[str, Any] = {
     "type": "object",

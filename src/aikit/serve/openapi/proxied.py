@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from aikit.serve.openapi import errors
 from aikit.serve.proxy import PATHS
 
 DOCS = {
@@ -20,7 +21,7 @@ SUMMARY = {
     "/v1/messages/count_tokens": "Count the tokens of messages",
     "/v1beta/models/{rest...}": "generateContent, streamGenerateContent, countTokens and the like of a model",
     "/v1/models/{rest...}": "One model, or generateContent of one in version 1 of Gemini's API",
-    "/v1/models": "The models of a provider",
+    "/v1/models": "The models of all providers of this API that the key may use, and the routes",
     "/v1beta/models": "The models of Gemini",
 }
 TEXT = (
@@ -64,9 +65,11 @@ def _operation(method: str, path: str, shape: str) -> dict[str, Any]:
                 "content": {"application/json": {}, "text/event-stream": {}},
             },
             "default": {
-                "description": "The provider's error, or a refusal in its format.",
+                "description": "The provider's error, or a refusal in its format; of what is no HTTP (400), and of a "
+                "head that is too slow (408), in the native form.",
                 "content": {"application/json": {"schema": {}}},
             },
+            **errors.responses([431]),
         },
     }
     if "{rest" in path:
@@ -90,13 +93,12 @@ def operations() -> dict[str, dict[str, Any]]:
     def checked(words: str) -> dict[str, Any]:
         return {"description": words, "content": {"application/json": {"schema": CHECKED}}}
 
-    errors = {str(status): {"$ref": f"#/components/responses/{status}"} for status in (400, 408, 413, 500)}
-    keyed = errors | {str(status): {"$ref": f"#/components/responses/{status}"} for status in (401, 403, 404, 429, 503)}
+    keyless, keyed = errors.responses(errors.WITHOUT_KEY), errors.responses([*errors.COMMON, 404])
     ready = {"200": checked("They may."), "503": checked("Not now: `checks` says why.")}
     text = {"text/plain": {"schema": STRING}, "application/openmetrics-text": {"schema": STRING}}
     metrics = {"200": {"description": "Prometheus metrics of all tenants.", "content": text}} | keyed
     return {
-        "/healthz": get("It is running", {"200": checked("It is.")} | errors, []),
-        "/readyz": get("Calls may be sent here", ready | errors, []),
+        "/healthz": get("It is running", {"200": checked("It is.")} | keyless, []),
+        "/readyz": get("Calls may be sent here", ready | keyless, []),
         "/metrics": get("Metrics, for an operator's key with the scope admin", metrics, [{"bearer": []}]),
     }

@@ -408,6 +408,11 @@ class AIError(AIKitError):
         self.provider = provider
         self.retry_after = retry_after
 
+    @property
+    def slug(self) -> str:
+        """Two words, as it is meant."""
+        return "ai_error"
+
     def to_client_message(self) -> str:
         """What end users may read: a sentence for the code, and nothing that came from the provider or the call."""
         return FOR_CLIENTS.get(self.code, FOR_CLIENTS["PROVIDER_ERROR"])

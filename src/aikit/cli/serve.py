@@ -141,7 +141,8 @@ def _announce(options: ServeOptions, port: int, settings: Settings, first: str |
     note(f'  openai.OpenAI(base_url="{url}/v1", api_key="aik_…")')
     note(f'  anthropic.Anthropic(base_url="{url}", api_key="aik_…")')
     ready = [name for name, provider in settings.providers.items() if provider.configured]
-    note(f"  providers: {', '.join(ready) if ready else 'none has a key yet: set one, such as OPENAI_API_KEY'}")
+    none = "none has a key yet: set one, such as OPENAI_API_KEY, and start again"
+    note(f"  providers: {', '.join(ready) or none}")
     if first is not None:
         note("The first key. It is shown this once; keep it:")
         line(first)

@@ -75,7 +75,7 @@ class Providers:
         assert key.tenant is not None
         found = await self._service.ring.provider_key(key.tenant, key.environment, provider.name)
         if found is None and not provider.configured:
-            raise _not_configured(provider.name)
+            raise _not_configured(provider)
         return found or provider.api_key
 
     def _transport(self, provider: Provider) -> httpx2.AsyncBaseTransport:
@@ -105,12 +105,13 @@ def _signed_out(name: str, response: httpx2.Response, body: bytes) -> AIError:
     return error
 
 
-def _not_configured(name: str) -> AIError:
+def _not_configured(provider: Provider) -> AIError:
     return AIError(
-        f"The server has no key for {name}.",
-        provider=name,
+        f"The server has no key for {provider.name}.",
+        provider=provider.name,
         code="PROVIDER_NOT_CONFIGURED",
         status=503,
         retryable=False,
-        remedy="Have the operator set one, or store one of the tenant's own.",
+        remedy=f"Have the operator set {provider.api_key_env} and start it again, or store a key of the tenant's own: "
+        "aikit key provider set.",
     )

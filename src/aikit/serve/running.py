@@ -6,6 +6,7 @@ uvicorn does HTTP, and has the workers. Each worker opens a kit of its own when 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import multiprocessing
@@ -35,10 +36,13 @@ from aikit.serve.connection import Connection, ServeConfig
 from aikit.serve.keys import LedgerKeyRing
 from aikit.serve.model import Receive, Scope, Send, ServeOptions, Service
 from aikit.serve.parts import parts_of
+from aikit.wire import registry
 
 OPTIONS = "_AIKIT_SERVE_OPTIONS"
 """How workers learn what was asked for."""
 BACKLOG = 2048
+COLLECTED_AFTER = (10_000, 20, 50)
+"""Of gc.set_threshold: a call leaves a few hundred objects behind, and no more than a few of them in cycles."""
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 LOOK_SECONDS = 0.2
 HEALTH_SECONDS = 30.0
@@ -86,6 +90,7 @@ class Served:
         self._service = Service(kit, ring, self._options)
         routes, closing = parts_of(self._service)
         self._application = Application(self._service, routes, closing)
+        await asyncio.to_thread(_warm, kit)
 
     async def _close(self) -> None:
         assert self._application is not None and self._service is not None
@@ -93,6 +98,15 @@ class Served:
         await self._service.ring.close()
         if not await self._service.kit.close():
             log.warning("some endings could not be posted; they are in the spool, and the next process posts them")
+
+
+def _warm(kit: AsyncAIKit) -> None:
+    """Read now what the first call would wait for, and leave all that is there by now out of what is collected."""
+    registry.codecs()
+    next(iter(kit.book.models()), None)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTED_AFTER)
 
 
 def made() -> Served:
@@ -125,9 +139,10 @@ def listening(options: ServeOptions) -> Iterator[list[socket.socket]]:
             backlog=BACKLOG,
         )
     except (OSError, OverflowError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        why = os.strerror(error.errno) if isinstance(error, OSError) and (error.errno or 0) > 0 else str(error)
         raise ConfigError(
-            f"{options.host}:{options.port} can't be listened on: {why}.", remedy="Choose another: --host, --port."
+            f"{options.host}:{options.port} can't be listened on: {why}.",
+            remedy="Choose another, or end what is there: --host, --port.",
         ) from None
     with found:
         yield [found]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from math import sqrt
-from operator import getitem
+from operator import add
 from statistics import NormalDist, fmean, stdev
 from typing import NamedTuple
 
@@ -81,17 +81,17 @@ def _all(units: Sequence[int]) -> _Subsets:
 def _some(units: Sequence[int]) -> _Subsets:
     """The empty subset, which is what was observed, and subsets by chance: the same ones for the same number of cases.
 
-    Eight cases at a time: a random byte says which of them are in, and a table what they add up to.
+    Eight cases at a time: a random byte says which of them are in, and a table what they add up to. A table is done
+    with before the next one is made, so that 10,000 cases take ten times as long as 1,000, and not thirty.
     """
-    tables = [_all([*units[start : start + 8], *[0] * 8][:8]).totals for start in range(0, len(units), 8)]
-    width, there = len(tables), 2 ** len(units) - 1
+    width, there = -(-len(units) // 8), 2 ** len(units) - 1
     drawn = random.Random(_SEED).randbytes(width * DRAWS)
-    subsets = _Subsets([0], [0])
-    for start in range(0, len(drawn), width):
-        chosen = drawn[start : start + width]
-        subsets.totals.append(sum(map(getitem, tables, chosen)))
-        subsets.sizes.append((int.from_bytes(chosen, "little") & there).bit_count())
-    return subsets
+    totals = [0] * DRAWS
+    for eight in range(width):
+        table = _all([*units[eight * 8 : eight * 8 + 8], *[0] * 8][:8]).totals
+        totals = list(map(add, totals, map(table.__getitem__, drawn[eight::width])))
+    chosen = (int.from_bytes(drawn[start : start + width], "little") for start in range(0, len(drawn), width))
+    return _Subsets([0, *totals], [0, *((bits & there).bit_count() for bits in chosen)])
 
 
 def holm(ps: Mapping[str, float]) -> dict[str, float]:

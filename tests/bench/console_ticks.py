@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from aikit.console.filtering import parse
-from aikit.console.model import Overview, Period, PromptsPage, Query, Snapshot, Source, Tab
+from aikit.console.model import Period, Query, Source, Tab
 from aikit.console.reader import Reader
 from aikit.database.connect import Database
 from aikit.errors import AIKitError
@@ -161,6 +161,7 @@ class SqlTime:
 
 def opened(database: Database) -> Reader:
     """A console's source as it is at its start; with the evals of this repository."""
+    gc.freeze()  # as `aikit top` does
     evals = Path(__file__).parents[2] / "evals"
     return Reader(database, environment=None, evals=evals, spool=None)
 
@@ -204,7 +205,7 @@ def tick(source: Source, query: Query, *, after: float = 0.0, backend: int | Non
         cpu, began = time.process_time(), time.perf_counter()
         read, error = 0.0, ""
         try:
-            read = _read(source.read(query))
+            read = float(source.read(query).read)
         except AIKitError as failure:
             error = f"{failure} Asked: {sql.failing}"
         took, used = time.perf_counter() - began, time.process_time() - cpu
@@ -218,13 +219,6 @@ def server_ms(backend: int | None) -> float:
         return int(Path(f"/proc/{backend}/schedstat").read_text().split()[0]) / 1e6
     except OSError:
         return 0.0
-
-
-def _read(snapshot: Snapshot) -> float:
-    """How much is read of what is to be summed: for the header, and for the page if it has sums."""
-    page = snapshot.page
-    of_page = page.read if isinstance(page, Overview | PromptsPage) else Fraction(1)
-    return float(min(snapshot.header.read, of_page))
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

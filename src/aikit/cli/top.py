@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from aikit.cli.importing import importing
 from aikit.cli.options import Json
 
 if TYPE_CHECKING:
@@ -96,9 +97,9 @@ def top(
 
 def _query(tab: str | None, period: str | None, filter: str | None) -> Query:
     """What to look at where nothing is remembered. Raises BadParameter for a filter that is none."""
-    from aikit.console.filtering import parse
-    from aikit.console.model import Period, Query, Tab
-
+    with importing():
+        from aikit.console.filtering import parse
+        from aikit.console.model import Period, Query, Tab
     try:
         wanted = parse(filter or "")
     except ValueError as error:
@@ -127,31 +128,36 @@ def _once(query: Query, json: bool, ascii: bool) -> None:
 
 
 def _show(options: Options) -> None:
-    from aikit.console.desk import LedgerDesk
-    from aikit.evals.evaluating import evals_folder
-    from aikit.tui.app import run_console
-
     opened = open_source()
     settings = opened.settings
+    with importing():
+        from aikit.console.ahead import Ahead
+        from aikit.tui.remembered import first_query, recall
+
+        source = Ahead(opened.source, first_query(options, recall(settings.data_dir)))  # reads while the rest is imported
+        from aikit.console.desk import LedgerDesk
+        from aikit.evals.folder import evals_folder
+        from aikit.tui.app import run_console
     desk = LedgerDesk(
         opened.books.database,
         nano_per_credit=opened.books.nano_per_credit,
         evals=_there(evals_folder(settings)),
         prompts=_there(settings.prompts_folder),
     )
-    code = run_console(opened.source, options, desk, folder=settings.data_dir)
+    code = run_console(source, options, desk, folder=settings.data_dir)
     if code:
         raise typer.Exit(code)
 
 
 def open_source() -> Opened:
     """Raises ConfigError, or DatabaseError when the database can't be reached or its schema is behind."""
-    from aikit.cli.books import Books, open_configured
-    from aikit.config import load
-    from aikit.console.reader import Reader
-    from aikit.evals.evaluating import evals_folder
-    from aikit.ledger.opening import prepare
-    from aikit.meter.opening import spool_folder
+    with importing():
+        from aikit.cli.books import Books, open_configured
+        from aikit.config import load
+        from aikit.console.reader import Reader
+        from aikit.evals.folder import evals_folder
+        from aikit.ledger.opening import prepare
+        from aikit.meter.spool import spool_folder
 
     settings = load()
     database = open_configured(settings)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 WIDEST = 400
 """Cells that a line has where nothing says how wide it may be."""
 COLOURS = {"good": "green", "warn": "yellow", "bad": "red", "dim": "dim", "strong": "bold"}
+MOST_IDLE = 5
+"""After so many ticks that have read no more than the one before, what is read is shown."""
 PARTS = 10_000
 """A share of a cap has four digits after the point, rounded down."""
 
@@ -44,17 +46,12 @@ PARTS = 10_000
 def read_whole(source: Source, query: Query) -> Snapshot:
     """Read until all of it is read: of a long period a tick reads a part, and the next one goes on."""
     with progress("Reading the ledger"):
-        read, before = source.read(query), Fraction(-1)
-        while before < _part(read) < 1:
-            read, before = source.read(query), _part(read)
-        return read
-
-
-def _part(snapshot: Snapshot) -> Fraction:
-    """How much is read, of the header's day and of the table's period together."""
-    page = snapshot.page
-    of_table = page.read if isinstance(page, Overview | PromptsPage) else Fraction(1)
-    return (snapshot.header.read + of_table) / 2
+        snapshot, before, idle = source.read(query), Fraction(0), 0
+        while snapshot.read < 1 and idle < MOST_IDLE:
+            idle = idle + 1 if snapshot.read <= before else 0
+            before = max(before, snapshot.read)
+            snapshot = source.read(query)
+        return snapshot
 
 
 def show(snapshot: Snapshot, *, ascii: bool) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from aikit.console import actions
-from aikit.console.actions import Kind, Way
 from aikit.console.details import Details
-from aikit.console.model import Snapshot, Tab
-from aikit.database.connect import Database
-from aikit.ledger.breakers import BreakerRow
-from aikit.ledger.limits import LimitRow
-from aikit.page import Page
+
+if TYPE_CHECKING:
+    from aikit.console.actions import Kind, Way
+    from aikit.console.model import Snapshot, Tab
+    from aikit.database.connect import Database
+    from aikit.ledger.breakers import BreakerRow
+    from aikit.ledger.limits import LimitRow
+    from aikit.page import Page
 
 
 class Desk(Protocol):
@@ -53,16 +54,26 @@ class LedgerDesk:
         return self._details.compare_prompts(first, second)
 
     def proposed(self, row: LimitRow, cap: str, soft_cap: str, window: str) -> tuple[str, ...]:
+        from aikit.console import actions
+
         return actions.proposed(row, cap=cap, soft_cap=soft_cap, window=window)
 
     def change_limit(self, row: LimitRow, *, cap: str, soft_cap: str, window: str, why: str) -> str:
+        from aikit.console import actions
+
         return actions.change_limit(self._database, row, cap=cap, soft_cap=soft_cap, window=window, why=why)
 
     def move_breaker(self, row: BreakerRow, kind: Kind, why: str) -> str:
+        from aikit.console import actions
+
         return actions.move_breaker(self._database, row, kind, why=why)
 
     def rollback_way(self, name: str, label: str) -> Way:
+        from aikit.console import actions
+
         return actions.rollback_target(self._database, name, label)
 
     def roll_back(self, name: str, label: str, way: Way, why: str) -> str:
+        from aikit.console import actions
+
         return actions.rollback_prompt(self._database, name, label, why=why, seen=way)

@@ -105,7 +105,7 @@ def _spending(snapshot: Snapshot | None, header: Header | None, style: Style, wi
     budget = header.budget
     groups = [_group(_spend(header, style), "strong")]
     if budget is None:
-        groups.append(_group("no cap"))
+        groups.append(_group("no cap" if header.caps_read == 1 else f"cap {style.unknown}"))
     else:
         groups = _capped(header, budget, style, width)
     groups.append(_group(*_burning(snapshot, budget, style), drop=2))
@@ -165,6 +165,8 @@ def _counts(header: Header | None, style: Style) -> list[_Group]:
     spooled, shut = header.spooled, header.open_breakers
     errors = words.rate(header.failed, header.calls, style)
     partly = [_group(f"{words.percent(header.read, style)} of today read", "warn")] if header.read < 1 else []
+    if header.caps_read < 1:
+        partly.append(_group(f"{words.percent(header.caps_read, style)} of caps read", "warn"))
     return [
         *partly,
         _group(f"calls {words.count(header.calls, style)}"),

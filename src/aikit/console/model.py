@@ -6,17 +6,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from aikit.breaker.model import State
 from aikit.console.filtering import NOTHING, Filter
-from aikit.evals.model import Status
 from aikit.ledger.audit import AuditRow
 from aikit.ledger.breakers import BreakerRow
 from aikit.ledger.breakers import Move as BreakerMove
 from aikit.ledger.calls import CallRow
 from aikit.ledger.limits import LimitRow
 from aikit.ledger.prompt_labels import Move as LabelMove
+
+if TYPE_CHECKING:
+    from aikit.evals.model import Status
 
 MOST_ROWS = 200
 """So many rows of a table are shown; the rest is counted."""
@@ -96,7 +98,8 @@ class Header:
 
     `rate` is nano-USD an hour: this hour's so far, or, in its first ten minutes, what the last sixty came to.
     `held` is what the calls in flight may still cost. `spooled` is how many endings wait on this machine's disk.
-    `read` is how much of today is read yet, 1 for all.
+    `read` is how much of today is read yet, 1 for all; `caps_read` how much of the caps in force: before that is 1,
+    a budget of None says nothing.
     """
 
     database: str
@@ -114,6 +117,7 @@ class Header:
     spooled: int | None
     open_breakers: int
     read: Fraction = Fraction(1)
+    caps_read: Fraction = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +300,12 @@ class Snapshot:
     header: Header
     page: Page
     took_ms: int = field(default=0, compare=False)
+
+    @property
+    def read(self) -> Fraction:
+        """How much is read of all that is to be summed, 1 for all."""
+        of_page = self.page.read if isinstance(self.page, Overview | PromptsPage) else Fraction(1)
+        return (self.header.read + self.header.caps_read + of_page) / 3
 
 
 class Source(Protocol):

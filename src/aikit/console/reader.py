@@ -54,11 +54,12 @@ class Reader:
         began = monotonic()
         with self.line.tick() as tick:
             self._caps.refresh(tick)
-            clocks = Clocks(len(self._caps.tenants))
+            clocks = Clocks(tick, len(self._caps.names))
             breakers = list_breakers(tick.connection)
             known = _of_calls(query)
             today = self._advanced(tick, GROUPED, known, Period.TODAY, query, clocks)
             page = self._page(tick, query, breakers, clocks)
+            self._caps.go_on(tick)
             header = read_header(
                 tick,
                 database=self.database.name,

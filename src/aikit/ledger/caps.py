@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 from aikit.ledger.limits import read_tenants
 from aikit.ledger.limits_in_force import Asked, Slot, Tenant, in_force, slot_of
-from aikit.ledger.tables import counts
+from aikit.ledger.tables import counts, plan_holders, policies, tenants
 from aikit.types import Limit
 
 ALL = Asked(None, None, None)
-Resolved = dict[tuple[object, ...], tuple[Limit, ...]]
-"""The limits of tenants for which the same is stated."""
 
 
-def all_tenants(connection: sa.Connection) -> list[Tenant]:
-    """The tenants, with the policies that limit something."""
-    return read_tenants(connection, None, ALL)
+def tenant_names(connection: sa.Connection) -> list[str]:
+    """All tenants."""
+    return list(connection.execute(sa.select(tenants.c.tenant)).scalars())
 
 
-def all_limits(tenants: Iterable[Tenant], known: Resolved) -> tuple[dict[str, tuple[Limit, ...]], Resolved]:
-    """The limits of each of these tenants; those that count each user, or each feature, by itself once, with EACH.
+def changed_since(connection: sa.Connection, version: int) -> set[str] | None:
+    """The tenants for which something else is stated than at this version of all policies; None: maybe for all."""
+    later = [
+        sa.select(table.c.tenant).where(sa.or_(table.c.since > version, table.c.until > version))
+        for table in (policies, plan_holders)
+    ]
+    found = connection.execute(sa.union(*later, sa.select(tenants.c.tenant).where(tenants.c.since > version)))
+    names = set(found.scalars())
+    return None if None in names else names
 
-    Tenants for which the same is stated have the same limits: they are resolved once. `known` is what was resolved the
-    last time; what was this time comes back with them.
-    """
-    found, resolved = {}, Resolved()
-    told: dict[int, str] = {}
-    for tenant in tenants:
-        policies = tuple([told.setdefault(id(policy), repr(policy)) for policy in tenant.policies.values()])
-        key = tenant.plan, policies, tenant.user_plans, tuple(sorted(tenant.plan_of.items()))
-        if key not in resolved:
-            resolved[key] = known.get(key) or tuple([limit for limit, _ in in_force(tenant, ALL, ())])
-        found[tenant.name] = resolved[key]
-    return found, resolved
+
+def some_tenants(connection: sa.Connection, names: Sequence[str]) -> list[Tenant]:
+    """These tenants, with the policies that limit something."""
+    return read_tenants(connection, names, ALL)
+
+
+def limits_of(tenant: Tenant) -> tuple[Limit, ...]:
+    """The limits of a tenant; those that count each user, or each feature, by itself once, with EACH."""
+    return tuple([limit for limit, _ in in_force(tenant, ALL, ())])
 
 
 def slots_of(connection: sa.Connection, wanted: Sequence[tuple[str, Limit]]) -> list[Slot | None]:

@@ -202,8 +202,8 @@ def _window(limit: Limit, moment: datetime) -> tuple[datetime, datetime | None]:
     return window_at(limit.window, moment.replace(second=0, microsecond=0), limit.zone, limit.anchor)
 
 
-def read_tenants(connection: sa.Connection, tenant: str | None, asked: Asked) -> list[Tenant]:
-    """The tenants, with the policies that limit something."""
+def read_tenants(connection: sa.Connection, tenant: str | Sequence[str] | None, asked: Asked) -> list[Tenant]:
+    """One tenant, these, or all of them, with the policies that limit something."""
     everywhere: dict[str, Policy] = {}
     own: defaultdict[str, dict[str, Policy]] = defaultdict(dict)
     wanted = sa.or_(policies.c.tenant.is_(None), _of(policies.c.tenant, tenant))
@@ -258,8 +258,10 @@ def _slots(
     return found
 
 
-def _of(column: sa.ColumnElement[Any], value: str | None) -> sa.ColumnElement[bool]:
-    return sa.true() if value is None else column == value
+def _of(column: sa.ColumnElement[Any], value: str | Sequence[str] | None) -> sa.ColumnElement[bool]:
+    if value is None or isinstance(value, str):
+        return sa.true() if value is None else column == value
+    return column == sa.func.any(sa.cast(list(value), pg.ARRAY(sa.Text)))
 
 
 def opened(connection: sa.Connection, wanted: list[tuple[str, Limit]], now: datetime) -> list[Slot]:

@@ -15,6 +15,8 @@ from aikit.errors import AIKitError
 
 FIRST_RETRY = 1.0
 LAST_RETRY = 10.0
+READING = 0.2
+"""Seconds from one tick to the next as long as not all is read that is to be summed."""
 Answer = TypeVar("Answer")
 
 
@@ -77,7 +79,7 @@ class Poller:
                 self.retry_at = self._clock() + wait
                 await self._failed(error)
             else:
-                wait, self._retry = self.interval, FIRST_RETRY
+                wait, self._retry = self.interval if snapshot.read == 1 else min(READING, self.interval), FIRST_RETRY
                 self.retry_at = None
                 if query == self.query:
                     await self._shown(snapshot)

@@ -7,6 +7,7 @@ from datetime import datetime
 from aikit.console.details.changes import short
 from aikit.console.details.limit_words import counts_words, limit_words, share_words
 from aikit.console.details.words import UNKNOWN, gone, utc, when
+from aikit.console.row_keys import SEPARATOR, limit_key
 from aikit.errors import ConfigError
 from aikit.ledger.audit import AuditRow, list_audit
 from aikit.ledger.limit_stated import Stated, where_stated
@@ -21,15 +22,8 @@ from aikit.policy.windows import SLIDING
 from aikit.policy.words import amount, cap_words
 from aikit.types import Action, Metric, Window
 
-SEPARATOR = "\x1f"
-"""Between the parts of a key; no tag and no name of a policy can contain it."""
 CHANGES = 20
 """So many of the last changes of its policy are shown."""
-
-
-def limit_key(row: LimitRow) -> str:
-    """What tells a limit from all others, whatever its caps are and wherever it stands."""
-    return SEPARATOR.join((row.tenant, row.source, row.metric, row.window, row.action, row.counts))
 
 
 def limit_page(database: Readable, key: str, nano_per_credit: int) -> Page:

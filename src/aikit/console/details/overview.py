@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from aikit.console.details.limit import limit_key
 from aikit.console.details.limit_words import counts_words, limit_words, share_words, standing_words
 from aikit.console.details.words import UNKNOWN, count, gone, took, utc, when
 from aikit.console.model import Overview, OverviewRow, Snapshot, Tab
+from aikit.console.row_keys import SEPARATOR, limit_key, overview_key
 from aikit.ledger.calls import CallRow, State, list_calls
 from aikit.ledger.limits import LimitRow, list_limits
 from aikit.ledger.reading import Readable
@@ -16,19 +16,12 @@ from aikit.money import format_usd
 from aikit.page import Item, Page, Section
 from aikit.types import Metric, Window
 
-SEPARATOR = "\x1f"
-"""Between the parts of a key; no tag can contain it. A model, which is the last part, may."""
 LAST = 10
 """So many of its newest calls are shown."""
 AMONG = 5_000
 """They are looked for among so many of the newest of the tenant."""
 NONE = Item("none", f"among the newest {AMONG:,} of the tenant")
 MOST_LIMITS = 12
-
-
-def overview_key(row: OverviewRow) -> str:
-    """What tells a row from all others."""
-    return SEPARATOR.join((row.tenant, row.feature, row.provider, row.model))
 
 
 def tab_of(key: str) -> Tab:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from aikit.console.filtering import Filter
 from aikit.console.model import EvalRow, EvalsPage
-from aikit.console.reading.sweep import Clock
+from aikit.console.reading.clock import Clock
 from aikit.errors import AIKitError, RunInvalid
 from aikit.evals.baselines import baseline_path, read_baseline
 from aikit.evals.gate import decide

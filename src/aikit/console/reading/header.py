@@ -52,7 +52,7 @@ def read_header(
     rates = _rates(tick, today, unpicked)
     spending = [name for name, nano in spent.items() if nano > 0]
     shown = _shown(caps, wanted, spent)
-    budget = caps.budget(tick, shown, spending, lambda name: rates.get(name, 0))
+    budget, known = caps.budget(tick, shown, spending, lambda name: rates.get(name, 0))
     held = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(holds.c.nano), 0).cast(sa.BigInteger))
     in_flight, nano = tick.connection.execute(held.where(*conditions(wanted, HELD, words=WORDS))).one()
     return Header(
@@ -71,6 +71,7 @@ def read_header(
         spooled=spooled,
         open_breakers=sum(row.breaker.state in STOPPED for row in breakers),
         read=today.read,
+        caps_read=known,
     )
 
 

@@ -16,7 +16,6 @@ from aikit.console.filtering import Filter
 from aikit.console.model import MOST_ROWS, LimitsPage
 from aikit.console.reading.caps import Caps
 from aikit.console.reading.line import Tick
-from aikit.console.reading.sweep import Clock
 from aikit.ledger.caps import slots_of
 from aikit.ledger.limits import LimitRow, Standing, limit_row, nearest_of
 from aikit.ledger.limits_in_force import EACH, Tenant
@@ -35,19 +34,17 @@ class Limits:
     """The page, with what is remembered of tenants whose turn it is not."""
 
     def __init__(self) -> None:
-        self._version: int | None = None
         self._wanted: Filter | None = None
         self._turn = 0
-        self._looked: dict[str, int] = {}
+        self._looked: dict[str, tuple[Tenant, int]] = {}
         self._known: dict[str, list[Standing]] = {}
         self._ranked: dict[str, list[Ranked]] = {}
 
     def read(self, tick: Tick, caps: Caps, wanted: Filter) -> LimitsPage:
         """What the filter lets through, of the tenants that were looked at so far."""
-        if caps.version != self._version:
-            self._version, self._looked = caps.version, {}
-            names = {tenant.name for tenant in caps.tenants}
-            self._known = {name: found for name, found in self._known.items() if name in names}
+        names = {tenant.name for tenant in caps.tenants}
+        if gone := self._known.keys() - names:
+            self._known = {name: found for name, found in self._known.items() if name not in gone}
             self._wanted = None
         self._look(tick, caps, wanted)
         if wanted != self._wanted:
@@ -60,21 +57,26 @@ class Limits:
     def _look(self, tick: Tick, caps: Caps, wanted: Filter) -> None:
         """At those that were not looked at for longest; every other time of those that stand high."""
         self._turn += 1
-        due = sorted(caps.tenants, key=lambda tenant: self._looked.get(tenant.name, 0))
-        if len(due) > FEW and self._turn % 2 and len(self._looked) == len(due):
+        due = sorted(caps.tenants, key=self._last_turn)
+        if len(due) > FEW and self._turn % 2 and self._last_turn(due[0]):
             due = [tenant for tenant in due if self._is_high(tenant)] or due
-        clock = Clock(PATIENCE)
+        clock = tick.clock.part(PATIENCE)
         first, rest = due[:FEW], due[FEW:]
         while first:
             self._look_at(tick, first, wanted)
             first, rest = (rest[:AT_ONCE], rest[AT_ONCE:]) if clock.left > 0 else ([], [])
+
+    def _last_turn(self, tenant: Tenant) -> int:
+        """When it was looked at last with the limits that it has now; 0: never."""
+        seen, turn = self._looked.get(tenant.name, (None, 0))
+        return turn if seen is tenant else 0
 
     def _look_at(self, tick: Tick, tenants: list[Tenant], wanted: Filter) -> None:
         found: defaultdict[str, list[Standing]] = defaultdict(list)
         for one in nearest_of(tick.connection, tenants, tick.now):
             found[one[0]].append(one)
         for tenant in tenants:
-            self._looked[tenant.name] = self._turn
+            self._looked[tenant.name] = tenant, self._turn
             self._known[tenant.name] = found[tenant.name]
             self._ranked[tenant.name] = _ranked(found[tenant.name], wanted, tick)
 

@@ -12,12 +12,15 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+from aikit.console.reading.clock import Clock
 from aikit.database.connect import Database
 from aikit.database.stall import severed_after
 from aikit.errors import DatabaseError, SchemaBehind
 
 STATEMENT = 2.0
 """Seconds that one statement may take."""
+FILLED = 0.08
+"""Seconds of a tick that are filled with what can wait for the next one."""
 LONGEST = 4.0
 """Seconds that the statements of a tick may take together; then the server is hung up on."""
 SETTINGS = {
@@ -34,12 +37,15 @@ BEGIN = sa.text("SELECT now(), policy_version, breaker_version FROM aikit.state"
 
 
 class Tick(NamedTuple):
-    """A transaction: what it reads from, when it began by the database's clock, and which versions are in force."""
+    """A transaction: what it reads from, when it began by the database's clock, which versions are in force, and the
+    time that is left for what can wait.
+    """
 
     connection: sa.Connection
     now: datetime
     policy_version: int
     breaker_version: int
+    clock: Clock
 
 
 class Line:
@@ -78,6 +84,7 @@ class Line:
 
     @contextmanager
     def _begun(self) -> Iterator[Tick]:
+        clock = Clock(FILLED)
         connection = self._connection
         self._was_lost = connection is not None
         if connection is None:
@@ -88,7 +95,7 @@ class Line:
         with connection.begin():
             connection.execute(LIMIT)
             now, policies, breakers = connection.execute(BEGIN).one()
-            yield Tick(connection, now, policies, breakers)
+            yield Tick(connection, now, policies, breakers, clock)
 
     def _connected(self) -> psycopg.Connection[Any]:
         """For SQLAlchemy. Statements are planned for what they are about, each time: what is seldom is looked up."""

@@ -11,8 +11,9 @@ from sqlalchemy.dialects import postgresql as pg
 
 from aikit.console.filtering import Filter
 from aikit.console.model import Period, Plot, Point
+from aikit.console.reading.clock import Clock
 from aikit.console.reading.line import Tick
-from aikit.console.reading.sweep import HOUR, Clock, Counts, plus
+from aikit.console.reading.sweep import HOUR, Counts, plus
 from aikit.console.reading.terms import Fields, conditions
 from aikit.ledger.reading import id_at
 from aikit.ledger.tables import entries, refusals
@@ -61,7 +62,7 @@ class Minutes:
         if wanted != self._wanted:
             self._wanted, self._known = wanted, {}
         self._known = {at: self._known[at] for at in points if at in self._known}
-        clock = Clock(PATIENCE)
+        clock = tick.clock.part(PATIENCE)
         self._read(tick, points[min(AGAIN, self._size) - 1], last)
         old = [at for at in points[AGAIN:] if at in self._known]
         if old:

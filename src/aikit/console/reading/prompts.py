@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from aikit.console.model import MOST_ROWS, PromptRow, PromptsPage
 from aikit.console.reading.line import Tick
 from aikit.console.reading.overview import priced
 from aikit.console.reading.sums import Sums
-from aikit.console.reading.sweep import CALLS, FAILED, NOTHING_COUNTED, REFUSED, Clock, Counts
+from aikit.console.reading.sweep import CALLS, FAILED, NOTHING_COUNTED, REFUSED, Counts
 from aikit.console.reading.terms import Fields, conditions
 from aikit.ledger.latencies import Latency, latencies
 from aikit.ledger.prompt_labels import Move, list_labels
@@ -55,12 +56,15 @@ class Prompts:
         versions = sorted(spent.keys() | published.keys(), key=lambda version: (version[0], -version[1]))
         rows = [_row(one, published.get(one), labels[one], gates, spent.get(one)) for one in versions]
         fitting = [row for row in rows if wanted.fits(_fields(row))]
+        shown = self._timed(tick, fitting[:MOST_ROWS], sums.since)
+        called = [row.id for row in shown if row.calls]
+        timed = Fraction(sum(id in self._took for id in called), len(called)) if called else Fraction(1)
         return PromptsPage(
-            rows=tuple(self._timed(tick, fitting[:MOST_ROWS], sums.since)),
+            rows=tuple(shown),
             total=len(fitting),
             moves=_moves(tick.connection, wanted),
             since=sums.since,
-            read=sums.read,
+            read=sums.read * timed,
         )
 
     def _timed(self, tick: Tick, rows: list[PromptRow], since: datetime) -> list[PromptRow]:
@@ -69,11 +73,13 @@ class Prompts:
             self._since, self._took = since, {}
         due = [row.id for row in rows if row.calls and not self._fresh(row.id, tick.now)]
         due.sort(key=lambda id: self._took[id][0] if id in self._took else datetime.min.replace(tzinfo=tick.now.tzinfo))
-        clock = Clock(PATIENCE)
-        while due and clock.left > 0:
+        clock = tick.clock.part(PATIENCE)
+        while due:
             found = latencies(tick.connection, due[:1], since, None, sample=SAMPLE)
             self._took[due[0]] = tick.now, found.get(due[0])
             due = due[1:]
+            if clock.left <= 0:
+                break
         timed = []
         for row in rows:
             took = self._took[row.id][1] if row.id in self._took else None

@@ -21,6 +21,8 @@ from aikit.console.reading.sweep import CALLS, HOUR, NANO, NOTHING_COUNTED, REFU
 
 RENEWED = timedelta(seconds=60)
 """So long after a generation was whole the next one begins."""
+MANY = 2_000
+"""Groups that take time to put in order."""
 MOST_FILTERS = 4
 RESTS = 30
 """So many times as long as it takes to put many groups in order, the order stands while more are read."""
@@ -59,6 +61,8 @@ class Sums:
         self._whole: Sweep | None = None
         self._whole_at: datetime | None = None
         self._building: Sweep | None = None
+        self._waited = True
+        """There was no time left in the last tick: in this one a slice is read, anyway."""
         self._digests: dict[Filter, tuple[Sweep, int, Digest, float]] = {}
         self._freshes: dict[Filter, tuple[tuple[Any, ...], Fresh, float]] = {}
         self._dearest: dict[tuple[Filter, int], tuple[Digest, Fresh, list[tuple[Key, Counts]], int]] = {}
@@ -72,15 +76,28 @@ class Sums:
         if plotted is None:
             plotted = self._whole.spec.plotted if self._whole else NOTHING
         spec = Spec(self.by, self.where, plotted)
-        self._plan(spec, since, max(since, ended(tick.now)), tick.now, clocks.parts)
-        clock = clocks.renewed if self._whole else clocks.first
-        if self._building is not None and (clock.left > 0 or not self._building.slices):
-            self._building.go_on(tick.connection, clock, like=self._whole)
-        if self._building is not None and self._building.complete:
-            self._whole, self._whole_at, self._building = self._building, tick.now, None
+        swapped = self._swap(tick.now)
+        self._plan(spec, since, max(since, ended(tick.now)), tick.now)
         self.live.read(tick, self._base.end, clocks)
+        if self._building is not None and not self._building.slices:
+            self._building.pace(self._whole, self.live.hourly(tick.now))
+        clock = clocks.renewed if self._whole else clocks.first
+        if self._building is None or swapped:
+            return
+        self._waited = clock.left <= 0 and not self._waited and self._building.slices > 0
+        if not self._waited:
+            self._building.go_on(tick.connection, clock)
+        if len(self._building.groups) <= MANY or self._base.since != since:
+            self._swap(tick.now)
 
-    def _plan(self, spec: Spec, since: datetime, closed: datetime, now: datetime, parts: int) -> None:
+    def _swap(self, now: datetime) -> bool:
+        """Put what is whole in its place. Where it is much, that is done in the next tick, as to order it takes time."""
+        if self._building is None or not self._building.complete:
+            return False
+        self._whole, self._whole_at, self._building = self._building, now, None
+        return True
+
+    def _plan(self, spec: Spec, since: datetime, closed: datetime, now: datetime) -> None:
         whole, building = self._whole, self._building
         if building is not None and (building.since, building.spec) != (since, spec):
             building = self._building = None
@@ -88,7 +105,7 @@ class Sums:
             return
         stands = whole is not None and (whole.since, whole.spec) == (since, spec) and self._whole_at is not None
         if not stands or not timedelta(0) <= now - (self._whole_at or now) < RENEWED:
-            self._building = Sweep(spec, since, closed, closed, by_hour=False, parts=parts)
+            self._building = Sweep(spec, since, closed, closed, by_hour=False)
 
     @property
     def _base(self) -> Sweep:
@@ -167,12 +184,13 @@ class Sums:
         began = monotonic()
         stands = known is not None and known[0] is base and (known[1] == base.slices or began < known[3])
         if known is None or not stands or (base.complete and known[1] != base.slices):
-            fitting = [(key, counts) for key, counts in base.groups.items() if self._fit(wanted, key)]
-            fitting.sort(key=lambda one: (-one[1][NANO], one[0]))
+            groups = base.groups
+            if wanted:
+                groups = {key: counts for key, counts in groups.items() if self._fit(wanted, key)}
             if len(self._digests) > MOST_FILTERS:
                 self._digests.clear()
-            keys, totals = [key for key, _ in fitting], _total([counts for _, counts in fitting])
-            digest, took = Digest(keys, totals, _by_first(fitting)), monotonic() - began
+            keys = [key for _, key in sorted([(-counts[NANO], key) for key, counts in groups.items()])]
+            digest, took = Digest(keys, _total(groups.values()), _by_first(groups.items())), monotonic() - began
             known = self._digests[wanted] = base, base.slices, digest, began + RESTS * took
         return known[2]
 

@@ -1,6 +1,7 @@
 """One walk through the rollups of a span of hours, the newest first, slice by slice, as far as the time allows.
 
-A slice is some hours, or, where an hour is busy, a part of its tenants: as much as can be read in a few milliseconds.
+A slice is some hours, or, where there is much, a part of the tenants in the hours of a day: as much as can be read in a
+few milliseconds, and comes to few sums.
 """
 
 from __future__ import annotations
@@ -13,18 +14,24 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
 
 from aikit.console.filtering import NOTHING, Filter
+from aikit.console.reading.clock import Clock
 from aikit.console.reading.terms import Fields, conditions
 from aikit.ledger.tables import rollups, tenants
 
 HOUR = timedelta(hours=1)
 ROWS = 4_000
 """So many rollups a slice is meant to have: they are read in about ten milliseconds."""
-LONG = 0.5
-"""Seconds that no slice is meant to take, wherever its rollups are."""
-LARGEST, MOST_PARTS = 1024, 256
-"""Hours in a slice, and slices in an hour."""
+LONG, SMALL = 0.06, 500
+"""Seconds that no slice is meant to take, wherever its rollups are, unless it has few of them."""
+LARGEST, LONGEST = 1024, 24
+"""Hours in a slice, and in one that has only a part of the tenants."""
+FEW_PARTS, MOST_PARTS = 32, 256
+"""So many slices the hours of a day are read in; and if need be an hour."""
+COUNTED = 100_000
+"""So many rollups of an hour are counted to find parts of one size; beyond, tenants are."""
 COUNTS = ("calls", "refused", "failed", "input", "cached", "output", "nano", "estimated", "unpriced")
 CALLS, REFUSED, FAILED, INPUT, CACHED, OUTPUT, NANO, ESTIMATED, UNPRICED = range(len(COUNTS))
 SUMMED: Mapping[str, tuple[str, ...]] = {
@@ -65,22 +72,12 @@ class Spec(NamedTuple):
     plotted: Filter = NOTHING
 
 
-class Clock:
-    """The time that may be spent on reading in a tick."""
-
-    def __init__(self, seconds: float) -> None:
-        self.until = monotonic() + seconds
-
-    @property
-    def left(self) -> float:
-        return self.until - monotonic()
-
-
 class Sweep:
     """Sums from `since` until before `until` (None: without an end) by key, and by hour of what is plotted.
 
     With `by_hour` it is by hour and key instead. `slices` counts what was read, so that who computes something from it
-    knows whether that still holds. `parts` is in how many slices an hour is read at first.
+    knows whether that still holds, and `rows` how many rollups that was. `parts` is in how many slices an hour is read
+    at first.
     """
 
     def __init__(
@@ -90,11 +87,13 @@ class Sweep:
         self.groups: dict[Key, Counts] = {}
         self.hours: dict[datetime, Counts] = {}
         self.by_hours: dict[datetime, dict[Key, Counts]] = {}
-        self.slices = 0
+        self.slices = self.rows = 0
         self.end = self.top = max(since, end)
         """All from `top` on is read."""
-        self._size, self._parts, self._part = 2 if parts == 1 else 1, parts, 0
-        self._bounds: list[str | None] = []
+        self._size, self._parts, self._part, self._rows = 2 if parts == 1 else 1, parts, 0, 0
+        self._longest = 1 if by_hour else LONGEST
+        self._hourly: int | None = None
+        self._bounds: dict[int, list[str | None]] = {}
 
     @property
     def complete(self) -> bool:
@@ -103,13 +102,27 @@ class Sweep:
     @property
     def read(self) -> Fraction:
         hours = (self.end - self.since) // HOUR
-        done = (self.end - self.top) // HOUR + Fraction(self._part, self._parts)
+        span = (self.top - self._bottom) // HOUR
+        done = (self.end - self.top) // HOUR + span * Fraction(self._part, self._parts)
         return done / hours if hours else Fraction(1)
 
-    def go_on(self, connection: sa.Connection, clock: Clock, *, like: Sweep | None = None) -> None:
-        """Read on until all is read or the time is over; one slice at least. `like` has gone the same way before."""
-        if like is not None and not self.slices:
+    @property
+    def _bottom(self) -> datetime:
+        """Where the hours begin that are read now."""
+        return max(self.since, self.top - self._size * HOUR)
+
+    def pace(self, like: Sweep | None, hourly: int | None) -> None:
+        """Begin with slices as large as those of one that has gone the same way before, or as fits so many rollups."""
+        self._hourly = hourly
+        if like is not None:
             self._size, self._parts = like._size, like._parts
+        elif hourly is not None:
+            fit = ROWS // max(1, hourly)
+            self._size = min(LARGEST, fit) if fit > 1 else max(1, min(self._longest, ROWS * FEW_PARTS // hourly))
+            self._parts = max(1, min(MOST_PARTS, -(-self._size * hourly // ROWS)))
+
+    def go_on(self, connection: sa.Connection, clock: Clock) -> None:
+        """Read on until all is read or the time is over; one slice at least."""
         while not self.complete:
             began = monotonic()
             rows = self._slice(connection)
@@ -119,13 +132,16 @@ class Sweep:
 
     def _slice(self, connection: sa.Connection) -> int:
         """Returns how many rollups it had."""
-        if self._part == 0 and self._parts > 1:
-            self._bounds = _bounds(connection, self._parts)
-        low, high = (None, None) if self._parts == 1 else (self._bounds[self._part], self._bounds[self._part + 1])
-        since = max(self.since, self.top - self._size * HOUR)
+        since, low, high = self._bottom, None, None
+        if self._parts > 1:
+            low, high = self._ranges(connection)[self._part : self._part + 2]
         open_end = self.until is None and self.top == self.end
-        given = {"since": since, "until": None if open_end else self.top, "low": low, "high": high}
-        query = _query(self.spec, self.by_hour, open_end, low is not None, high is not None)
+        by_list = self._parts > 1 and not open_end
+        hours = [since + i * HOUR for i in range((self.top - since) // HOUR)]
+        given: dict[str, Any] = {"since": since} if open_end else {"since": since, "until": self.top}
+        given = {"hours": hours} if by_list else given
+        query = _query(self.spec, self.by_hour, tuple(given), low is not None, high is not None)
+        given |= {"low": low, "high": high}
         named = {name: value for name, value in given.items() if value is not None}
         width = 2 + len(self.spec.by)
         last = width + len(COUNTS)
@@ -139,18 +155,27 @@ class Sweep:
                 rows += row[-1]
             else:
                 _add(self.groups, row[2:width], row[width:last])
-        self.slices += 1
+        self.slices, self.rows = self.slices + 1, self.rows + rows
         self._part += 1
         if self._part >= self._parts:
             self.top, self._part = since, 0
         return rows
 
+    def _ranges(self, connection: sa.Connection) -> list[str | None]:
+        """Names between which the tenants are so many parts; None: no bound."""
+        if self._parts not in self._bounds:
+            busy = (self._hourly or 0) > COUNTED
+            self._bounds[self._parts] = _bounds(connection, self._parts, None if busy else self.top - HOUR)
+        return self._bounds[self._parts]
+
     def _adapt(self, rows: int, seconds: float) -> None:
-        """By how much there is, not by how long it took, which is long where others are at work; unless very long."""
+        """By how much there is, and by how long it took, which is long where others are at work."""
+        self._rows += rows
         if self._part:
             return
-        if rows > ROWS * 1.5 or seconds > LONG:
-            if self._size > 1:
+        rows, self._rows = self._rows // self._parts, 0
+        if rows > ROWS * 1.5 or (seconds > LONG and rows > SMALL):
+            if self._parts == MOST_PARTS or (self._parts == 1 and self._size > self._longest):
                 self._size = max(1, self._size // 2)
             else:
                 self._parts = min(MOST_PARTS, self._parts * 2)
@@ -171,17 +196,21 @@ def plus(one: Counts, other: Counts) -> Counts:
     return tuple([a + b for a, b in zip(one, other, strict=True)])
 
 
-def _bounds(connection: sa.Connection, parts: int) -> list[str | None]:
-    """Names between which the tenants are so many parts of about one size; None: no bound."""
-    rank = sa.func.ntile(parts).over(order_by=tenants.c.tenant).label("part")
-    ranked = sa.select(tenants.c.tenant, rank).subquery()
+def _bounds(connection: sa.Connection, parts: int, hour: datetime | None) -> list[str | None]:
+    """Names between which so many parts had about as many rollups in this hour; or, without one, have as many tenants.
+
+    Of a tenant that has more than a part, the next parts are empty.
+    """
+    table, within = (tenants, []) if hour is None else (rollups, [rollups.c.hour == hour])
+    rank = sa.func.ntile(parts).over(order_by=table.c.tenant).label("part")
+    ranked = sa.select(table.c.tenant, rank).where(*within).subquery()
     last = sa.select(sa.func.max(ranked.c.tenant)).group_by(ranked.c.part).order_by(ranked.c.part)
-    inner = list(connection.execute(last).scalars())[:-1]
+    inner = list(connection.execute(last).scalars())[: parts - 1]
     return [None, *inner, *[inner[-1] if inner else ""] * (parts - 1 - len(inner)), None]
 
 
 @lru_cache(maxsize=256)
-def _query(spec: Spec, by_hour: bool, open_end: bool, low: bool, high: bool) -> sa.Select[*tuple[Any, ...]]:
+def _query(spec: Spec, by_hour: bool, given: tuple[str, ...], low: bool, high: bool) -> sa.Select[*tuple[Any, ...]]:
     """Rows of a key have 0 in front, those of an hour 1; NULL is what a row is not about."""
     columns = [rollups.c[name] for name in spec.by]
     words = [name for name in FIELDS if _column_of(name) in spec.by]
@@ -196,11 +225,14 @@ def _query(spec: Spec, by_hour: bool, open_end: bool, low: bool, high: bool) -> 
         of_hour = [sa.func.coalesce(one, 0).cast(sa.BigInteger) for one in shown]
         query = sa.select(sa.func.grouping(columns[0]), rollups.c.hour, *columns, *each, *of_hour, sa.func.count())
         query = query.group_by(sa.func.grouping_sets(sa.tuple_(*columns), sa.tuple_(rollups.c.hour)))
-    query = query.where(
-        rollups.c.hour >= sa.bindparam("since", type_=rollups.c.hour.type), *conditions(spec.where, FIELDS)
-    )
-    if not open_end:
-        query = query.where(rollups.c.hour < sa.bindparam("until", type_=rollups.c.hour.type))
+    hour = rollups.c.hour
+    if "hours" in given:
+        query = query.where(hour == sa.func.any(sa.bindparam("hours", type_=pg.ARRAY(hour.type))))
+    else:
+        query = query.where(hour >= sa.bindparam("since", type_=hour.type))
+    if "until" in given:
+        query = query.where(hour < sa.bindparam("until", type_=hour.type))
+    query = query.where(*conditions(spec.where, FIELDS))
     if low:
         query = query.where(rollups.c.tenant > sa.bindparam("low", type_=sa.Text))
     if high:

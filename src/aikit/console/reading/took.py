@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 from aikit.console.reading.line import Tick
-from aikit.console.reading.sweep import Clock, Key
+from aikit.console.reading.sweep import Key
 from aikit.ledger.latencies import Latency
 from aikit.ledger.reading import ids_since, walk
 from aikit.ledger.tables import entries
@@ -21,6 +21,7 @@ OWN = 200
 """And so many of a tenant's newest, for a row that is not among them."""
 VISIBLE = 50
 PROBES = 5
+PATIENCE = 0.01
 SAMPLED_FOR = timedelta(seconds=6)
 KNOWN_FOR = timedelta(seconds=60)
 COLUMNS = ("tenant", "feature", "provider", "model")
@@ -40,7 +41,8 @@ class Took:
         """Of the newest settled calls of each since then; a key without any is left out."""
         if since != self._since:
             self._since, self._sampled_at, self._probed = since, None, {}
-        if self._sampled_at is None or not timedelta(0) <= tick.now - self._sampled_at < SAMPLED_FOR:
+        due = self._sampled_at is None or not timedelta(0) <= tick.now - self._sampled_at < SAMPLED_FOR
+        if due and (tick.clock.left > 0 or self._sampled_at is None):
             self._sample, self._sampled_at = _sampled(tick.connection, since), tick.now
         self._probe(tick, [key for key in keys[:VISIBLE] if key not in self._sample], since)
         found = {key: self._sample[key] for key in keys if key in self._sample}
@@ -49,11 +51,13 @@ class Took:
 
     def _probe(self, tick: Tick, keys: list[Key], since: datetime) -> None:
         due = [key for key in keys if not self._fresh(key, tick.now)]
-        clock = Clock(0.01)
-        while due and clock.left > 0:
+        clock = tick.clock.part(PATIENCE)
+        while due:
             some, due = due[:PROBES], due[PROBES:]
             found = _own(tick.connection, some, since)
             self._probed.update({key: (tick.now, found.get(key)) for key in some})
+            if clock.left <= 0:
+                return
 
     def _fresh(self, key: Key, now: datetime) -> bool:
         known = self._probed.get(key)

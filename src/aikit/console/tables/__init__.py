@@ -9,15 +9,19 @@ from aikit.console.words import Style
 
 def table_of(snapshot: Snapshot, style: Style) -> Table:
     """The table of the tab that was read."""
-    from aikit.console.tables import audit, breakers, calls, evals, limits, overview, prompts
-
-    makers = {
-        Tab.OVERVIEW: overview.table,
-        Tab.CALLS: calls.table,
-        Tab.LIMITS: limits.table,
-        Tab.BREAKERS: breakers.table,
-        Tab.PROMPTS: prompts.table,
-        Tab.EVALS: evals.table,
-        Tab.AUDIT: audit.table,
-    }
-    return makers[snapshot.query.tab](snapshot, style)
+    match snapshot.query.tab:
+        case Tab.OVERVIEW:
+            from aikit.console.tables.overview import table
+        case Tab.CALLS:
+            from aikit.console.tables.calls import table
+        case Tab.LIMITS:
+            from aikit.console.tables.limits import table
+        case Tab.BREAKERS:
+            from aikit.console.tables.breakers import table
+        case Tab.PROMPTS:
+            from aikit.console.tables.prompts import table
+        case Tab.EVALS:
+            from aikit.console.tables.evals import table
+        case Tab.AUDIT:
+            from aikit.console.tables.audit import table
+    return table(snapshot, style)

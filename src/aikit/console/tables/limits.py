@@ -6,8 +6,8 @@ from datetime import datetime
 from fractions import Fraction
 
 from aikit.console import words
-from aikit.console.details.limit import limit_key
 from aikit.console.model import LimitsPage, Snapshot
+from aikit.console.row_keys import limit_key
 from aikit.console.table import Cell, Column, Row, Table
 from aikit.console.tables import cells, empty
 from aikit.console.words import Style

@@ -5,8 +5,8 @@ from __future__ import annotations
 from aikit.breaker.model import State
 from aikit.console import words
 from aikit.console.breaker_words import breaker_word, state_word
-from aikit.console.details.overview import overview_key
 from aikit.console.model import Overview, OverviewRow, Snapshot
+from aikit.console.row_keys import overview_key
 from aikit.console.table import Cell, Column, Row, Table
 from aikit.console.tables import cells, empty
 from aikit.console.words import Style

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from math import ceil
 
@@ -54,8 +54,10 @@ def of_decision(decision: Decision, order: Order, nano_per_credit: int) -> dict[
     return headers
 
 
-def of_findings(findings: Iterable[Finding]) -> dict[str, str]:
+def of_findings(findings: Sequence[Finding]) -> dict[str, str]:
     """What guards found and are to tell of, by guard, kind, place and action: `pii email input redact 2`."""
+    if not findings:
+        return {}
     counts = Counter[tuple[str, ...]]()
     for guard, kind, place, action, _, _, times in findings:
         if action is not GuardAction.ALLOW:

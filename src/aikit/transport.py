@@ -29,6 +29,7 @@ from aikit.exchange import (
 from aikit.idempotency import HEADER
 from aikit.passage import sent, sent_async
 from aikit.prompts.model import Prompt
+from aikit.raw_headers import raw_headers
 from aikit.streams.account import StreamAccount
 from aikit.streams.asynchronous import AsyncMeteredStream
 from aikit.streams.drains import Drains
@@ -152,7 +153,7 @@ class AsyncMeteredTransport(httpx2.AsyncBaseTransport):
         self._desk = desk
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        steps = exchange(wire_request(request, await request.aread()), self._provider, self._tags(), self._desk)
+        steps = exchange(wire_request(request, await body_of(request)), self._provider, self._tags(), self._desk)
         response: httpx2.Response | None = None
         answer: Any = None
         result: Result | None = None
@@ -220,6 +221,11 @@ class AsyncClientTransport(httpx2.AsyncBaseTransport):
         return await self._client.send(request, stream=True, auth=None, follow_redirects=False)
 
 
+async def body_of(request: httpx2.Request) -> bytes:
+    """The body; what is there as a whole takes no iterating."""
+    return request.read() if isinstance(request.stream, httpx2.ByteStream) else await request.aread()
+
+
 def wire_request(request: httpx2.Request, body: bytes) -> WireRequest:
     """The request as codecs read it."""
     headers = {name.decode("latin-1").lower(): value.decode("utf-8", "replace") for name, value in request.headers.raw}
@@ -277,7 +283,7 @@ def rewound(response: httpx2.Response, result: Whole, request: httpx2.Request) -
     if result.body is not response.content:  # guards have changed it
         status = response.status_code
         return httpx2.Response(status, headers=headers, stream=stream, request=request, extensions=extensions)
-    response.headers = httpx2.Headers(headers)
+    response.headers = raw_headers(headers)
     response.extensions = extensions
     response.stream = stream
     response.is_stream_consumed = response.is_closed = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -71,7 +72,7 @@ class Provider:
     @property
     def native(self) -> bool:
         """The provider's own service, as opposed to a server that is compatible with it."""
-        return urlsplit(self.base_url).hostname == urlsplit(BUILT_IN[self.kind]["base_url"]).hostname
+        return _is_native(self.kind, self.base_url)
 
 
 def read_providers(
@@ -102,6 +103,11 @@ def read_providers(
             source=f"{variable} ({origin[variable]})" if key and variable else FILE if name in tables else "default",
         )
     return found
+
+
+@lru_cache(maxsize=256)
+def _is_native(kind: str, base_url: str) -> bool:
+    return urlsplit(base_url).hostname == urlsplit(BUILT_IN[kind]["base_url"]).hostname
 
 
 def _scheme(url: str) -> str | None:

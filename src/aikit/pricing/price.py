@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import lcm
 from operator import mul
 from typing import Any
@@ -160,16 +160,16 @@ class Price:
         )
 
 
-def _occurring(bound: Bound) -> set[str]:
+def _occurring(bound: Bound) -> frozenset[str]:
     """The classes that a usage within `bound` can have; all of a direction if it names none."""
-    names: set[str] = set()
-    if bound.input_tokens or bound.open_ended:
-        names.update(bound.input_classes or INPUT_CLASSES)
-    if bound.output_tokens:
-        names.update(bound.output_classes or OUTPUT_CLASSES)
-    if bound.searches:
-        names.add("searches")
-    return names
+    inputs = (bound.input_classes or INPUT_CLASSES) if bound.input_tokens or bound.open_ended else ()
+    outputs = (bound.output_classes or OUTPUT_CLASSES) if bound.output_tokens else ()
+    return _together(inputs, outputs, bound.searches > 0)
+
+
+@lru_cache(maxsize=256)
+def _together(inputs: Collection[str], outputs: Collection[str], searches: bool) -> frozenset[str]:
+    return frozenset((*inputs, *outputs, *(("searches",) if searches else ())))
 
 
 @dataclass(frozen=True, slots=True)

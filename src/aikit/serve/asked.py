@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 import httpx2
 
 from aikit.config import Provider
+from aikit.raw_headers import raw_headers
 from aikit.serve.bodies import Named, model_in, with_model
 from aikit.serve.model import Exchanged
 from aikit.wire import registry
@@ -65,9 +66,8 @@ class Asked:
         headers = [(b"host", url.netloc), *self._headers(provider, key)]
         if body or self.method == "POST":
             headers.append((b"content-length", b"%d" % len(body)))
-        return httpx2.Request(
-            self.method, url, headers=headers, stream=httpx2.ByteStream(body)
-        )  # `content` costs 25 µs
+        stream = httpx2.ByteStream(body)  # `content` costs 25 µs
+        return httpx2.Request(self.method, url, headers=raw_headers(headers), stream=stream)
 
     def _headers(self, provider: Provider, key: str | None) -> RawHeaders:
         headers = [*self.headers, (b"accept-encoding", b"identity")]

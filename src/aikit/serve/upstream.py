@@ -7,9 +7,9 @@ names proxies, httpx2's own transport is used, which knows how to read that.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from functools import lru_cache
+from types import TracebackType
 from typing import Any
 from urllib.request import getproxies
 
@@ -19,6 +19,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from aikit.kit_core import async_inner, certificates
+from aikit.raw_headers import raw_headers
 
 IDLE_SECONDS = 30.0
 """How long a connection is kept for the next request."""
@@ -45,7 +46,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         """Raises httpx2's exceptions: ConnectError, ConnectTimeout and UnsupportedProtocol if nothing was sent."""
         session = self._session or self._open()
         body = await request.aread()
-        with mapped():
+        with mapped:
             answer = await session.request(
                 request.method,
                 _url(str(request.url)),
@@ -58,7 +59,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
             )
         return _Answer(
             answer.status,
-            headers=list(answer.raw_headers),
+            headers=raw_headers(answer.raw_headers),
             stream=_Body(answer),
             extensions={"reason_phrase": (answer.reason or "").encode("latin-1", "replace")},
             request=request,
@@ -102,12 +103,12 @@ class _Body(httpx2.AsyncByteStream):
         self._answer = answer
 
     async def whole(self) -> bytes:
-        with mapped():
+        with mapped:
             return await self._answer.read()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         content = self._answer.content
-        with mapped():
+        with mapped:
             try:
                 while piece := await content.readany():
                     yield piece
@@ -121,14 +122,20 @@ class _Body(httpx2.AsyncByteStream):
         self._answer.close()
 
 
-@contextmanager
-def mapped() -> Iterator[None]:
+class _Mapped:
     """What aiohttp raises, as httpx2 has it: `failures` tells by it what was never sent."""
-    try:
-        yield
-    except (TimeoutError, aiohttp.ClientError, OSError) as error:
-        kind = next(kind for of, kind in KINDS if isinstance(error, of))
-        raise kind(type(error).__name__) from error
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, TimeoutError | aiohttp.ClientError | OSError):
+            raise next(kind for of, kind in KINDS if isinstance(error, of))(type(error).__name__) from error
+
+
+mapped = _Mapped()
 
 
 KINDS: tuple[tuple[type[BaseException], type[httpx2.HTTPError]], ...] = (

@@ -157,7 +157,7 @@ def dig(value: object, *path: str | int) -> Any:
         if isinstance(step, int):
             value = value[step] if isinstance(value, list) and len(value) > step else None
         else:
-            value = value.get(step) if isinstance(value, Mapping) else None
+            value = value.get(step) if isinstance(value, dict) else None
     return value
 
 

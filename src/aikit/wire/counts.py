@@ -28,7 +28,7 @@ def details(report: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = report.get(name)
     if value is None:
         return {}
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return value
     raise Unreadable(name)
 

@@ -189,7 +189,7 @@ def weigh(fields: Mapping[str, Any], model: str, tally: Tally, choices: int) -> 
 
 def shows_all(fields: Mapping[str, Any], model: str, tally: Tally) -> bool:
     """Whether all billed output is shown: a rejected prediction and audio are not, nor are thoughts of most models."""
-    if tally.open_ended or "output_audio" in tally.output_classes or any(fields.get(name) for name in _UNSEEN):
+    if tally.open_ended or "output_audio" in tally.output_classes or any(map(fields.get, _UNSEEN)):
         return False
     return not thinks_unseen(model) or fields.get("reasoning_effort") == "none"
 
@@ -244,7 +244,7 @@ def searches_always(model: str) -> bool:
 def usage_of(reply: Mapping[str, Any], asked_model: str = "") -> Usage | None:
     """The usage of a whole reply or a chunk, None if it has none that can be read."""
     report = reply.get("usage")
-    if not isinstance(report, Mapping):
+    if not isinstance(report, dict):
         return None
     choices = max(1, len(objects(reply.get("choices"))))
     searches = choices if searches_always(text(reply.get("model")) or asked_model) else 0

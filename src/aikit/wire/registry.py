@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
 
@@ -13,6 +13,8 @@ from aikit.wire.paths import ends_with, is_plain
 
 KINDS = ("openai", "anthropic", "gemini")
 ANTHROPIC_VERSION = "2023-06-01"
+SHORT = 300
+"""Characters of a path whose codec is remembered."""
 
 _GROUP = "aikit.codecs"
 _BUILT_IN = (
@@ -27,7 +29,14 @@ _CHAT = {"openai": "openai.chat", "anthropic": "anthropic.messages", "gemini": "
 
 def find(kind: str, method: str, path: str) -> Codec | None:
     """The codec that meters this request, None if no codec does: then it must not be sent, unless it `is_free`."""
+    return _usual(kind, method, path) if len(path) < SHORT else _find(kind, method, path)
+
+
+def _find(kind: str, method: str, path: str) -> Codec | None:
     return next((codec for codec in codecs() if codec.kind == kind and codec.matches(method, path)), None)
+
+
+_usual = lru_cache(maxsize=1024)(_find)
 
 
 def chat_codec(kind: str) -> ChatCodec:

@@ -90,7 +90,7 @@ class Served:
         self._service = Service(kit, ring, self._options)
         routes, closing = parts_of(self._service)
         self._application = Application(self._service, routes, closing)
-        await asyncio.to_thread(_warm, kit)
+        await asyncio.to_thread(warm, kit)
 
     async def _close(self) -> None:
         assert self._application is not None and self._service is not None
@@ -100,7 +100,7 @@ class Served:
             log.warning("some endings could not be posted; they are in the spool, and the next process posts them")
 
 
-def _warm(kit: AsyncAIKit) -> None:
+def warm(kit: AsyncAIKit) -> None:
     """Read now what the first call would wait for, and leave all that is there by now out of what is collected."""
     registry.codecs()
     next(iter(kit.book.models()), None)
@@ -192,7 +192,7 @@ class Workers(Multiprocess):
                 self._code = Exit.NO
                 self.should_exit.set()
                 return
-            log.warning("The worker %s is gone (%s); another takes its place.", process.pid, process.exitcode)
+            log.warning("The worker %s is gone (%s); another takes its place.", process.pid, _went(process.exitcode))
             self.processes[index] = Process(self.config, self.sockets)
             self.processes[index].start()
 
@@ -208,6 +208,13 @@ class Workers(Multiprocess):
                 if self.signal_queue:
                     return True
         return False
+
+
+def _went(code: int | None) -> str:
+    """How a process ended, in words."""
+    if code is None or code >= 0:
+        return "it said nothing any more" if code is None else f"exit code {code}"
+    return f"killed by {signal.Signals(-code).name}"
 
 
 @contextmanager

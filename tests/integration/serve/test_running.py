@@ -206,7 +206,7 @@ def test_two_workers_serve_and_one_that_is_killed_is_replaced(
         until(lambda: len(set(server.workers()) - {first, second}) == 1, lambda: server.err)
         until(lambda: _serving(books) == 2, lambda: server.err)
         assert ask(server, secret).status_code == 200
-        assert f"The worker {first} is gone (-9); another takes its place." in server.err
+        assert f"The worker {first} is gone (killed by SIGKILL); another takes its place." in server.err
 
         workers = server.workers()
         server.terminate()

@@ -36,6 +36,8 @@ class Holder(asyncio.Protocol):
         self._request = request
         self.begun: asyncio.Future[bool] = loop.create_future()
         self.ended: asyncio.Future[bool] = loop.create_future()
+        self.complaint = ""
+        """What was heard instead of a stream."""
         self._seen = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -44,8 +46,12 @@ class Holder(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._seen += data
-        if not self.begun.done() and b"\n\n" in self._seen:
-            self._tell(self.begun, self._seen.startswith(b"HTTP/1.1 200"))
+        if not self._seen.startswith(b"HTTP/1.1 200") and not self.begun.done():
+            self.complaint = self._seen.decode("utf-8", "replace").partition("\r\n\r\n")[2][:600]
+            self._tell(self.begun, False)
+            self._transport.close()
+        elif not self.begun.done() and b"\n\n" in self._seen:
+            self._tell(self.begun, True)
             self._seen = b""
         elif self._seen.endswith(b"0\r\n\r\n"):
             self._tell(self.ended, b'"stop"' in self._seen and b"data: [DONE]" in self._seen)
@@ -68,7 +74,7 @@ class Holders:
         self._plain = request(parts.netloc, secret, ASK)
         self._all: list[Holder] = []
 
-    async def hold(self, many: int) -> dict[str, float]:
+    async def hold(self, many: int) -> dict[str, Any]:
         began, before = time.perf_counter(), len(self._all)
         loop, room = asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE)
 
@@ -78,8 +84,11 @@ class Holders:
                 self._all.append(holder)
                 return await holder.begun
 
-        begun = await asyncio.gather(*[one() for _ in range(many - before)])
-        return {"held": len(self._all), "failed": begun.count(False), "seconds": time.perf_counter() - began}
+        begun: list[bool] = await asyncio.gather(*[one() for _ in range(many - before)])
+        complaints = sorted({one.complaint for one in self._all if one.complaint})[:3]
+        self._all = [one for one in self._all if one.begun.result()]
+        lasted = time.perf_counter() - began
+        return {"failed": begun.count(False), "complaints": complaints, "seconds": lasted}
 
     async def ask(self, many: int) -> dict[str, float]:
         reader, writer = await asyncio.open_connection(*self._where)

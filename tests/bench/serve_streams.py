@@ -107,7 +107,8 @@ class Round:
         full = empty
         for held in stages:
             opened = self._holders.asked(f"hold {held}")
-            self._wrong(opened["failed"], "streams did not begin")
+            self._wrong(opened["failed"], f"streams did not begin, heard was {opened['complaints']}")
+            self.figures[f"{held:,} streams: until all had begun, s"] = opened["seconds"]
             time.sleep(3)
             full = self._look(held)
             self.figures[f"{held:,} streams: resident memory a stream, KB"] = (

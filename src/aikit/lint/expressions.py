@@ -18,6 +18,7 @@ from aikit.lint.values import (
     Path,
     Result,
     Scope,
+    Table,
     Text,
     Values,
     joined,
@@ -224,7 +225,15 @@ class Expressions:
     def _subscript(self, node: ast.Subscript) -> Values:
         of, index = self.value(node.value), self.value(node.slice)
         self._rules.subscript(node, of, index, self)
-        return NOTHING
+        return tuple(each for value in of if isinstance(value, Table) for each in value.at(text_of(index)))
+
+    def _dict(self, node: ast.Dict) -> Values:
+        items: dict[str, Values] = {}
+        for key, each in zip(node.keys, node.values, strict=True):
+            name, values = text_of(self.value(key)) if key is not None else None, self.value(each)
+            if name is not None and values:
+                items[name] = values
+        return (Table(items),) if items else NOTHING
 
     def _call(self, node: ast.Call) -> Values:
         what = self.value(node.func)
@@ -285,5 +294,6 @@ _EXPRESSIONS: dict[type, Callable[..., Values]] = {
     ast.GeneratorExp: Expressions._comprehension,
     ast.DictComp: Expressions._comprehension,
     ast.Subscript: Expressions._subscript,
+    ast.Dict: Expressions._dict,
     ast.Call: Expressions._call,
 }

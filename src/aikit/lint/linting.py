@@ -22,7 +22,10 @@ from aikit.lint.source import Source, Unreadable, check, parse, read_source
 _IMPORTS = re.compile(rf"(?:^|[;:])[ \t]*(?:from|import)\b[^\n#]*\b(?:{'|'.join(sorted(PACKAGES))})\b", re.MULTILINE)
 _WORDS = ("AIKit", "prompt(", "aikit: allow", "aikit:allow", "import_module", "__import__")
 _A_KIT = re.compile(r"(?<!ai)kit\.")
-_HOSTS = re.compile("|".join(map(re.escape, sorted((*HOSTS, "azure.com", "amazonaws", "googleapis")))), re.IGNORECASE)
+_SHORTEST = 5
+_DOMAINS = {host.split(".")[-2] if len(host.split(".")[-2]) >= _SHORTEST else host for host in HOSTS}
+"""Parts of hosts, for a host may be put together: `"https://api." + "openai.com"`."""
+_HOSTS = re.compile("|".join(map(re.escape, sorted({*_DOMAINS, "azure.com", "amazonaws", "api.aws"}))), re.IGNORECASE)
 _KEYS = re.compile("|".join(sorted(KEYS)))
 
 

@@ -36,6 +36,19 @@ class Local(NamedTuple):
 
 
 @dataclass(eq=False, slots=True)
+class Table:
+    """A dict that is written in the file; what its keys that are texts stand for."""
+
+    items: dict[str, Values]
+
+    def at(self, key: str | None) -> Values:
+        """What a key stands for; any of them, if it is not known which."""
+        if key is not None:
+            return self.items.get(key, NOTHING)
+        return tuple(value for values in self.items.values() for value in values)
+
+
+@dataclass(eq=False, slots=True)
 class Made:
     """A client of an SDK that was made here. `metered`: it is handed to the kit; `told`: another rule has it."""
 
@@ -71,7 +84,7 @@ class Class:
     attributes: dict[str, Values] = field(default_factory=dict)
 
 
-Value = Path | Text | Kit | KitCall | Local | Made | Function | Result | Class
+Value = Path | Text | Table | Kit | KitCall | Local | Made | Function | Result | Class
 Values = tuple[Value, ...]
 NOTHING: Values = ()
 

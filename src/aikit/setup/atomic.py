@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from contextlib import suppress
@@ -11,6 +12,8 @@ from aikit.errors import ConfigError
 
 MARK = ".aikit-"
 """In the name of a file that is still being written; one that was left behind is removed at the next write."""
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What file systems say that have no hard links: memory cards, shares, folders of a container's host."""
 
 
 def write_new(path: Path, data: bytes) -> bool:
@@ -22,6 +25,12 @@ def write_new(path: Path, data: bytes) -> bool:
                 os.link(whole, path)
             except FileExistsError:
                 return False
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                if path.exists():
+                    return False
+                whole.rename(path)
             _sync(path.parent)
             return True
 
@@ -82,8 +91,20 @@ class _explained:
             raise ConfigError(
                 f"{self._path} can't be written: {error.strerror or type(error).__name__}.",
                 facts={"path": str(self._path)},
-                remedy="Check who owns the folder, and that the disk has room.",
+                remedy=_remedy(self._path, error),
             ) from None
+
+
+def _remedy(path: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        file = next((each for each in path.parents if each.exists() and not each.is_dir()), None)
+        if file is not None:
+            return f"{file} is a file, and has to be a folder: move it away."
+    if error.errno == errno.ENOSPC:
+        return "The disk is full: make room on it."
+    if error.errno == errno.EROFS:
+        return "The disk can only be read: choose another folder."
+    return "Check who owns the folder, and that the disk has room."
 
 
 def _sync(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -181,3 +182,22 @@ def test_a_key_that_is_none_is_refused(openai: Project, name: str, stdin: str) -
     assert failed.returncode == 2
     assert list(openai.tree()) == ["aikit.toml"]
     nowhere("canary", failed.stdout, failed.stderr)
+
+
+def test_a_new_file_is_written_where_there_are_no_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(source: Path, target: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(atomic.os, "link", refused)
+    file = tmp_path / "aikit.toml"
+    assert atomic.write_new(file, b"one")
+    assert not atomic.write_new(file, b"two")
+    assert [each.name for each in tmp_path.iterdir()] == ["aikit.toml"]
+    assert file.read_bytes() == b"one"
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "prompts").write_text("")
+    with pytest.raises(ConfigError) as refused:
+        atomic.write_new(tmp_path / "prompts" / "a" / "v1.prompt", b"")
+    assert refused.value.remedy == f"{tmp_path / 'prompts'} is a file, and has to be a folder: move it away."

@@ -158,6 +158,22 @@ def test_an_import_is_seen_wherever_it_stands(tmp_path: Path, text: str) -> None
     assert open_codes(look(tmp_path, text)) == ["AK001"]
 
 
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ('import httpx\nhttpx.post("https://api." + "openai.com/v1")', ["AK002"]),
+        ('import httpx\nBASE = "https://api." + "anthropic.com"\nhttpx.Client(base_url=BASE)', ["AK002"]),
+        ('import httpx\nU = {"a": "https://api.openai.com", "b": "https://b.example"}\nhttpx.post(U["a"])', ["AK002"]),
+        ('import httpx\nU = {"a": "https://api.openai.com", "b": "https://b.example"}\nhttpx.post(U["b"])', []),
+        ('import httpx\nU = {"a": "https://api.openai.com", "b": "https://b.example"}\nhttpx.post(U[name])', ["AK002"]),
+        ('from openai import OpenAI\nmade = {"openai": OpenAI, "none": None}[name]()', ["AK001"]),
+        ('from openai import OpenAI\nkit.wrap({"openai": OpenAI}[name](), tenant="a")', []),
+    ],
+)  # fmt: skip
+def test_a_url_or_a_class_is_followed_through_a_sum_and_a_dict(tmp_path: Path, text: str, codes: list[str]) -> None:
+    assert open_codes(look(tmp_path, text)) == codes
+
+
 def test_a_default_tenant_can_be_stated(tmp_path: Path) -> None:
     text = 'def f(kit):\n    kit.complete("Hello")\n'
     assert open_codes(look(tmp_path, text)) == ["AK004"]

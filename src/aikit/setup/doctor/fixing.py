@@ -9,8 +9,9 @@ from aikit import expiring
 from aikit.errors import AIKitError
 from aikit.ledger.opening import prepare
 from aikit.meter.months import AHEAD
-from aikit.meter.opening import open_meter, spool_folder
+from aikit.meter.opening import open_meter
 from aikit.meter.prices import PriceRow
+from aikit.meter.spool import spool_folder
 from aikit.meter.spooled import look
 from aikit.money import format_usd
 from aikit.setup.doctor.model import Finding

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from aikit.errors import Exit
 from aikit.ledger.verify import verify
-from aikit.meter.opening import spool_folder
-from aikit.meter.spool import MAX_BYTES
+from aikit.meter.spool import MAX_BYTES, spool_folder
 from aikit.meter.spooled import Spooled, look
 from aikit.money import format_usd
 from aikit.setup.doctor.model import broken, fine, warning

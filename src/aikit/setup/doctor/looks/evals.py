@@ -96,7 +96,7 @@ def baselines(patient: Patient) -> Check:
 
 
 def _folder(patient: Patient) -> Path:
-    from aikit.evals.evaluating import evals_folder
+    from aikit.evals.folder import evals_folder
 
     settings = patient.settings
     return evals_folder(settings) if settings.file else patient.place.folder / "evals"

@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 import httpx2
 
 from aikit.config import Provider
+from aikit.errors import UnmeteredEndpoint
 from aikit.raw_headers import raw_headers
 from aikit.serve.bodies import Named, model_in, with_model
 from aikit.serve.model import Exchanged
@@ -24,7 +25,7 @@ HOP_BY_HOP = frozenset(
 )
 NOT_SENT_ON = HOP_BY_HOP | frozenset(
     b"host content-length accept-encoding authorization x-api-key x-goog-api-key api-key cookie forwarded via "
-    b"x-forwarded-for x-forwarded-host x-forwarded-port x-forwarded-proto x-real-ip".split()
+    b"x-real-ip".split()
 )
 """Of this connection, of whoever stands between, or the caller's key. (x-aikit-… and idempotency-key: the exchange
 reads some of them, and takes them out itself.)"""
@@ -82,8 +83,13 @@ class Asked:
 
 
 def asked(exchanged: Exchanged, kind: str) -> Asked:
-    """What a request asks, as far as the server has to know."""
+    """What a request asks, as far as the server has to know. Raises UnmeteredEndpoint for a path that leads astray."""
     path, body = exchanged.path, exchanged.body
+    if "/." in path and not {".", ".."}.isdisjoint(path.split("/")):
+        raise UnmeteredEndpoint(
+            f"{exchanged.method} {path[:200]} leads to another path, so it is not sent.",
+            remedy="Name the path itself, without . and .. in it.",
+        )
     in_path = _model_in_path(kind, exchanged.method, path)
     in_body = model_in(body) if body and in_path is None else None
     return Asked(
@@ -108,7 +114,7 @@ def handed_on(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
 def _is_sent_on(name: bytes) -> bool:
     lower = name.lower()
     ours = lower.startswith(b"x-aikit-") and lower != b"x-aikit-prompt"
-    return not ours and lower not in NOT_SENT_ON
+    return not ours and lower not in NOT_SENT_ON and not lower.startswith(b"x-forwarded-")
 
 
 @lru_cache(maxsize=1024)
@@ -151,6 +157,6 @@ def _with_model(path: str, model: str, other: str) -> str:
 
 def _without_key(query: str) -> str:
     """The query without the caller's key; otherwise as it came."""
-    if "key=" not in query:
+    if "key=" not in query and "%" not in query:
         return query
     return "&".join(part for part in query.split("&") if unquote(part.partition("=")[0]) != "key")

@@ -7,7 +7,7 @@ names proxies, httpx2's own transport is used, which knows how to read that.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from functools import lru_cache
 from types import TracebackType
 from typing import Any
@@ -50,9 +50,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
             answer = await session.request(
                 request.method,
                 _url(str(request.url)),
-                headers=CIMultiDict(
-                    [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
-                ),
+                headers=_texts(request.headers.raw),
                 data=body or None,
                 allow_redirects=False,
                 timeout=_timeout(tuple(request.extensions.get("timeout", {}).items())),
@@ -151,6 +149,15 @@ KINDS: tuple[tuple[type[BaseException], type[httpx2.HTTPError]], ...] = (
     (BaseException, httpx2.ReadError),
 )
 """The first that fits. After those of the upper half nothing has been sent."""
+
+
+def _texts(headers: Iterable[tuple[bytes, bytes]]) -> CIMultiDict[str]:
+    """Headers as aiohttp takes them. It writes UTF-8: so what is UTF-8 goes out as it came."""
+    items = list(headers)
+    try:
+        return CIMultiDict([(name.decode(), value.decode()) for name, value in items])
+    except UnicodeDecodeError:
+        return CIMultiDict([(name.decode("latin-1"), value.decode("latin-1")) for name, value in items])
 
 
 def _url(url: str) -> URL:

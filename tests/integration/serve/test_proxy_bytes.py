@@ -106,6 +106,58 @@ def test_a_request_reaches_its_provider_byte_for_byte(tmp_path: Path, books: Boo
     assert (books.entry()["user_id"], books.entry()["environment"]) == ("u1", "dev")
 
 
+def test_headers_reach_a_provider_in_utf_8_as_they_came(tmp_path: Path, books: Books) -> None:
+    title = "Grüße ☂".encode()
+    with proxied(tmp_path, books, says(PLAIN, ANSWER)) as (provider, _, client):
+        for value in (title, b"\xfc"):
+            client.post("/v1/chat/completions", content=BODY, headers=[(b"x-title", value)])
+        books.wait_until_settled(2)
+    first, second = provider.requests
+    assert b"x-title: " + title + b"\r\n" in first.head
+    assert "x-title: ü".encode() + b"\r\n" in second.head
+
+
+@pytest.mark.parametrize("spelled", ["key", "%6bey", "k%65y", "%6B%65%79"])
+def test_a_key_in_the_query_is_not_sent_on_however_it_is_spelled(spelled: str, tmp_path: Path, books: Books) -> None:
+    with proxied(tmp_path, books, says(PLAIN, ANSWER)) as (provider, served, client):
+        client.post(f"/v1/chat/completions?{spelled}={SECRET}&beta=%74rue", content=BODY)
+        settle(served, books)
+    assert provider.requests[0].line == "POST /v1/chat/completions?beta=%74rue HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/models/..%2f..%2fadmin%2fmodels",
+        "/v1/models/%2e%2e/admin/models",
+        "/v1/models/../admin/models/x",
+        "/v1/models/./x",
+        "/v1beta/models/../../models",
+        "/v1beta/models/gemini%2f..%2fx",
+    ],
+)
+@pytest.mark.parametrize("whose", ["authorization", "anthropic-version", "x-goog-api-key"])
+def test_a_path_that_leads_elsewhere_is_not_sent(path: str, whose: str, tmp_path: Path, books: Books) -> None:
+    with proxied(tmp_path, books, says(PLAIN, ANSWER)) as (provider, served, _), served.connect() as caller:
+        head = f"GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {SECRET}\r\n"
+        named = "" if whose == "authorization" else f"{whose}: 1\r\n"
+        caller.sendall(f"{head}{named}\r\n".encode())
+        answer = caller.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 403 ") and b"UNMETERED_ENDPOINT" in answer
+    assert provider.requests == []
+
+
+def test_what_comes_behind_a_body_is_no_header(tmp_path: Path, books: Books) -> None:
+    with proxied(tmp_path, books, says(PLAIN, ANSWER)) as (provider, served, _), served.connect() as caller:
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {SECRET}\r\n"
+        caller.sendall(f"{head}transfer-encoding: chunked\r\n\r\n".encode() + chunked(BODY))
+        caller.sendall(b"0\r\nopenai-beta: evil\r\nx-aikit-user: bob\r\n\r\n")
+        assert caller.recv(65536).startswith(b"HTTP/1.1 200 ")
+        settle(served, books)
+    assert b"evil" not in provider.requests[0].head
+    assert books.entry()["user_id"] is None
+
+
 def test_an_answer_comes_back_byte_for_byte(tmp_path: Path, books: Books) -> None:
     head = (
         f"{PLAIN}\nx-request-id: req-1\nopenai-processing-ms: 7\nset-cookie: a=1\nstrict-transport-security: max-age=9"

@@ -21,6 +21,8 @@ from aikit.serve.model import ServeOptions
 
 LONGEST_HEAD = 64 * 1024
 MOST_HEADERS = 200
+BODIED = frozenset({b"content-length", b"transfer-encoding"})
+"""What says that a body follows."""
 
 
 class At(Enum):
@@ -49,6 +51,9 @@ class Connection(HttpToolsProtocol):
         self._answering: RequestResponseCycle | None = None
         self._at = At.REST
         self._head_bytes = 0
+        """Of a head, or of what comes between and behind the pieces of a body, that came in parts."""
+        self._came = False
+        """Something of a body, with the bytes that came last."""
         self._refusal: AIKitError | None = None
         self._head_timer: TimerHandle | None = None
         self._stall_timer: TimerHandle | None = None
@@ -71,16 +76,25 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
-        was = self._at
+        was, self._came = self._at, False
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if self._at is At.HEAD and was is At.HEAD:
+        if self._at is was and (was is At.HEAD or (was is At.BODY and not self._came)):
             self._head_bytes += len(data)
         if self._head_bytes > LONGEST_HEAD:
             self._refuse(_head_too_large())
         elif self._at is At.HEAD or (self._at is At.REST and not self._answers()):
             self._expect_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """What comes behind a body is no header: nobody looks at it."""
+        if self._at is At.HEAD:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self._came, self._head_bytes = True, 0
+        super().on_body(body)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -121,6 +135,11 @@ class Connection(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         self.transport.abort()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """A wish for another protocol is passed over, unless it hides the body of the request from us."""
+        if any(name in BODIED and value != b"0" for name, value in self.headers):
+            self._refuse(_no_upgrade())
 
     def send_400_response(self, msg: str) -> None:
         refusal, self._refusal = self._refusal, None
@@ -174,6 +193,14 @@ def _cancel(timer: TimerHandle | None) -> TimerHandle | None:
 
 def _no_http() -> RequestInvalid:
     return RequestInvalid("This is no HTTP request.", code="HTTP_INVALID", remedy="Speak HTTP/1.1.")
+
+
+def _no_upgrade() -> RequestInvalid:
+    return RequestInvalid(
+        "The server speaks HTTP/1.1 alone, and the request asks for another protocol.",
+        code="HTTP_UPGRADE",
+        remedy="Have the client ask for HTTP/1.1, without an upgrade: in Java HttpClient.Version.HTTP_1_1.",
+    )
 
 
 def _head_too_large() -> RequestTooLarge:

@@ -103,6 +103,29 @@ def test_a_head_that_does_not_come_is_not_waited_for(caller: socket.socket) -> N
     assert_hung_up(caller)
 
 
+def test_a_body_behind_a_wish_for_another_protocol_is_refused_and_no_body_is_not(caller: socket.socket) -> None:
+    wish = b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\nhost: x\r\n"
+    caller.sendall(b"GET /healthz HTTP/1.1\r\n" + wish + b"\r\n")
+    assert answer(caller)[0] == 200
+    with socket.create_connection(caller.getpeername(), timeout=30) as other:
+        other.sendall(b"POST /v1/messages HTTP/1.1\r\n" + wish + b"content-length: 2\r\n\r\n{}")
+        status, _, body = answer(other)
+        assert (status, json.loads(body)["reasonCode"]) == (400, "HTTP_UPGRADE")
+        assert_hung_up(other)
+
+
+def test_what_comes_behind_a_body_without_end_is_not_kept(caller: socket.socket, world: World) -> None:
+    caller.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer " + world.secret.encode())
+    caller.sendall(b"\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n")
+    with suppress(ConnectionError):
+        for _ in range(1000):
+            caller.sendall(b"x-more: " + b"y" * 10_000 + b"\r\n")
+    with suppress(ConnectionError):
+        status, _, body = answer(caller)
+        assert (status, json.loads(body)["reasonCode"]) == (431, "HEAD_TOO_LARGE")
+    assert_hung_up(caller)
+
+
 def test_blank_lines_do_not_keep_a_connection(caller: socket.socket) -> None:
     caller.sendall(b"\r\n\r\n")
     assert_hung_up(caller)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from aikit.errors import IdempotencyConflict, IdempotencyInProgress, Refused, RequestInvalid
 from aikit.meter.once import CONFLICT, IN_PROGRESS, REPLAYED
 from aikit.safe import Safe
-from aikit.types import Answer, Decision, Earlier, Once
+from aikit.types import Answer, Decision, Earlier, Once, Tags
 from aikit.wire.codec import WireReply, WireRequest
 
 HEADER = "idempotency-key"
@@ -19,8 +20,10 @@ MOST_KEPT = 1024 * 1024
 """Bytes of an answer; a longer one is not kept."""
 
 
-def once_of(request: WireRequest) -> Once | None:
-    """The request's key, with the hash of all that makes it the same request. Raises RequestInvalid for a bad key."""
+def once_of(request: WireRequest, digest: bytes, tags: Tags) -> Once | None:
+    """The request's key, with the hash of all that makes it the same request: its digest, and in whose name it is, so
+    that nobody hears an answer to somebody else of the tenant. Raises RequestInvalid for a bad key.
+    """
     key = request.headers.get(HEADER)
     if key is None:
         return None
@@ -29,7 +32,8 @@ def once_of(request: WireRequest) -> Once | None:
             f"The idempotency key can't be used: it must be 1 to {LONGEST} characters that can be printed.",
             remedy="Use a UUID, or the id of what the call is for.",
         )
-    return Once(key, digest_of(request))
+    whose = json.dumps([tags.environment, tags.user, tags.feature]).encode()
+    return Once(key, hashlib.sha256(digest + whose).digest())
 
 
 def digest_of(request: WireRequest) -> bytes:

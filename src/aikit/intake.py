@@ -135,7 +135,8 @@ class Intake:
             prompt_of(self._came.headers),
         )
         bound = demand.bound
-        once = once_of(self._came)
+        digest = digest_of(self._came)
+        once = once_of(self._came, digest, tags)
         order = Order(
             self.so_far.attempt,
             call,
@@ -148,7 +149,7 @@ class Intake:
             characters=demand.characters,
             leasable=demand.stream and demand.visible_output,
             once=once,
-            fingerprint=(once.request_hash if once else digest_of(self._came))[:FINGERPRINT].hex(),
+            fingerprint=digest[:FINGERPRINT].hex(),
             guarded=self._guarded,
             findings=self.guards.input_findings if self.guards else (),
             blocked=self.blocked is not None,

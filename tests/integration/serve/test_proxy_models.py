@@ -191,6 +191,22 @@ def test_the_same_idempotency_key_is_answered_once_and_again(
     assert len(simulator.served()["requests"]) == 1
 
 
+@pytest.mark.parametrize("other", [{"environment": "prod"}, {"user": "u-1"}, {"feature": "chat"}])
+def test_whoever_is_somebody_else_hears_no_answer_to_the_same_idempotency_key(
+    other: dict[str, str], settings: Settings, simulator: Simulator, books: Books
+) -> None:
+    with serving(replace(settings, safe=Safe([Fernet.generate_key().decode()]))) as served:
+        keys = [SECRET, served.ring.add("aik_test_other", **other)]
+        ask = {"json": chat_request("Hi")}
+        first, second = [
+            httpx2.post(f"{served.url}/v1/chat/completions", headers={"idempotency-key": "k", "x-api-key": key}, **ask)
+            for key in keys
+        ]
+        entries(served, books, 1)
+    assert (first.status_code, second.status_code) == (200, 422)
+    assert second.json()["error"]["code"] == "IDEMPOTENCY_CONFLICT"
+
+
 def test_an_endpoint_that_is_not_metered_is_refused_and_one_of_nobody_is_not_there(
     served: Serving, client: httpx2.Client, simulator: Simulator
 ) -> None:

@@ -139,7 +139,7 @@ def listening(options: ServeOptions) -> Iterator[list[socket.socket]]:
             backlog=BACKLOG,
         )
     except (OSError, OverflowError) as error:
-        why = os.strerror(error.errno) if isinstance(error, OSError) and (error.errno or 0) > 0 else str(error)
+        why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno and error.errno > 0 else str(error)
         raise ConfigError(
             f"{options.host}:{options.port} can't be listened on: {why}.",
             remedy="Choose another, or end what is there: --host, --port.",

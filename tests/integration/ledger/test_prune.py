@@ -9,12 +9,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from aikit.database.connect import Database
 from aikit.errors import ConfigError, DatabaseError
@@ -32,6 +33,7 @@ from aikit.types import Metric, Refusal, Window
 from support.clock import set_clock
 from support.ledger import BOUND, MINI, SOME, Till, order, price_row, rows, tell
 from support.months import id_of, month, part_of, parts, spend_in
+from support.postgres import create_database, drop_database
 
 COST = MINI.cost(SOME)
 HOUR = timedelta(hours=1)
@@ -54,9 +56,11 @@ for old in pruning.old_parts(database, datetime.fromisoformat(sys.argv[2])):
 """
 
 
-@pytest.fixture
-def used(ledger: Database, tmp_path: Path) -> Database:
-    """Three attempts in two old months, two in the months in use; it is the sixth month from now."""
+@pytest.fixture(scope="module")
+def used_template(
+    postgres_server: str, ledger_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    ledger = Database(create_database(postgres_server, ledger_template), False, "test")
     add_tenant(ledger, "free", uncapped=True)
     add_tenant(ledger, "acme")
     for window in (Window.TOTAL, Window.MONTH, Window.DAY):
@@ -64,8 +68,19 @@ def used(ledger: Database, tmp_path: Path) -> Database:
     for metric in (Metric.REQUESTS, Metric.TOKENS):
         for window in (Window.MINUTE, Window.HOUR, Window.TOTAL):
             set_limit(ledger, "acme", StatedLimit(metric, window, 10**9))
-    spend_in(ledger, tmp_path / "spool", *OLD, *NEW)
-    return ledger
+    spend_in(ledger, tmp_path_factory.mktemp("spool"), *OLD, *NEW)
+    yield ledger
+    drop_database(ledger.conninfo)
+
+
+@pytest.fixture
+def used(postgres_server: str, used_template: Database) -> Iterator[Database]:
+    """Three attempts in two old months, two in the months in use; it is the sixth month from now."""
+    template = str(conninfo_to_dict(used_template.conninfo)["dbname"])
+    ledger = Database(create_database(postgres_server, template), False, "test")
+    set_clock(ledger, NEW[-1])  # a copy of a database is without its settings
+    yield ledger
+    drop_database(ledger.conninfo)
 
 
 def prune_all(ledger: Database, folder: Path, **how: Any) -> list[PrunedPart]:

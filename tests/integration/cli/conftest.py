@@ -87,22 +87,15 @@ def written(stream: io.TextIOWrapper) -> str:
     return stream.read()
 
 
-@pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the runs keep compiled modules, so that only the first script is slow."""
-    return tmp_path_factory.mktemp("compiled")
-
-
 @pytest.fixture
-def open_cli(tmp_path: Path, compiled: Path) -> Callable[..., Cli]:
+def open_cli(tmp_path: Path) -> Callable[..., Cli]:
     """Makes an `aikit` with nothing configured but what is given."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 
     def opened(**environ: str) -> Cli:
         folder = tmp_path / "project"
         folder.mkdir(exist_ok=True)
-        own = {"AIKIT_DATA_DIR": str(tmp_path / "data"), "PYTHONPYCACHEPREFIX": str(compiled)}
-        return Cli(folder, {**kept, **own, **environ})
+        return Cli(folder, {**kept, "AIKIT_DATA_DIR": str(tmp_path / "data"), **environ})
 
     return opened
 

@@ -29,6 +29,7 @@ from aikit.serve.keys import LedgerKeyRing
 from aikit.serve.model import Key, Right, ServeOptions, Service
 from aikit.serve.providers import Providers
 from aikit.serve.proxy import Proxy
+from aikit.serve.running import config_of, warm
 from aikit.serve.upstream import upstream
 
 MODES = ("metered", "bare", "bare-httpx")
@@ -73,10 +74,10 @@ async def serve(mode: str, config: Path) -> None:
         service = Service(kit, ring, options)
         proxy = Proxy(service, Unmetered(service, async_inner() if mode == "bare-httpx" else upstream()))
     app = Application(proxy.service, proxy.routes, [proxy.close, ring.close])
-    settings_of_uvicorn = uvicorn.Config(
-        app, http="httptools", lifespan="off", access_log=False, log_level="warning", server_header=False
-    )
-    server = uvicorn.Server(settings_of_uvicorn)
+    warm(kit)
+    served = config_of(options)
+    served.app, served.factory, served.lifespan = app, False, "off"
+    server = uvicorn.Server(served)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         print(f"http://127.0.0.1:{listening.getsockname()[1]}", flush=True)

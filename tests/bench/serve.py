@@ -124,6 +124,13 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     chosen = arguments()
     questions = ["saturated"] if chosen.only else chosen.ask or QUESTIONS
+    figures: Figures = {}
+    if chosen.beside:
+        try:
+            figures["LiteLLM"] = f"{environment(chosen.cache)['litellm']}: {SETTINGS}"
+        except NotThere as error:
+            print(error, file=sys.stderr)
+            return 1
     with a_ledger() as database, a_simulator() as provider, tempfile.TemporaryDirectory() as folder, ExitStack() as up:
         add_tenants(database, ["acme"], [{"metric": "credits", "window": "month"}])
         secret = create_key(database, tenant="acme", environment="dev", rights=["complete"]).secret
@@ -132,12 +139,11 @@ def main() -> int:
             f"[database]\nurl = {json.dumps(database.conninfo)}\ndata_dir = {json.dumps(folder)}\n"
             f'[providers.openai]\nbase_url = "{provider}/v1"\n'
         )
-        figures: Figures = {"single-row UPDATE commit, µs": commit_microseconds(database)}
+        figures["single-row UPDATE commit, µs"] = commit_microseconds(database)
         ways = {"direct": Way(provider, os.getpid())}
         ways |= {mode: up.enter_context(a_server(mode, config)) for mode in ("bare", "metered")}
         if chosen.beside:
             try:
-                figures["LiteLLM"] = f"{environment(chosen.cache)['litellm']}: {SETTINGS}"
                 ways["litellm"] = up.enter_context(a_litellm_proxy(chosen.cache, provider))
             except NotThere as error:
                 print(error, file=sys.stderr)

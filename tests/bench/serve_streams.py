@@ -35,6 +35,8 @@ MOST = 1024 * MEGABYTE
 SPARE = 200
 """Files that the server needs beside those of streams."""
 ASKED = 200
+CALM = 3.0
+"""Seconds before memory is looked at."""
 GROWTH = 1.05
 """How much more memory the second time may take: what an allocator makes of it."""
 
@@ -109,7 +111,7 @@ class Round:
             opened = self._holders.asked(f"hold {held}")
             self._wrong(opened["failed"], f"streams did not begin, heard was {opened['complaints']}")
             self.figures[f"{held:,} streams: until all had begun, s"] = opened["seconds"]
-            time.sleep(3)
+            time.sleep(min(CALM, self._idle))
             full = self._look(held)
             self.figures[f"{held:,} streams: resident memory a stream, KB"] = (
                 (full.resident - empty.resident) / held / 1024
@@ -162,7 +164,7 @@ def measure(wanted: int, idle: float) -> tuple[dict[str, float | int | str], lis
             _settled(books)
             twice = second.run(stages[-1:])
             _settled(books)
-            time.sleep(3)
+            time.sleep(min(CALM, idle))
             after = Memory.of(server.pid)
             server.terminate()
             ended = server.ended()

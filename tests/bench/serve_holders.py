@@ -90,20 +90,22 @@ class Holders:
         lasted = time.perf_counter() - began
         return {"failed": begun.count(False), "complaints": complaints, "seconds": lasted}
 
-    async def ask(self, many: int) -> dict[str, float]:
+    async def ask(self, many: int) -> dict[str, Any]:
         reader, writer = await asyncio.open_connection(*self._where)
-        taken, failed = [], 0
+        taken, complaints = [], []
         for _ in range(many):
             began = time.perf_counter()
             writer.write(self._plain)
             head = await reader.readuntil(b"\r\n\r\n")
             at = head.lower().index(b"\r\ncontent-length:") + 17
-            await reader.readexactly(int(head[at:].split(b"\r\n", 1)[0]))
+            answer = await reader.readexactly(int(head[at:].split(b"\r\n", 1)[0]))
             taken.append((time.perf_counter() - began) * 1000)
-            failed += not head.startswith(b"HTTP/1.1 200")
+            if not head.startswith(b"HTTP/1.1 200"):
+                complaints.append(answer.decode("utf-8", "replace")[:600])
         writer.close()
         taken.sort()
-        return {"failed": failed, "p50": taken[many // 2], "p99": taken[int(many * 0.99)]}
+        told = {"failed": len(complaints), "complaints": sorted(set(complaints))[:3]}
+        return told | {"p50": taken[many // 2], "p99": taken[int(many * 0.99)]}
 
     async def ended(self) -> dict[str, float]:
         began = time.perf_counter()

@@ -129,7 +129,7 @@ class Round:
 
     def _look(self, held: int, when: str = "") -> Memory:
         asked = self._holders.asked(f"ask {ASKED}")
-        self._wrong(asked["failed"], "other calls failed")
+        self._wrong(asked["failed"], f"other calls failed, heard was {asked['complaints']}")
         memory = Memory.of(self._server.pid)
         self.figures |= {
             f"{held:,} streams{when}: resident, MB": memory.resident / MEGABYTE,

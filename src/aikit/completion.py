@@ -116,7 +116,7 @@ def dispatch(
         "POST",
         provider.base_url + path,
         content=to_json(body),
-        headers=headers,
+        headers=httpx2.Headers(headers, encoding="utf-8"),
         extensions=extensions | {"timeout": limits.as_dict()},
     )
     if not codec.matches("POST", request.url.path):

@@ -241,7 +241,7 @@ def with_body(request: httpx2.Request, body: bytes) -> httpx2.Request:
     request = without_tags(request)
     if body is request.content:
         return request
-    headers = [item for item in request.headers.multi_items() if item[0] != "content-length"]
+    headers = [item for item in request.headers.raw if item[0].lower() != b"content-length"]
     return httpx2.Request(request.method, request.url, headers=headers, content=body, extensions=request.extensions)
 
 

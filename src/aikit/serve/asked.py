@@ -32,9 +32,10 @@ reads some of them, and takes them out itself.)"""
 WHOSE_ACCOUNT = frozenset(b"openai-organization openai-project x-goog-user-project".split())
 """Which of a provider's accounts pays: the operator's, unless the request comes with a key of its own."""
 NOT_HANDED_ON = HOP_BY_HOP | frozenset(
-    b"set-cookie strict-transport-security alt-svc server date via report-to nel".split()
+    b"set-cookie strict-transport-security alt-svc server date via report-to nel location refresh".split()
 )
-"""Of the provider's host or of the connection to it, not of the answer."""
+"""Of the provider's host or of the connection to it, not of the answer. To follow a `location` would take a key of this
+server there."""
 SHORT = 300
 """Characters of a path whose URL is remembered."""
 
@@ -85,10 +86,10 @@ class Asked:
 def asked(exchanged: Exchanged, kind: str) -> Asked:
     """What a request asks, as far as the server has to know. Raises UnmeteredEndpoint for a path that leads astray."""
     path, body = exchanged.path, exchanged.body
-    if "/." in path and not {".", ".."}.isdisjoint(path.split("/")):
+    if ("/." in path and not {".", ".."}.isdisjoint(path.split("/"))) or not path.isprintable():
         raise UnmeteredEndpoint(
-            f"{exchanged.method} {path[:200]} leads to another path, so it is not sent.",
-            remedy="Name the path itself, without . and .. in it.",
+            f"{exchanged.method} {path[:200]!r} leads to another path, so it is not sent.",
+            remedy="Name the path itself, without . and .. and what can't be printed.",
         )
     in_path = _model_in_path(kind, exchanged.method, path)
     in_body = model_in(body) if body and in_path is None else None

@@ -34,7 +34,9 @@ class Turns:
         self._one = one
         self._key = key
         self._route = route
-        self._once = next((value.decode("latin-1") for name, value in one.headers if name == HEADER.encode()), None)
+        self._once = next(
+            (value.decode(errors="replace") for name, value in one.headers if name == HEADER.encode()), None
+        )
         self._answers: dict[int, tuple[Exception, httpx2.Response]] = {}
         """What came with each error: by its id, and it is kept beside so that the id stays its own."""
 

@@ -125,6 +125,16 @@ def test_a_caller_who_leaves_a_stream_is_charged(plane: Plane, books: Books) -> 
     books.assert_balanced()
 
 
+@pytest.mark.parametrize("key", ["Bestellung-ü", "中-1"])
+def test_an_idempotency_key_may_be_of_any_letters(key: str, plane: Plane, books: Books) -> None:
+    headers = {b"authorization": f"Bearer {plane.acme.secret}".encode(), b"idempotency-key": key.encode()}
+    first, again = [
+        httpx2.post(f"{plane.serving.url}/v1/ai/complete", headers=headers, json=ASK, timeout=30) for _ in range(2)
+    ]
+    assert (first.status_code, again.status_code, again.json()["reasonCode"]) == (200, 422, "IDEMPOTENCY_CONFLICT")
+    books.wait_until_settled(1)
+
+
 def test_the_same_idempotency_key_is_sent_once(plane: Plane, books: Books) -> None:
     for _ in range(2):
         answer = plane.acme.post("/v1/ai/complete", ASK, idempotency_key="k-1")

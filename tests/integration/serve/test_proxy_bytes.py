@@ -109,10 +109,16 @@ def test_a_request_reaches_its_provider_byte_for_byte(tmp_path: Path, books: Boo
 def test_headers_reach_a_provider_in_utf_8_as_they_came(tmp_path: Path, books: Books) -> None:
     title = "Grüße ☂".encode()
     with proxied(tmp_path, books, says(PLAIN, ANSWER)) as (provider, _, client):
-        for value in (title, b"\xfc"):
-            client.post("/v1/chat/completions", content=BODY, headers=[(b"x-title", value)])
-        books.wait_until_settled(2)
-    first, second = provider.requests
+        for body, value in (
+            (BODY, title),
+            (BODY, b"\xfc"),
+            (BODY.replace(b'"max_completion_tokens": 50,', b""), title),
+        ):
+            answer = client.post("/v1/chat/completions", content=body, headers=[(b"x-title", value)])
+            assert answer.status_code == 200, answer.text
+        books.wait_until_settled(3)
+    first, second, written = provider.requests
+    assert b"x-title: " + title + b"\r\n" in written.head and b"max_tokens" in written.body
     assert b"x-title: " + title + b"\r\n" in first.head
     assert "x-title: ü".encode() + b"\r\n" in second.head
 
@@ -132,6 +138,7 @@ def test_a_key_in_the_query_is_not_sent_on_however_it_is_spelled(spelled: str, t
         "/v1/models/%2e%2e/admin/models",
         "/v1/models/../admin/models/x",
         "/v1/models/./x",
+        "/v1/models/a%00b",
         "/v1beta/models/../../models",
         "/v1beta/models/gemini%2f..%2fx",
     ],
@@ -187,6 +194,17 @@ def test_an_answer_that_is_compressed_unasked_is_handed_on_as_what_it_says(tmp_p
 
     assert answer.content == ANSWER
     assert "content-encoding" not in answer.headers
+
+
+def test_nobody_is_led_elsewhere_with_a_key_of_the_server(tmp_path: Path, books: Books) -> None:
+    elsewhere = (
+        "HTTP/1.1 307 Temporary Redirect\nlocation: http://127.0.0.1:9/v1/chat/completions\ncontent-length: {length}"
+    )
+    with proxied(tmp_path, books, says(elsewhere)) as (provider, served, client):
+        answer = client.post("/v1/chat/completions", content=BODY, follow_redirects=True)
+        settle(served, books)
+    assert (answer.status_code, "location" in answer.headers, len(provider.requests)) == (307, False, 1)
+    assert books.entry()["ending"] == "voided"
 
 
 def test_an_error_of_the_provider_comes_back_as_it_is(tmp_path: Path, books: Books) -> None:

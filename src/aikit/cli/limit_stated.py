@@ -60,7 +60,7 @@ def stated_limit(
         for option, value in _checked(amount, metric).items():
             key = f"{amount.field}_usd" if option == amount.options[0] else amount.field
             stated[key], options[key] = value, option
-    place = Place(nano_per_credit)
+    place = Place(nano_per_credit=nano_per_credit)
     try:
         limit: StatedLimit | None = LIMIT.read(stated, place)
     except Wrong as wrong:

@@ -151,7 +151,7 @@ def test_the_stored_form_is_as_the_file_has_it() -> None:
         ({"pii": {"action": "redact", "on": ["images"]}}, r'pii.on.0 is "images"'),
         ({"custom": {"Tone": "flag"}}, "custom.Tone can't be a guard's name"),
         (["pii"], "is an array"),
-        (None, "is a NoneType"),
+        (None, "is null"),
     ],
 )
 def test_a_stored_guard_that_this_version_does_not_know_is_not_passed_over(guards: Any, told: str) -> None:

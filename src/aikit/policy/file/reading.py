@@ -43,7 +43,7 @@ def read_policies(text: str, *, where: str, nano_per_credit: int) -> tuple[Polic
         ) from None
     except ValueError as error:
         raise _no_toml(where, text, str(error)) from None
-    place = Place(nano_per_credit)
+    place = Place(nano_per_credit=nano_per_credit)
     _FILE.read(stated, place)
     if place.problems:
         raise _invalid(where, place.problems, lines)

@@ -190,7 +190,7 @@ class Policies:
 
 def policy_of(name: str, body: BaseModel, nano_per_credit: int) -> Policy:
     """The policy that a body states. Raises RequestInvalid with every problem, by field."""
-    place = Place(nano_per_credit)
+    place = Place(nano_per_credit=nano_per_credit)
     said = body.model_dump()
     if said.get("name", name) != name:
         raise _other_name()
@@ -210,7 +210,7 @@ def _other_name() -> RequestInvalid:
 
 def limit_of(body: BaseModel, nano_per_credit: int) -> StatedLimit:
     """The limit that a body states. Raises RequestInvalid."""
-    place = Place(nano_per_credit)
+    place = Place(nano_per_credit=nano_per_credit)
     limit: StatedLimit | None = None
     try:
         limit = LIMIT.read(body.model_dump(), place)

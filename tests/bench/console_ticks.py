@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -161,7 +160,6 @@ class SqlTime:
 
 def opened(database: Database) -> Reader:
     """A console's source as it is at its start; with the evals of this repository."""
-    gc.freeze()  # as `aikit top` does
     evals = Path(__file__).parents[2] / "evals"
     return Reader(database, environment=None, evals=evals, spool=None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
@@ -45,6 +46,7 @@ class Reader:
         self._sums: dict[tuple[tuple[str, ...], Filter, Period], Sums] = {}
         self._caps, self._took, self._limits = Caps(), Took(), Limits()
         self._minutes, self._prompts = Minutes(), prompts.Prompts()
+        self._settled = False
 
     def read(self, query: Query) -> Snapshot:
         """What is looked at, as it is now. Takes a few seconds at most, where the server hangs.
@@ -71,7 +73,11 @@ class Reader:
                 spooled=self._spooled.read(),
             )
         took = round((monotonic() - began) * 1000)
-        return Snapshot(tick.now, query, header, page, took)
+        snapshot = Snapshot(tick.now, query, header, page, took)
+        if not self._settled:
+            self._settled = snapshot.read == 1
+            gc.freeze()  # what is there by now stays: no tick has to wait until all of it was looked through
+        return snapshot
 
     def close(self) -> None:
         """Hang up. Whoever reads again connects again."""

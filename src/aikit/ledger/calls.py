@@ -10,11 +10,10 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql as pg
 
 from aikit.errors import ConfigError
 from aikit.ledger.call_detail import AttemptDetail, CallDetail, PriceDetail, get_call
-from aikit.ledger.reading import FIRST_ID, Readable, aware, check_tags, ids_since, reading, tenants_in, walk
+from aikit.ledger.reading import FIRST_ID, Readable, aware, check_tags, ids_since, reading, tenants_in, unsorted, walk
 from aikit.ledger.tables import entries, holds, refusals, total_tokens
 from aikit.types import Ending
 
@@ -116,9 +115,9 @@ def list_calls(
         first = FIRST_ID if since is None else ids_since(since)
         parts.append(_newest(table, columns, filters, limit, first, tenant, each_tenant=each))
     newest = _together(parts, limit)
-    with reading(database) as connection:
-        rows = connection.execute(sa.select(newest, *_corrections(newest)).order_by(newest.c.attempt.desc()))
-        return [_row(**row._asdict()) for row in rows]
+    with reading(database) as connection, unsorted(connection):
+        rows = connection.execute(sa.select(newest, *_corrections(newest)).order_by(newest.c.attempt.desc())).all()
+    return [_row(**row._asdict()) for row in rows]
 
 
 def search_calls(
@@ -170,9 +169,8 @@ def _newest(
     """`each_tenant`: the newest of every tenant are compared, where an index by tenant knows the few that are meant."""
     newest = sa.select(*columns).where(*conditions).limit(limit)
     if tenant is not None:
-        one = table.c.tenant == sa.any_(sa.cast([tenant], pg.ARRAY(sa.Text)))
-        newest = newest.where(one, table.c.attempt >= first)
-        return newest.order_by(table.c.tenant.desc(), table.c.attempt.desc())  # as no index by time alone has them
+        of_one, *order = walk(table.c.tenant, sa.literal(tenant), table.c.attempt, first)
+        return newest.where(of_one).order_by(*order)
     if not each_tenant:
         return newest.where(table.c.attempt >= first).order_by(table.c.attempt.desc())
     names = tenants_in(table)

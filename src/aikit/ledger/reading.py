@@ -53,6 +53,18 @@ def reading(database: Readable) -> Iterator[sa.Connection]:
         yield connection
 
 
+@contextmanager
+def unsorted(connection: sa.Connection) -> Iterator[None]:
+    """What is asked within is walked to in the order of an index, up to its limit.
+
+    Of the newest attempts the statistics know nothing yet: where they expect a handful, the planner would read all of
+    them and sort them. Where an error ends the transaction, this ends with it.
+    """
+    connection.execute(sa.select(sa.func.set_config("enable_sort", "off", True)))
+    yield
+    connection.execute(sa.select(sa.func.set_config("enable_sort", "on", True)))
+
+
 def database_time(connection: sa.Connection) -> datetime:
     """When this transaction began, by the database's clock; aware, in UTC."""
     return connection.execute(sa.select(sa.func.now())).scalar_one()

@@ -97,6 +97,14 @@ def large(postgres_server: str, ledger_template: str) -> Iterator[Database]:
     drop_database(dsn)
 
 
+NEWER = """
+    INSERT INTO aikit.entries
+    SELECT (jsonb_populate_record(e, jsonb_build_object(
+        'attempt', aikit.id_at(now() + n * interval '1 millisecond'), 'admitted_at', now()))).*
+    FROM (SELECT e FROM aikit.entries e WHERE tenant = 'tenant7' AND seq = 0 LIMIT 1) x, generate_series(1, 300) n"""
+"""More of one tenant's entries, all of this minute."""
+
+
 @pytest.fixture(scope="module")
 def one(large: Database) -> tuple[UUID, UUID]:
     """An attempt somewhere in the middle, and its call."""
@@ -186,6 +194,7 @@ def test_a_day_that_is_compared_with_a_bill_does_not_read_the_whole_ledger(large
         {"tenant": "tenant7", "model": "openai/gpt-4o-mini", "limit": 1000},
         {"refused": False},
         {"user": "user3", "since": timedelta(days=1)},
+        {"tenant": "tenant7", "since": timedelta(hours=1)},
     ],
     ids=str,
 )
@@ -194,6 +203,26 @@ def test_calls_are_listed_by_walking_down_an_index(large: Database, narrowed: di
         narrowed = narrowed | {"since": datetime.now(UTC) - ago}
     found = scans(large, lambda: list_calls(large, **narrowed))
     assert "Seq Scan" not in found.get("entries", set()) | found.get("refusals", set())
+
+
+def test_of_a_tenants_newest_calls_no_more_are_read_than_are_listed(large: Database) -> None:
+    """Where the statistics know of none of them yet."""
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    asked = statements(lambda: list_calls(large, tenant="tenant7", since=since, limit=20))
+    found = [number for number, (statement, _) in enumerate(asked) if "aikit.entries" in statement]
+    statement, parameters = asked[found[0]]
+    with large.connect(role="test") as connection, connection.transaction(force_rollback=True):
+        connection.execute(NEWER)
+        for before, given in asked[: found[0]]:
+            connection.execute(before.encode(), given)
+        row = connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}".encode(), parameters).fetchone()
+    assert row is not None
+    read = [
+        node["Actual Rows"] * node["Actual Loops"]
+        for node in nodes(row[0][0]["Plan"])
+        if str(node.get("Relation Name")).startswith("entries_2")
+    ]
+    assert max(read) in (20, 21), row
 
 
 def test_a_call_is_found_by_index_by_either_of_its_ids(large: Database, one: tuple[UUID, UUID]) -> None:

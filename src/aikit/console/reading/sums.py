@@ -91,7 +91,7 @@ class Sums:
             self._swap(tick.now)
 
     def _swap(self, now: datetime) -> bool:
-        """Put what is whole in its place. Where it is much, that is done in the next tick, as to order it takes time."""
+        """Put what is whole in its place. Where it is much, that waits for the next tick, as to order it takes time."""
         if self._building is None or not self._building.complete:
             return False
         self._whole, self._whole_at, self._building = self._building, now, None

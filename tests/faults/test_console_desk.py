@@ -11,8 +11,8 @@ import pytest
 
 from aikit.console import actions, bounded
 from aikit.console.details import Details
-from aikit.console.details.limit import limit_key
 from aikit.console.model import Tab
+from aikit.console.row_keys import limit_key
 from aikit.database.connect import Database
 from aikit.errors import DatabaseError, DatabaseUnavailable
 from aikit.ledger.breakers import get_breaker

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -85,8 +86,8 @@ class Notes:
     def change_limit(self, row: LimitRow, *, cap: str, soft_cap: str, window: str, why: str) -> str:
         return self._note("limit", row.tenant, cap, soft_cap, window, why)
 
-    def move_breaker(self, row: BreakerRow, kind: Kind, why: str) -> str:
-        return self._note("breaker", row.breaker.name, kind, why)
+    def move_breaker(self, row: BreakerRow, kind: Kind, *, lasting: timedelta | None, why: str) -> str:
+        return self._note("breaker", row.breaker.name, kind, lasting, why)
 
     def rollback_way(self, name: str, label: str) -> Way:
         self._note("way", name, label)

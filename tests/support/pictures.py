@@ -21,7 +21,7 @@ from aikit.console.desk import LedgerDesk
 from aikit.console.model import Period, Tab
 from aikit.console.reader import Reader
 from aikit.ledger.opening import prepare
-from aikit.meter.opening import spool_folder
+from aikit.meter.spool import spool_folder
 from aikit.tui.app import Console
 from aikit.tui.options import Options
 from support.evening import evening

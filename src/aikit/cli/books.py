@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aikit.cli.importing import importing
 from aikit.cli.output import progress
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ class Books:
 
 def open_books() -> Books:
     """Raises ConfigError, or DatabaseError when the database can't be reached or its schema is behind."""
-    from aikit.config import load
-    from aikit.ledger.opening import prepare
-
+    with importing():
+        from aikit.config import load
+        from aikit.ledger.opening import prepare
     database = open_configured(load())
     return Books(database, prepare(database).nano_per_credit)
 

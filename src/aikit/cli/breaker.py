@@ -105,7 +105,7 @@ def _key(name: str) -> Key:
 
 
 def _duration(text: str | None) -> timedelta | None:
-    from aikit.cli.moments import duration
+    from aikit.durations import duration
 
     try:
         return None if text is None else duration(text)

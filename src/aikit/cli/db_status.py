@@ -11,8 +11,11 @@ from aikit.errors import DatabaseError, SchemaBehind
 from aikit.ledger.version import HEAD
 
 if TYPE_CHECKING:
+    import psycopg
+
     from aikit.config import Settings
     from aikit.database.connect import Database
+    from aikit.ledger.isolated import Isolation
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class Status:
     size_bytes: int | None = None
     pid: int | None = None
     directory: Path | None = None
+    isolation: Isolation | None = None
+    """Whether there is a role that sees one tenant alone; None: unknown, as with another schema."""
     problem: DatabaseError | None = None
     """What stands in the way of using it."""
 
@@ -43,6 +48,7 @@ class Status:
             "size_bytes": self.size_bytes,
             "pid": self.pid,
             "directory": str(self.directory) if self.directory else None,
+            "isolation": self._isolation_data(),
         }
 
     def facts(self) -> list[tuple[str, str]]:
@@ -53,6 +59,7 @@ class Status:
             ("Running", f"{running}, process {self.pid}" if self.pid else running),
             ("Server", f"PostgreSQL {self.server_version}" if self.server_version else UNKNOWN),
             ("Schema", self._schema_words()),
+            ("Isolation", self._isolation_words()),
             ("Size", f"{self.size_bytes / 1e6:,.1f} MB" if self.size_bytes is not None else UNKNOWN),
         ]
         return [*pairs, ("Directory", str(self.directory))] if self.directory else pairs
@@ -61,6 +68,19 @@ class Status:
         if not self.running:
             return UNKNOWN
         return f"{HEAD}, up to date" if self.schema == HEAD else f"{self.schema or 'none yet'}; this aikit has {HEAD}"
+
+    def _isolation_words(self) -> str:
+        found = self.isolation
+        if found is None:
+            return UNKNOWN
+        if found.ready:
+            return f"the role {found.role} sees one tenant alone"
+        missing = "may do more than it should" if found.exposed else "is not there"
+        return f"the role {found.role} {missing}; `aikit doctor` says what mends it"
+
+    def _isolation_data(self) -> dict[str, Any] | None:
+        found = self.isolation
+        return None if found is None else {"ready": found.ready, "role": found.role, "exposed": list(found.exposed)}
 
 
 def look(settings: Settings) -> Status:
@@ -105,6 +125,7 @@ def _asked(database: Database, known: Status) -> Status:
                 "SELECT current_setting('server_version'), pg_database_size(current_database())"
             ).fetchone()
             schema = current(connection)
+            isolation = _isolation(connection) if schema == HEAD else None
     except DatabaseError as error:
         return replace(known, running=None, problem=error)
     assert row is not None
@@ -113,9 +134,22 @@ def _asked(database: Database, known: Status) -> Status:
         running=True,
         server_version=str(row[0]).split()[0],
         schema=schema,
+        isolation=isolation,
         size_bytes=known.size_bytes if known.size_bytes is not None else int(row[1]),
         problem=_problem(known.database, schema),
     )
+
+
+def _isolation(connection: psycopg.Connection[Any]) -> Isolation | None:
+    """None for a user who may not look."""
+    import psycopg
+
+    from aikit.ledger.isolated import looked_at
+
+    try:
+        return looked_at(connection)
+    except psycopg.errors.InsufficientPrivilege:
+        return None
 
 
 def _problem(database: str, schema: str | None) -> DatabaseError | None:

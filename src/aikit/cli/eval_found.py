@@ -18,7 +18,7 @@ OfSuite = Annotated[str | None, typer.Option("--suite", metavar="NAME", help="On
 def found() -> tuple[Settings, Path]:
     """The settings, and the folder of the evals."""
     from aikit.config import load
-    from aikit.evals.evaluating import evals_folder
+    from aikit.evals.folder import evals_folder
 
     settings = load()
     return settings, evals_folder(settings)

@@ -10,9 +10,9 @@ import typer
 
 from aikit.cli.group import group
 from aikit.cli.key_provider import app as provider
-from aikit.cli.moments import duration
 from aikit.cli.options import Json, OfTenant, Reason
 from aikit.cli.output import UNKNOWN, emit_json, facts, line, note, table, when
+from aikit.durations import duration
 
 if TYPE_CHECKING:
     from datetime import timedelta

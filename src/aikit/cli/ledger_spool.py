@@ -27,7 +27,7 @@ def spool(post: Post = False, json: Json = False) -> None:
     """
     from aikit.cli.books import open_configured
     from aikit.config import load
-    from aikit.meter.opening import spool_folder
+    from aikit.meter.spool import spool_folder
     from aikit.meter.spooled import look
 
     settings = load()

@@ -8,16 +8,7 @@ from datetime import UTC, datetime, timedelta
 FORMS = "2026-11-01, 2026-11-01T12:30, 24h, 7d, today, yesterday, week or month"
 
 _AGO = re.compile(r"(\d{1,5})\s*(m|h|d|w)")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_LASTING = re.compile(r"([0-9]{1,8})\s*(s|m|h|d|w)")
-
-
-def duration(text: str) -> timedelta:
-    """How long `30s`, `10m`, `2h` or `1d` is. Raises ValueError for anything else."""
-    found = _LASTING.fullmatch(text.strip().lower())
-    if found is None:
-        raise ValueError(f"{text!r} is not a duration; write 30s, 10m, 2h or 1d")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def moment(text: str, now: datetime) -> datetime:

@@ -128,13 +128,14 @@ def _once(query: Query, json: bool, ascii: bool) -> None:
 
 
 def _show(options: Options) -> None:
+    """The ledger is asked for the first figures while the screen is imported, which takes longer than the answer."""
     opened = open_source()
     settings = opened.settings
     with importing():
         from aikit.console.ahead import Ahead
         from aikit.tui.remembered import first_query, recall
 
-        source = Ahead(opened.source, first_query(options, recall(settings.data_dir)))  # reads while the rest is imported
+        source = Ahead(opened.source, first_query(options, recall(settings.data_dir)))
         from aikit.console.desk import LedgerDesk
         from aikit.evals.folder import evals_folder
         from aikit.tui.app import run_console

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from time import monotonic
 
@@ -15,8 +16,8 @@ FRESH = 2.0
 class Ahead:
     """A `Source` that begins at once to read what will be asked for first; from then on it is the one behind it."""
 
-    def __init__(self, source: Source, query: Query) -> None:
-        self._source, self._query = source, query
+    def __init__(self, source: Source, query: Query, clock: Callable[[], float] = monotonic) -> None:
+        self._source, self._query, self._clock = source, query, clock
         self._first: Future[Snapshot] | None = Future()
         self._read_at = 0.0
         threading.Thread(target=self._begin, args=(self._first,), name="aikit-top-first", daemon=True).start()
@@ -28,7 +29,7 @@ class Ahead:
         first, self._first = self._first, None
         if first is not None:
             problem = first.exception()  # waits: the source is for one thread at a time
-            if query == self._query and monotonic() - self._read_at < FRESH:
+            if query == self._query and self._clock() - self._read_at < FRESH:
                 if problem is not None:
                     raise problem
                 return first.result()
@@ -41,8 +42,8 @@ class Ahead:
         try:
             snapshot = self._source.read(self._query)
         except BaseException as error:
-            self._read_at = monotonic()
+            self._read_at = self._clock()
             first.set_exception(error)
         else:
-            self._read_at = monotonic()
+            self._read_at = self._clock()
             first.set_result(snapshot)

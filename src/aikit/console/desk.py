@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from aikit.console.details import Details
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from aikit.console.actions import Kind, Way
     from aikit.console.model import Snapshot, Tab
     from aikit.database.connect import Database
@@ -31,7 +33,9 @@ class Desk(Protocol):
 
     def change_limit(self, row: LimitRow, *, cap: str, soft_cap: str, window: str, why: str) -> str: ...
 
-    def move_breaker(self, row: BreakerRow, kind: Kind, why: str) -> str: ...
+    def move_breaker(self, row: BreakerRow, kind: Kind, *, lasting: timedelta | None, why: str) -> str:
+        """`lasting` None: until somebody resets it."""
+        ...
 
     def rollback_way(self, name: str, label: str) -> Way:
         """From where to where a rollback would take it."""
@@ -63,10 +67,10 @@ class LedgerDesk:
 
         return actions.change_limit(self._database, row, cap=cap, soft_cap=soft_cap, window=window, why=why)
 
-    def move_breaker(self, row: BreakerRow, kind: Kind, why: str) -> str:
+    def move_breaker(self, row: BreakerRow, kind: Kind, *, lasting: timedelta | None, why: str) -> str:
         from aikit.console import actions
 
-        return actions.move_breaker(self._database, row, kind, why=why)
+        return actions.move_breaker(self._database, row, kind, lasting=lasting, why=why)
 
     def rollback_way(self, name: str, label: str) -> Way:
         from aikit.console import actions

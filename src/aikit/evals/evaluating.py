@@ -22,13 +22,6 @@ if TYPE_CHECKING:
     from aikit.evals.performing import Wish
     from aikit.evals.running import Progress
 
-FOLDER = "evals"
-
-
-def evals_folder(settings: Settings) -> Path:
-    """`evals/`, beside aikit.toml, or in the working directory if there is none."""
-    return (settings.file.parent if settings.file else Path.cwd()) / FOLDER
-
 
 def chosen_suites(folder: Path, names: Sequence[str], prompt: Ref | None) -> tuple[Suite, ...]:
     """Those that are named; without names all, or all that evaluate the prompt.

@@ -112,7 +112,8 @@ def _replayed(suite: str, prompt: str | None, trials: int | None, folder: Path |
     """What the suite comes to. What is wrong with its file is a failure without a traceback."""
     from aikit.config import load
     from aikit.errors import AIKitError
-    from aikit.evals.evaluating import chosen_suites, evals_folder, evaluate
+    from aikit.evals.evaluating import chosen_suites, evaluate
+    from aikit.evals.folder import evals_folder
     from aikit.evals.performing import Wish
     from aikit.evals.reporting.block import report_lines
     from aikit.evals.reporting.outcome import Report

@@ -15,7 +15,7 @@ from aikit.meter.engine import Meter
 from aikit.meter.poster import Poster
 from aikit.meter.prices import PriceRow, Prices
 from aikit.meter.repeats import Repetitions
-from aikit.meter.spool import Spool
+from aikit.meter.spool import Spool, spool_folder
 from aikit.meter.workers import OnMove, unheard
 
 HOLD_SECONDS = 900
@@ -80,8 +80,3 @@ def poster_on(
     with severed_after(connection, SETUP):
         connection.execute(SESSION)
         return Poster(connection, prices, hold_seconds=hold_seconds, tuning=tuning, repeats=repeats)
-
-
-def spool_folder(database: Database, data_dir: Path) -> Path:
-    """Where all processes on this machine that share the data directory spool for this database."""
-    return data_dir / "spool" / database.fingerprint

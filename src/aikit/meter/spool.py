@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from uuid import UUID
 
 from aikit.meter.prices import PriceRow, Prices
@@ -35,9 +35,17 @@ from aikit.types import (
     new_id,
 )
 
+if TYPE_CHECKING:
+    from aikit.database.connect import Database
+
 log = logging.getLogger("aikit.spool")
 
 MAX_BYTES = 64 * 1024 * 1024
+
+
+def spool_folder(database: Database, data_dir: Path) -> Path:
+    """Where all processes on this machine that share the data directory spool for this database."""
+    return data_dir / "spool" / database.fingerprint
 
 
 class SpoolFull(Exception):

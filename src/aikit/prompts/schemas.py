@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aikit.prompts.plain_yaml import Path
+if TYPE_CHECKING:
+    from aikit.prompts.plain_yaml import Path
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 MOST_KEYWORDS = 2_000

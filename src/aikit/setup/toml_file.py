@@ -55,6 +55,7 @@ def set_settings(path: Path, settings: Mapping[str, str]) -> None:
         inner: Any = document
         for part in tables:
             inner = inner.setdefault(part, tomlkit.table(is_super_table=part == "providers"))
+            _check_table(inner, path, name, part)
         inner[key] = coerced(name, value)
     _write(path, document)
 
@@ -65,8 +66,19 @@ def add_tables(path: Path, tables: Mapping[str, Mapping[str, object]], comment: 
     for dotted, fields in tables.items():
         group, _, name = dotted.partition(".")
         outer: Any = document.setdefault(group, tomlkit.table(is_super_table=True))
+        _check_table(outer, path, dotted, group)
         outer[name] = _table(fields, comment)
     _write(path, document)
+
+
+def _check_table(found: object, path: Path, name: str, part: str) -> None:
+    """Raises ConfigError for what stands where a table must."""
+    if not isinstance(found, Mapping):
+        raise ConfigError(
+            f"{path.name}: {part} holds a value, and not a table, so {name} can't be written.",
+            facts={"file": str(path), "field": part},
+            remedy=f"Remove `{part} = …` from {path.name}, or make it a table.",
+        )
 
 
 def _table(fields: Mapping[str, object], comment: str) -> Table:

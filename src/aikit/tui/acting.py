@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
-from aikit.console.actions import Kind, rollback_told
 from aikit.console.model import BreakersPage, LimitsPage, PromptsPage, Tab
+from aikit.console.row_keys import limit_key
 from aikit.console.words import visible
 from aikit.errors import AIKitError
 from aikit.ledger.limits import LimitRow
-from aikit.tui.asking import Confirm, EditLimit
+from aikit.tui.asking import Confirm, EditLimit, Force
 from aikit.tui.polling import in_thread
 from aikit.tui.view import View
 
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from aikit.console.actions import Kind
+    from aikit.ledger.breakers import BreakerRow
+
 DOES = {
-    "trip": "Force the breaker {} open: nothing is sent to it until it is reset.",
-    "close": "Force the breaker {} closed: calls are sent to it whatever becomes of them, until it is reset.",
+    "trip": "Force the breaker {} open: nothing is sent to it.",
+    "close": "Force the breaker {} closed: calls are sent to it whatever becomes of them.",
     "reset": "Reset the breaker {}: it is closed, and judged anew by what happens from now on.",
 }
 ROLLED = "production"
@@ -28,8 +35,6 @@ class Acting(View):
         row, snapshot = self.chosen(), self.snapshot
         if row is None or snapshot is None or not isinstance(snapshot.page, LimitsPage):
             return
-        from aikit.console.details.limit import limit_key
-
         limit = next((each for each in snapshot.page.rows if limit_key(each) == row.key), None)
         if limit is not None:
             self.push_screen(EditLimit(limit, self.desk.proposed, ascii=self.options.ascii), self._edited(limit))
@@ -56,13 +61,22 @@ class Acting(View):
         if row is None or snapshot is None or not isinstance(snapshot.page, BreakersPage):
             return
         seen = next((each for each in snapshot.page.rows if each.breaker.name == row.key), None)
-        if seen is not None:
-            name = seen.breaker.name
-            self._confirm(
-                [DOES[kind].format(name), f"Now it is {seen.breaker.state}."],
-                name,
-                lambda why: self.desk.move_breaker(seen, kind, why),
-            )
+        if seen is None:
+            return
+        name = seen.breaker.name
+        lines = [DOES[kind].format(name), f"Now it is {seen.breaker.state}."]
+        if kind == "reset":
+            self._confirm(lines, name, lambda why: self.desk.move_breaker(seen, kind, lasting=None, why=why))
+        else:
+            self.push_screen(Force(lines, name, ascii=self.options.ascii), self._forced(seen, kind))
+
+    def _forced(self, seen: BreakerRow, kind: Kind) -> Callable[[tuple[timedelta | None, str] | None], None]:
+        def forced(given: tuple[timedelta | None, str] | None) -> None:
+            if given is not None:
+                lasting, why = given
+                self._do(lambda: self.desk.move_breaker(seen, kind, lasting=lasting, why=why))
+
+        return forced
 
     def action_rollback(self) -> None:
         row, snapshot = self.chosen(), self.snapshot
@@ -81,6 +95,8 @@ class Acting(View):
             return
         if self.tab is not Tab.PROMPTS or self.busy:
             return
+        from aikit.console.actions import rollback_told
+
         lines = rollback_told(way, name, label)
         self._confirm(lines, f"{name}@{label}", lambda why: self.desk.roll_back(name, label, way, why))
 

@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from rich.segment import Segments
-from rich.traceback import Traceback
 from textual import events
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
@@ -19,7 +17,7 @@ from textual.widgets import Input
 
 from aikit.console.desk import Desk
 from aikit.console.filtering import parse
-from aikit.console.model import Period, Query, Source, Tab
+from aikit.console.model import Period, Source, Tab
 from aikit.console.table import Sorting
 from aikit.console.words import visible
 from aikit.tui.acting import Acting
@@ -28,7 +26,7 @@ from aikit.tui.keys import KEYS
 from aikit.tui.opening import Opening
 from aikit.tui.options import Options
 from aikit.tui.picture import self_contained
-from aikit.tui.remembered import Remembered, recall, remember
+from aikit.tui.remembered import Remembered, first_query, recall, remember
 from aikit.tui.running import run
 from aikit.tui.screens import Help
 
@@ -67,9 +65,7 @@ class Console(Acting, Opening):
             del os.environ["NO_COLOR"]  # empty, it says nothing
         self._folder = folder
         self._left = left = recall(folder) if folder else Remembered()
-        wanted = parse(left.filter if options.filter is None else options.filter)
-        query = Query(options.tab or left.tab, options.period or left.period, wanted)
-        super().__init__(source, query, options, desk, dict(left.sortings), clock)
+        super().__init__(source, first_query(options, left), options, desk, dict(left.sortings), clock)
 
     def on_mount(self) -> None:
         wanted = self.options.theme or self._left.theme
@@ -243,6 +239,9 @@ class Console(Acting, Opening):
 
     def _fatal_error(self) -> None:
         """As Textual does it, without the values of variables: they may hold a password."""
+        from rich.segment import Segments
+        from rich.traceback import Traceback
+
         self.bell()
         traceback = Traceback(show_locals=False, width=None, suppress=[])
         self._exit_renderables.append(Segments(self.console.render(traceback, self.console.options)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import ClassVar, Generic, TypeVar
 
 from textual.app import ComposeResult
@@ -13,6 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from aikit.console.words import visible
+from aikit.durations import duration
 from aikit.errors import AIKitError
 from aikit.ledger.limits import LimitRow
 from aikit.money import usd_string
@@ -54,10 +56,8 @@ class Asking(ModalScreen[Answer | None], Generic[Answer]):
         self.query_one(where, Static).update(Content(text))
 
 
-class Confirm(Asking[str]):
-    """Says what would be done, and has its name typed before it is. Gives the reason that was typed, "" without one;
-    None: it is not to be done.
-    """
+class Named(Asking[Answer]):
+    """Says what would be done, and has its name typed before it is."""
 
     def __init__(self, lines: Iterable[str], name: str, *, ascii: bool) -> None:
         super().__init__(ascii=ascii)
@@ -70,17 +70,50 @@ class Confirm(Asking[str]):
             yield Input(id="name", placeholder=visible(self._named))
             yield Static(Content("Why (goes on the record):"))
             yield Input(id="why", max_length=1_000)
+            yield from self.compose_more()
             yield Static(id="said")
             yield Static(Content("enter do it   tab next field   esc leave it"), classes="dim")
+
+    def compose_more(self) -> ComposeResult:
+        """What else is asked."""
+        yield from ()
 
     def on_mount(self) -> None:
         self.query_one("#name", Input).focus()
 
     def on_input_submitted(self) -> None:
         if self.value("name") in (self._named.strip(), visible(self._named).strip()):
-            self.dismiss(self.value("why"))
+            self.agreed()
         else:
             self.say(f"That is not {visible(self._named)}. Nothing was done.")
+
+    def agreed(self) -> None:
+        """The name is right."""
+        raise NotImplementedError
+
+
+class Confirm(Named[str]):
+    """Gives the reason that was typed, "" without one; None: it is not to be done."""
+
+    def agreed(self) -> None:
+        self.dismiss(self.value("why"))
+
+
+class Force(Named[tuple[timedelta | None, str]]):
+    """Asks for how long, too: gives that, None for until somebody resets it, and the reason."""
+
+    def compose_more(self) -> ComposeResult:
+        yield Static(Content("For how long (30s, 10m, 2h, 1d; empty: until it is reset):"))
+        yield Input(id="lasting", max_length=20)
+
+    def agreed(self) -> None:
+        typed = self.value("lasting")
+        try:
+            lasting = duration(typed) if typed else None
+        except ValueError as error:
+            self.say(f"{visible(str(error))}. Nothing was done.")
+            return
+        self.dismiss((lasting, self.value("why")))
 
 
 class EditLimit(Asking[tuple[str, str, str, str]]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from textual.app import ComposeResult
@@ -14,6 +14,7 @@ from aikit.console.model import EvalsPage, Overview, Page, Plot
 from aikit.console.series import Series, score_series, time_labels
 from aikit.console.words import Style, sparkline, visible
 from aikit.money import NANO_PER_USD, format_usd
+from aikit.tui.polling import in_thread
 
 TALL = 26
 """Lines that the terminal must have for axes; below it is a line of blocks."""
@@ -29,7 +30,7 @@ class PlotPane(Container):
     def __init__(self, *, style: Style, id: str | None = None) -> None:
         super().__init__(id=id)
         self._style = style
-        self._shown: object = None
+        self._shown: tuple[Any, bool, object] | None = None
         self._axes: Any = None
 
     def compose(self) -> ComposeResult:
@@ -48,17 +49,23 @@ class PlotPane(Container):
         self._shown = wanted, axes, size
         self.set_class(axes, "-axes")
         self.set_class(axes and not isinstance(wanted, Plot), "-legend")
-        if axes:
+        if axes and self._axes is None:
+            self.call_after_refresh(self._mount_axes)
+        elif axes:
             self._draw(wanted)
         else:
             self.query_one("#sparks", Static).update(Content(_line(wanted, size.width - 2, self._style)))
 
-    def _draw(self, wanted: Plot | Sequence[Series]) -> None:
-        if self._axes is None:
-            from textual_plotext import PlotextPlot
+    async def _mount_axes(self) -> None:
+        """Once the figures are on the screen: the library takes longer to import than those take to be drawn."""
+        made = await in_thread(_plotext)
+        if self._axes is None and self.is_attached:
+            self._axes = made(id="axes")
+            await self.mount(self._axes)
+            if self._shown is not None and self._shown[1]:
+                self._draw(self._shown[0])
 
-            self._axes = PlotextPlot(id="axes")
-            self.mount(self._axes)
+    def _draw(self, wanted: Plot | Sequence[Series]) -> None:
         plt = self._axes.plt
         plt.clear_figure()
         if isinstance(wanted, Plot):
@@ -67,6 +74,12 @@ class PlotPane(Container):
             _scores(plt, wanted)
             self.query_one("#sparks", Static).update(_legend(wanted))
         self._axes.refresh()
+
+
+def _plotext() -> Callable[..., Any]:
+    from textual_plotext import PlotextPlot
+
+    return PlotextPlot
 
 
 def _spend(plt: Any, plot: Plot) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from aikit.console.filtering import parse
-from aikit.console.model import Period, Tab
+from aikit.console.model import Period, Query, Tab
 from aikit.console.table import Sorting
 from aikit.errors import AIKitError
 from aikit.ledger.export.files import made, written
+from aikit.tui.options import Options
 
 FILE = "top.json"
 MOST_BYTES = 100_000
@@ -37,6 +38,12 @@ def recall(folder: Path) -> Remembered:
         return _read(found if isinstance(found, dict) else {})
     except (OSError, ValueError, RecursionError):
         return Remembered()
+
+
+def first_query(options: Options, left: Remembered) -> Query:
+    """What is looked at first: what was asked for, else as it was left. Raises ValueError for a filter that is none."""
+    wanted = parse(left.filter if options.filter is None else options.filter)
+    return Query(options.tab or left.tab, options.period or left.period, wanted)
 
 
 def remember(folder: Path, left: Remembered) -> None:

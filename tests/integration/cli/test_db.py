@@ -9,8 +9,10 @@ import psycopg
 import pytest
 
 from aikit.database import embedded
+from aikit.database.connect import Database
 from aikit.ledger.version import HEAD
 from integration.cli.conftest import Cli
+from support.ledger import tell
 
 NOWHERE = "postgresql://someone:hunter2@127.0.0.1:1/books"
 
@@ -28,6 +30,23 @@ def test_status_tells_which_database_it_is_and_who_set_it(cli: Cli) -> None:
     assert data["server_version"][0].isdigit()
     assert data["size_bytes"] > 0
     assert f"{HEAD}, up to date" in cli.ok("db", "status").out
+
+
+def test_status_says_whether_reads_of_one_tenant_see_nobody_else(cli: Cli, ledger: Database) -> None:
+    ready = cli.data("db", "status")["isolation"]
+    assert (ready["ready"], ready["exposed"]) == (True, [])
+    assert f"the role {ready['role']} sees one tenant alone" in cli.ok("db", "status").out
+    tell(ledger, "GRANT INSERT ON aikit.entries TO PUBLIC")
+    exposed = cli.data("db", "status")["isolation"]
+    assert (exposed["ready"], exposed["role"], len(exposed["exposed"])) == (False, ready["role"], 1)
+    assert "may do more than it should; `aikit doctor` says what mends it" in cli.ok("db", "status").out
+    tell(ledger, "REVOKE ALL ON aikit.entries FROM PUBLIC", f"DROP POLICY {ready['role']} ON aikit.entries")
+    assert cli.data("db", "status")["isolation"] == ready | {"ready": False}
+    assert f"the role {ready['role']} is not there; `aikit doctor`" in cli.ok("db", "status").out
+
+
+def test_status_says_nothing_of_isolation_where_there_is_no_schema(blank: Cli) -> None:
+    assert blank("db", "status", "--json").json("aikit.db.status/1")["data"]["isolation"] is None
 
 
 def test_a_database_without_schema_exits_7_until_it_is_upgraded(blank: Cli) -> None:

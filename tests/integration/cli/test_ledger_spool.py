@@ -9,8 +9,7 @@ import pytest
 
 from aikit.database.connect import Database
 from aikit.ledger.verify import verify
-from aikit.meter.opening import spool_folder
-from aikit.meter.spool import Spool
+from aikit.meter.spool import Spool, spool_folder
 from aikit.types import Ending, Entry, Tags
 from integration.cli.conftest import Cli
 from support.ledger import SOME, Till, price_row, rows

@@ -193,3 +193,46 @@ def test_once_at_a_terminal_without_colours_has_none(cli: Cli, spent: Till) -> N
             terminal.wait_for("Breaker")
             assert terminal.end() == 0
         assert ("\x1b[3" in terminal.raw) is coloured
+
+
+NOT_BEFORE_THE_FIGURES = (
+    "alembic",
+    "aikit.console.actions",
+    "aikit.console.details.overview",
+    "aikit.console.tables.audit",
+    "aikit.meter.engine",
+    "jinja2",
+    "jsonschema",
+    "plotext",
+    "pygments",
+    "rich.traceback",
+    "textual_serve",
+    "yaml",
+)
+SHOWN_AND_LEFT = f"""
+import sys
+from aikit.tui.app import Console
+
+show = Console._shown
+async def shown(self, snapshot):
+    await show(self, snapshot)
+    loaded = [name for name in {NOT_BEFORE_THE_FIGURES!r} if name in sys.modules]
+    self.exit(message=f"{{len(self.grid._rows)}} rows; loaded: {{loaded}}")
+
+Console._shown = shown
+from aikit.cli.app import command
+command(["top"], prog_name="aikit", standalone_mode=False)
+"""
+
+
+def test_the_first_figures_wait_for_no_library_that_they_do_not_need(cli: Cli, spent: Till) -> None:
+    headless = {"TEXTUAL_DRIVER": "textual.drivers.headless_driver:HeadlessDriver"}
+    done = subprocess.run(
+        [sys.executable, "-c", SHOWN_AND_LEFT],
+        cwd=cli.folder,
+        env={**cli.environ, **headless},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "4 rows; loaded: []\n")

@@ -8,9 +8,8 @@ from datetime import timedelta
 import pytest
 
 from aikit.console.details import Details
-from aikit.console.details.limit import limit_key
-from aikit.console.details.overview import overview_key
 from aikit.console.model import Overview, Snapshot, Tab
+from aikit.console.row_keys import limit_key, overview_key
 from aikit.console.words import visible
 from aikit.database.connect import Database
 from aikit.errors import AIKitError

@@ -53,6 +53,33 @@ def test_a_value_that_can_not_be_read_changes_nothing(file: Path, name: str, val
     assert file.read_text() == BEFORE
 
 
+@pytest.mark.parametrize(
+    ("written", "name", "value", "part"),
+    [
+        ("streams = 5\n", "streams.drain_seconds", "5", "streams"),
+        ("providers = 'none'\n", "providers.openai.model", "gpt-5", "providers"),
+        ("[providers]\nopenai = 'gpt-5'\n", "providers.openai.model", "gpt-5", "openai"),
+        ("providers = [1]\n", "providers.openai.model", "gpt-5", "providers"),
+    ],
+)
+def test_a_value_where_a_table_must_be_is_named_and_left(
+    file: Path, written: str, name: str, value: str, part: str
+) -> None:
+    file.write_text(written)
+    with pytest.raises(ConfigError) as raised:
+        set_settings(file, {name: value})
+    assert raised.value.message == f"aikit.toml: {part} holds a value, and not a table, so {name} can't be written."
+    assert f"`{part} = …`" in str(raised.value.remedy)
+    assert file.read_text() == written
+
+
+def test_a_table_is_not_added_below_a_value(file: Path) -> None:
+    file.write_text("prices = 3\n")
+    with pytest.raises(ConfigError, match="prices holds a value"):
+        add_tables(file, table("http://127.0.0.1:8099"), "simulated")
+    assert file.read_text() == "prices = 3\n"
+
+
 def test_the_simulator_is_a_provider_with_a_price_and_no_key(file: Path) -> None:
     for port in (8099, 8100):
         add_tables(file, table(f"http://127.0.0.1:{port}"), "simulated")

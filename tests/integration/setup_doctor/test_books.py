@@ -11,8 +11,7 @@ from aikit.database.connect import Database
 from aikit.errors import Exit
 from aikit.ledger.breakers import force_breaker
 from aikit.meter import workers
-from aikit.meter.opening import spool_folder
-from aikit.meter.spool import MAX_BYTES, Spool
+from aikit.meter.spool import MAX_BYTES, Spool, spool_folder
 from aikit.setup.doctor.patient import Patient
 from aikit.setup.model import State
 from aikit.types import Ending, Entry

@@ -20,8 +20,7 @@ from aikit.database.connect import Database
 from aikit.ledger.verify import verify
 from aikit.ledger.version import HEAD
 from aikit.meter import workers
-from aikit.meter.opening import spool_folder
-from aikit.meter.spool import Spool
+from aikit.meter.spool import Spool, spool_folder
 from aikit.sim import Simulator
 from aikit.types import Ending, Entry
 from integration.setup_doctor.conftest import Doctor, OpenDoctor, Visit

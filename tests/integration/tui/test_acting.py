@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from textual.widgets import Input, Static
@@ -12,14 +13,14 @@ from aikit.console.actions import Way
 from aikit.console.model import BreakersPage, LimitsPage, Query, Snapshot, Tab
 from aikit.errors import ConfigError
 from aikit.tui.app import Console
-from aikit.tui.asking import Confirm, EditLimit
+from aikit.tui.asking import EditLimit, Named
 from support.consoles import AWAY, Clock, Drive, Notes, a_console, read_once, said, screen_text, told, typed, until
 from support.snapshots import CENT, DOLLAR, Scripted, breaker, limit, snapshot
 
 MOVES = [("o", "trip"), ("c", "close"), ("x", "reset")]
 
 
-async def dialog(pilot: Drive, key: str, kind: type = Confirm) -> Console:
+async def dialog(pilot: Drive, key: str, kind: type = Named) -> Console:
     app = await read_once(pilot)
     await pilot.press(key)
     await until(pilot, lambda: isinstance(app.screen, kind), f"the dialog of {key}")
@@ -49,8 +50,46 @@ async def test_a_breaker_is_moved_once_when_its_name_is_right(key: str, kind: st
         reads = len(source.asked)
         await pilot.press("enter")
         await until(pilot, lambda: len(source.asked) == reads + 1, "a look at what has become of it")
-        assert desk.asked == [("breaker", "anthropic/haiku", kind, "invoices look [bold]wrong")]
+        assert desk.asked == [("breaker", "anthropic/haiku", kind, None, "invoices look [bold]wrong")]
         assert told(app) == ["done: breaker anthropic/haiku"]
+
+
+@pytest.mark.parametrize(("key", "kind"), MOVES[:2])
+async def test_a_breaker_is_forced_for_as_long_as_was_typed(key: str, kind: str) -> None:
+    desk = Notes()
+    app = a_console(desk=desk, tab=Tab.BREAKERS, actions=True)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await dialog(pilot, key)
+        assert "empty: until it is reset" in screen_text(app)
+        await fill(pilot, "name", "anthropic/haiku")
+        await fill(pilot, "lasting", " 10M ")
+        await pilot.press("enter")
+        await until(pilot, lambda: bool(desk.asked))
+        assert desk.asked == [("breaker", "anthropic/haiku", kind, timedelta(minutes=10), "")]
+
+
+@pytest.mark.parametrize("wrong", ["soon", "10", "-5m", "1.5h", "[bold]", "5\u202em"])
+async def test_a_time_that_is_none_is_said_and_nothing_is_done(wrong: str) -> None:
+    desk = Notes()
+    app = a_console(desk=desk, tab=Tab.BREAKERS, actions=True)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await dialog(pilot, "o")
+        await fill(pilot, "name", "anthropic/haiku")
+        app.screen.query_one("#lasting", Input).value = wrong
+        await pilot.press("enter")
+        await until(pilot, lambda: "write 30s, 10m, 2h or 1d. Nothing was done." in line(app, "#said"))
+        assert isinstance(app.screen, Named)
+        await fill(pilot, "lasting", "2h")
+        await pilot.press("enter")
+        await until(pilot, lambda: bool(desk.asked))
+        assert desk.asked == [("breaker", "anthropic/haiku", "trip", timedelta(hours=2), "")]
+
+
+async def test_a_reset_is_for_no_time() -> None:
+    app = a_console(tab=Tab.BREAKERS, actions=True)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await dialog(pilot, "x")
+        assert not app.screen.query("#lasting")
 
 
 @pytest.mark.parametrize(("key", "kind"), MOVES)
@@ -62,7 +101,7 @@ async def test_a_wrong_name_changes_nothing(key: str, kind: str, name: str) -> N
         await dialog(pilot, key)
         await fill(pilot, "name", name)
         await pilot.press("enter", "enter")
-        assert isinstance(app.screen, Confirm)
+        assert isinstance(app.screen, Named)
         assert "That is not anthropic/haiku. Nothing was done." in screen_text(app)
         await pilot.press("escape")
         await pilot.pause(0.05)
@@ -90,7 +129,7 @@ async def test_letters_typed_into_a_dialog_are_no_keys_of_the_console() -> None:
         reads = len(source.asked)
         await fill(pilot, "name", "q r2t +-?/ox")
         await pilot.press("f1", "ctrl+p", "ctrl+d")
-        assert isinstance(app.screen, Confirm)
+        assert isinstance(app.screen, Named)
         assert app.tab is Tab.BREAKERS
         assert len(app.screen_stack) == 2
         assert len(source.asked) == reads
@@ -104,7 +143,7 @@ async def test_a_rollback_says_where_it_goes_and_is_done_once() -> None:
         assert "v7 → v6" in line(app, "#told")
         await fill(pilot, "name", "summarize@v7")
         await pilot.press("enter")
-        assert isinstance(app.screen, Confirm)
+        assert isinstance(app.screen, Named)
         await fill(pilot, "name", "summarize@production")
         await pilot.press("enter")
         await until(pilot, lambda: len(desk.asked) == 2)
@@ -194,9 +233,9 @@ async def test_a_breaker_that_opens_under_the_dialog_is_moved_as_it_was_seen() -
     seen: list[State] = []
 
     class Watching(Notes):
-        def move_breaker(self, row, kind, why):  # type: ignore[no-untyped-def]
+        def move_breaker(self, row, kind, *, lasting, why):  # type: ignore[no-untyped-def]
             seen.append(row.breaker.state)
-            return super().move_breaker(row, kind, why)
+            return super().move_breaker(row, kind, lasting=lasting, why=why)
 
     source, desk = Scripted(), Watching()
     app = a_console(source, desk, tab=Tab.BREAKERS, actions=True)
@@ -206,19 +245,19 @@ async def test_a_breaker_that_opens_under_the_dialog_is_moved_as_it_was_seen() -
         source.then(snapshot(Tab.BREAKERS, page=opened))
         app.poller.nudge()
         await until(pilot, lambda: app.snapshot is not None and app.snapshot.page == opened)
-        assert isinstance(app.screen, Confirm)
+        assert isinstance(app.screen, Named)
         assert "anthropic/haiku" in line(app, "#told")
         await fill(pilot, "name", "anthropic/haiku")
         await pilot.press("enter")
         await until(pilot, lambda: bool(desk.asked))
-        assert desk.asked == [("breaker", "anthropic/haiku", "trip", "")]
+        assert desk.asked == [("breaker", "anthropic/haiku", "trip", None, "")]
         assert seen == [State.CLOSED]
 
 
 @pytest.mark.parametrize(
     ("tab", "key", "name", "page", "asked"),
     [
-        (Tab.BREAKERS, "o", "anthropic/haiku", BreakersPage((), ()), ("breaker", "anthropic/haiku", "trip", "")),
+        (Tab.BREAKERS, "o", "anthropic/haiku", BreakersPage((), ()), ("breaker", "anthropic/haiku", "trip", None, "")),
         (
             Tab.LIMITS,
             "e",
@@ -232,7 +271,7 @@ async def test_a_row_that_vanishes_under_its_dialog_leaves_the_dialog_right(tab,
     source, desk = Scripted(), Notes()
     app = a_console(source, desk, tab=tab, actions=True)
     async with app.run_test(size=(100, 30)) as pilot:
-        await dialog(pilot, key, EditLimit if key == "e" else Confirm)
+        await dialog(pilot, key, EditLimit if key == "e" else Named)
         source.then(snapshot(tab, page=page))
         app.poller.nudge()
         await until(pilot, lambda: app.snapshot is not None and app.snapshot.page == page)
@@ -253,11 +292,11 @@ async def test_a_database_that_goes_away_under_a_dialog_leaves_it_open() -> None
         await until(pilot, lambda: app.problem is not None)
         clock.pass_(14)
         await pilot.pause(1.1)
-        assert isinstance(app.screen, Confirm)
+        assert isinstance(app.screen, Named)
         assert "STALE 14s" in said(app, "#header")
         await fill(pilot, "name", "anthropic/haiku")
         await pilot.press("enter")
-        await until(pilot, lambda: desk.asked == [("breaker", "anthropic/haiku", "trip", "")])
+        await until(pilot, lambda: desk.asked == [("breaker", "anthropic/haiku", "trip", None, "")])
 
 
 async def test_a_dialog_stays_as_it_is_while_ticks_go_on_below() -> None:

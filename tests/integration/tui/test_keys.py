@@ -10,7 +10,7 @@ from aikit.console.actions import Way
 from aikit.console.model import Period, Tab
 from aikit.console.table import Sorting
 from aikit.tui.app import Console
-from aikit.tui.asking import Confirm, EditLimit
+from aikit.tui.asking import EditLimit, Named
 from aikit.tui.keys import KEYS, Key
 from aikit.tui.screens import Help, Leaf
 from support.consoles import Drive, Notes, a_console, read_once, screen_text, told, typed, until
@@ -231,7 +231,7 @@ async def _edit(pilot: Drive, app: Console, source: Scripted, desk: Notes, key: 
 
 async def _confirmed(pilot: Drive, app: Console, key: str, name: str) -> None:
     await pilot.press(key)
-    await until(pilot, lambda: isinstance(app.screen, Confirm))
+    await until(pilot, lambda: isinstance(app.screen, Named))
     await typed(pilot, name)
     await pilot.press("tab")
     await typed(pilot, "at night")
@@ -242,21 +242,21 @@ async def _confirmed(pilot: Drive, app: Console, key: str, name: str) -> None:
 @tries("trip", Tab.BREAKERS)
 async def _trip(pilot: Drive, app: Console, source: Scripted, desk: Notes, key: str) -> None:
     await _confirmed(pilot, app, key, "anthropic/haiku")
-    await until(pilot, lambda: desk.asked == [("breaker", "anthropic/haiku", "trip", "at night")])
+    await until(pilot, lambda: desk.asked == [("breaker", "anthropic/haiku", "trip", None, "at night")])
 
 
 @tries("close", Tab.BREAKERS)
 async def _close(pilot: Drive, app: Console, source: Scripted, desk: Notes, key: str) -> None:
     await pilot.press("j")
     await _confirmed(pilot, app, key, "gemini/flash")
-    await until(pilot, lambda: desk.asked == [("breaker", "gemini/flash", "close", "at night")])
+    await until(pilot, lambda: desk.asked == [("breaker", "gemini/flash", "close", None, "at night")])
 
 
 @tries("reset", Tab.BREAKERS)
 async def _reset(pilot: Drive, app: Console, source: Scripted, desk: Notes, key: str) -> None:
     await pilot.press("G")
     await _confirmed(pilot, app, key, "mistral/small")
-    await until(pilot, lambda: desk.asked == [("breaker", "mistral/small", "reset", "at night")])
+    await until(pilot, lambda: desk.asked == [("breaker", "mistral/small", "reset", None, "at night")])
 
 
 @tries("rollback", Tab.PROMPTS)

@@ -8,7 +8,7 @@ import pytest
 
 from aikit.breaker.model import Breaker, Reason, Seen, State
 from aikit.cli.breaker_words import COLOURS, OTHER_REASONS, REASONS, WORDS, cells, lasting, pairs
-from aikit.cli.moments import duration
+from aikit.durations import duration
 from aikit.ledger.breakers import BreakerRow, Move
 
 NOW = datetime(2026, 11, 21, 15, 0, tzinfo=UTC)

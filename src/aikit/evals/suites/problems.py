@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from aikit.errors import ConfigError
 from aikit.evals.suites.kinds import Problem, path_text
-from aikit.prompts.plain_yaml import Path
+
+if TYPE_CHECKING:
+    from aikit.prompts.plain_yaml import Path
 
 SHOWN = 10
 """Problems in the message; all of them are in the error's facts."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aikit.errors import ConfigError
 from aikit.evals.model import Case, ScorerSpec, Suite
@@ -15,9 +15,10 @@ from aikit.evals.suites.cases import read_cases
 from aikit.evals.suites.fields import SUITE
 from aikit.evals.suites.kinds import Place, Problem, suggestion
 from aikit.evals.suites.problems import error_of, line_of, told
-from aikit.prompts import plain_yaml
-from aikit.prompts.plain_yaml import YAMLWrong, read_plain
 from aikit.prompts.refs import parse_ref
+
+if TYPE_CHECKING:
+    from aikit.prompts import plain_yaml
 
 SUFFIX = ".eval.yaml"
 LIKE_SUITES = (".eval.yml", ".evals.yaml", ".evals.yml", ".eval.json")
@@ -126,6 +127,8 @@ def _unmet(spec: ScorerSpec, cases: Sequence[Case]) -> list[Problem]:
 
 
 def _fields(text: str, where: str) -> tuple[dict[str, Any], Mapping[plain_yaml.Path, int]]:
+    from aikit.prompts.plain_yaml import YAMLWrong, read_plain
+
     try:
         found = read_plain(text, "the suite", "Write prompt: NAME@candidate, and scorers under scorers:.")
     except YAMLWrong as error:

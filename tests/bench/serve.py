@@ -9,8 +9,8 @@ how much processor time each took for a call. There are three questions:
 
 saturated   1, 16, 64 and 256 callers that ask again as soon as they are answered, and a provider that answers at once:
             how many calls a second. Latencies are those of a queue here: whoever has fewer calls/s has longer ones.
-waiting     16 callers that ask again as soon as they are answered, and a provider that takes 50 ms, then 200 ms: what
-            is added to an answer.
+waiting     16 callers that ask again as soon as they are answered, and a provider that takes 50 ms, then 200 ms, give
+            or take a half: what is added to an answer.
 steady      300 calls a second over 16 connections, due at even distances, and a provider that answers at once: what is
             added to an answer, with what it waited for a connection.
 """
@@ -89,7 +89,7 @@ def saturated(ways: dict[str, Way], secret: str, callers: int, rounds: int) -> F
 def waiting(ways: dict[str, Way], secret: str, delay: float, rounds: int) -> Figures:
     taken = in_turn(ways, rounds, lambda way: measured(way, secret, CONNECTIONS, delay=delay))
     who = f"{CONNECTIONS} connections, provider takes {delay * 1000:g} ms"
-    return {f"{who}, direct: {at}, ms": middle(taken["direct"], at) for at in AT} | _added(taken, who)
+    return {f"{who}, direct: beyond that, {at}, ms": middle(taken["direct"], at) for at in AT} | _added(taken, who)
 
 
 def steady(ways: dict[str, Way], secret: str, rounds: int) -> Figures:

@@ -2,8 +2,9 @@
 
 Usage: python serve_load.py URL SECRET CALLERS SECONDS [--delay SECONDS] [--rate CALLS]. Without a rate each caller asks
 again as soon as it is answered. With one, calls are due at even distances whether or not others are answered, and a
-call's time counts from when it was due. `delay` is how long the simulated provider takes to answer. Prints one JSON
-object: calls, failures, latencies in ms.
+call's time counts from when it was due. `delay` is how long the simulated provider takes to answer, give or take a half
+of it, so that callers do not fall into step; a call's time is what it took beyond that. Prints one JSON object: calls,
+failures, latencies in ms.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from random import Random
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 import uvloop
 
+DELAYS = 64
+"""So many different ones."""
 QUESTION = "Say in one sentence what a ledger is."
 
 
@@ -41,13 +45,23 @@ def request_of(url: str, secret: str, delay: float = 0) -> bytes:
     ).encode() + body
 
 
+def requests_of(url: str, secret: str, delay: float) -> list[tuple[float, bytes]]:
+    """Requests to draw from, each with what the provider takes for it, in seconds."""
+    delays = [round(delay * (0.5 + one / (DELAYS - 1)), 4) for one in range(DELAYS)] if delay else [0]
+    return [(one, request_of(url, secret, one)) for one in delays]
+
+
 class Caller(asyncio.Protocol):
     """One connection, one call at a time. `free` hears when it is free, and says from when the next call counts;
     None: there is none for now.
     """
 
-    def __init__(self, request: bytes, free: Callable[[Caller], float | None]) -> None:
-        self._request = request
+    def __init__(
+        self, requests: list[tuple[float, bytes]], chance: Random, free: Callable[[Caller], float | None]
+    ) -> None:
+        self._requests = requests
+        self._chance = chance
+        self._delay = 0.0
         self._free = free
         self._began: float | None = None
         self.taken: list[float] = []
@@ -60,7 +74,8 @@ class Caller(asyncio.Protocol):
 
     def ask(self, began: float) -> None:
         self._began = began
-        self._transport.write(self._request)
+        self._delay, request = self._chance.choice(self._requests)
+        self._transport.write(request)
 
     @property
     def busy(self) -> bool:
@@ -75,7 +90,7 @@ class Caller(asyncio.Protocol):
         if len(body) < int(head[at:].split(b"\r\n", 1)[0]):
             return
         assert self._began is not None
-        self.taken.append(time.perf_counter() - self._began)
+        self.taken.append(time.perf_counter() - self._began - self._delay)
         if not head.startswith(b"HTTP/1.1 200"):
             self.failed += 1
             print(self._seen[:400], file=sys.stderr)
@@ -97,8 +112,9 @@ class Caller(asyncio.Protocol):
 class Load:
     """All callers, until the time is over and the last of them is answered."""
 
-    def __init__(self, request: bytes, seconds: float, rate: float | None) -> None:
-        self._request = request
+    def __init__(self, requests: list[tuple[float, bytes]], seconds: float, rate: float | None) -> None:
+        self._requests = requests
+        self._chance = Random(1)
         self._loop = asyncio.get_running_loop()
         self._began = time.perf_counter()
         self._seconds = seconds
@@ -114,7 +130,7 @@ class Load:
         parts = urlsplit(url)
         for _ in range(callers):
             _, caller = await self._loop.create_connection(
-                lambda: Caller(self._request, self._free), parts.hostname, parts.port
+                lambda: Caller(self._requests, self._chance, self._free), parts.hostname, parts.port
             )
             self._callers.append(caller)
         if self._rate is not None:
@@ -173,7 +189,7 @@ async def main() -> None:
     parser.add_argument("--delay", type=float, default=0)
     parser.add_argument("--rate", type=float)
     chosen = parser.parse_args()
-    load = Load(request_of(chosen.url, chosen.secret, chosen.delay), chosen.seconds, chosen.rate)
+    load = Load(requests_of(chosen.url, chosen.secret, chosen.delay), chosen.seconds, chosen.rate)
     print(json.dumps(await load.run(chosen.url, chosen.callers)))
 
 

@@ -1,7 +1,8 @@
 """Callers of all kinds at a steady rate: whole and streamed answers, refusals, errors, streams that are left.
 
 Usage: python serve_mixed.py URL SECONDS RATE USERS GOOD_SECRET POOR_SECRET. Each call is in the name of the next user.
-Prints one JSON object at the end: what was called and what was answered, and when every user had called.
+First every user calls once, as fast as it goes, which is over when it prints a JSON object; then the rate holds for so
+many seconds. It prints another at the end: what was called and what was answered.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import uvloop
 
 CALLERS = 32
 FEATURES = 50
+POOR_USERS = 100
+"""Of the tenant that may spend nothing: its users are others, and are not to become more with every call."""
 CALLS_A_CONNECTION = 100
 CHAT, MESSAGES, EVALUATE = "/v1/chat/completions", "/v1/messages", "/v1/evaluate"
 
@@ -63,9 +66,15 @@ class Mix:
     def __init__(self, url: str, seconds: float, rate: float, users: int, secrets: dict[str, str]) -> None:
         self._parts, self._secrets, self._users = urlsplit(url), secrets, users
         self._kinds, self._chance = self._forever(), Random(1)
-        self._began, self._rate, self._due = time.perf_counter(), rate, int(seconds * rate)
+        self._seconds, self._rate = seconds, rate
+        self._began, self._due, self._paced = 0.0, users, False
         self.made, self.answered, self.wrong = 0, Counter[str](), Counter[str]()
-        self.every_user_after: float | None = None
+
+    async def sweep(self) -> float:
+        """Every user calls once. Returns how many seconds that took."""
+        self._began = time.perf_counter()
+        await asyncio.gather(*[self._caller() for _ in range(CALLERS)])
+        return time.perf_counter() - self._began
 
     def _forever(self) -> Iterator[Kind]:
         """Kinds in a hundred's order, which is made anew each time."""
@@ -75,12 +84,15 @@ class Mix:
             yield from hundred
 
     async def run(self) -> dict[str, Any]:
+        """The rate holds."""
+        self.answered.clear()
+        self.made, self._due, self._paced = 0, int(self._seconds * self._rate), True
+        self._began = time.perf_counter()
         await asyncio.gather(*[self._caller() for _ in range(CALLERS)])
         lasted = time.perf_counter() - self._began
         return {
             "calls": self.made,
             "rate": self.made / lasted,
-            "every_user_after": self.every_user_after,
             "answered": dict(sorted(self.answered.items())),
             "wrong": dict(self.wrong),
         }
@@ -93,11 +105,10 @@ class Mix:
                 for _ in range(CALLS_A_CONNECTION):
                     if self.made >= self._due:
                         break
-                    number, kind = self.made, next(self._kinds)
+                    number, kind = self.made, next(self._kinds) if self._paced else KINDS[0]
                     self.made += 1
-                    if self.made == self._users:
-                        self.every_user_after = time.perf_counter() - self._began
-                    await asyncio.sleep(self._began + number / self._rate - time.perf_counter())
+                    if self._paced:
+                        await asyncio.sleep(self._began + number / self._rate - time.perf_counter())
                     if not await self._call(kind, number, reader, writer):
                         break
             except (OSError, asyncio.IncompleteReadError, Broken) as error:
@@ -139,7 +150,7 @@ class Mix:
             f"POST {kind.path} HTTP/1.1",
             f"host: {self._parts.netloc}",
             f"authorization: Bearer {self._secrets[kind.secret]}",
-            f"x-aikit-user: user-{number % self._users}",
+            f"x-aikit-user: user-{number % (POOR_USERS if kind.secret == 'poor' else self._users)}",
             f"x-aikit-feature: feature-{number % FEATURES}",
             "content-type: application/json",
             f"content-length: {len(said)}",
@@ -150,7 +161,9 @@ class Mix:
 async def main() -> None:
     url, seconds, rate, users, good, poor = sys.argv[1:]
     secrets = {"good": good, "poor": poor, "wrong": "aik_test_" + "A" * 43}
-    print(json.dumps(await Mix(url, float(seconds), float(rate), int(users), secrets).run()))
+    mix = Mix(url, float(seconds), float(rate), int(users), secrets)
+    print(json.dumps({"swept": await mix.sweep()}), flush=True)
+    print(json.dumps(await mix.run()))
 
 
 if __name__ == "__main__":

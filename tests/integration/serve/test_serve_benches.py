@@ -34,10 +34,10 @@ def loaded(simulator: Simulator, callers: int, *more: str) -> dict[str, Any]:
     return found
 
 
-def test_callers_who_wait_for_their_answers_see_what_the_provider_takes(simulator: Simulator) -> None:
-    found = loaded(simulator, 4, "--delay", "0.1")
-    assert found["p50"] >= 100
-    assert found["calls"] <= 4 * 11
+def test_what_the_provider_takes_is_no_part_of_a_calls_time(simulator: Simulator) -> None:
+    found = loaded(simulator, 4, "--delay", "0.2")
+    assert 4 <= found["calls"] <= 4 * 11
+    assert 0 < found["p50"] < 100
 
 
 def test_calls_that_are_due_count_their_wait_for_a_connection(simulator: Simulator) -> None:

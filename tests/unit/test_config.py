@@ -211,3 +211,12 @@ def test_a_dotenv_that_is_no_text_is_told_without_its_content(tmp_path: Path) ->
     with pytest.raises(ConfigError, match=r"\.env can't be read: it is not UTF-8") as caught:
         written(tmp_path, "")
     assert "sk-" not in str(caught.value)
+
+
+def test_a_line_of_dotenv_that_can_not_be_read_is_told_of_once_and_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    env = "A B C\nDATABASE_URL='postgresql://dotenv/$x'  # ours\nEMPTY\n"
+    for _ in range(2):
+        assert written(tmp_path, "", env).database_url == "postgresql://dotenv/$x"
+    assert caplog.messages == [".env line 1 can't be read, and is passed over: it should be NAME=value."]

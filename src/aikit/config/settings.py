@@ -30,10 +30,12 @@ output = "0"
 
 from __future__ import annotations
 
+import logging
 import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,6 +50,8 @@ from aikit.errors import ConfigError
 from aikit.routing.routes import Route, read_routes
 from aikit.safe import VARIABLE, Safe
 from aikit.types import Environment, check_tag
+
+log = logging.getLogger("aikit.config")
 
 DRAIN_SECONDS = 5
 MOST_DRAIN_SECONDS = 300
@@ -265,14 +269,24 @@ def _read(path: Path) -> File:
 def _dotenv(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
-    from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
 
     try:
-        found = dotenv_values(path, interpolate=False)
+        with path.open(encoding="utf-8") as file:
+            found = list(parse_stream(file))
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8"
         raise ConfigError(f"{path} can't be read: {why}.", remedy="Correct the file, or move it away.") from None
-    return {name: value for name, value in found.items() if value is not None}
+    for each in found:
+        if each.error:
+            _passed_over(path, each.original.line)
+    return {each.key: each.value for each in found if each.key is not None and each.value is not None}
+
+
+@cache
+def _passed_over(path: Path, line: int) -> None:
+    """Says it once in a process, however often the settings are read."""
+    log.warning("%s line %d can't be read, and is passed over: it should be NAME=value.", path.name, line)
 
 
 def _user_data_dir() -> Path:

@@ -63,7 +63,7 @@ def read(path: Path) -> str:
     wrong = next((binding for binding in _bindings(text) if binding.error), None)
     if wrong is not None:
         raise ConfigError(
-            f"{path.name} line {_line(wrong)} can't be read, so the file was left as it is.",
+            f"{path.name} line {_line(wrong)} can't be read; the file is left as it is.",
             facts={"file": str(path), "line": _line(wrong)},
             remedy="Correct that line; it should be NAME=value, with quotes around a value that needs them.",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from aikit.config import load
 from aikit.errors import Exit
 from aikit.setup.doctor.exams import exams_for
 from aikit.setup.doctor.patient import Patient
-from aikit.setup.model import State
+from aikit.setup.model import Check, State
 from aikit.sim import Simulator
 from integration.prompts.conftest import write_folder
 from integration.setup_doctor.conftest import OpenPatient, made
@@ -43,6 +44,34 @@ def test_every_value_is_there_with_its_source_and_no_secret(open_patient: OpenPa
     assert values["providers.openai.key"]["value"] == "set"
     assert values["providers.own.base_url"]["value"] == "http://127.0.0.1:1/v1"
     assert CANARY not in str(found)
+
+
+def test_keys_that_others_could_read_are_told_of_and_what_is_said_mends_it(patient: Patient) -> None:
+    folder = patient.place.folder
+    assert made(patient, "settings/private").why == "no .env here"
+    env = folder / ".env"
+    env.write_text(f"OPENAI_API_KEY={CANARY}\n")
+    env.chmod(0o644)
+
+    def found() -> Check:
+        patient.forget()
+        return made(patient, "settings/private")
+
+    def follow(remedy: str) -> None:
+        subprocess.run(remedy.removeprefix("Run: ").removesuffix("; then make new keys."), shell=True, check=True)
+
+    assert (found().state, found().why) == (State.WARNING, "others on this machine may read .env (mode 644)")
+    follow(found().remedy)
+    assert found().why == ".env is for you alone to read, and not in git"
+    subprocess.run(["git", "init", "--quiet", "."], cwd=folder, check=True)
+    assert found().state is State.WARNING
+    assert "does not ignore .env" in found().why
+    subprocess.run(["git", "add", ".env"], cwd=folder, check=True)
+    assert (found().state, found().exit) == (State.BROKEN, Exit.NO)
+    assert found().remedy.endswith("; then make new keys.")
+    follow(found().remedy)
+    assert found().state is State.OK
+    assert CANARY not in str(found())
 
 
 def test_settings_that_can_not_be_read_are_a_failure(patient: Patient) -> None:

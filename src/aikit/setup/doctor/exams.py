@@ -38,6 +38,7 @@ def exams_for(patient: Patient) -> list[Exam]:
         Exam("settings", "variables", settings.variables, SETTINGS),
         Exam("settings", "files", project.files, SETTINGS),
         Exam("settings", "keys", project.of_step(Keys()), SETTINGS),
+        Exam("settings", "private", settings.private, SETTINGS),
         Exam("database", "reach", database.reach, SETTINGS),
         Exam("database", "speed", database.speed, REACHED),
         Exam("database", "schema", database.schema, REACHED),

@@ -1,4 +1,4 @@
-"""Whether the settings can be read, where each comes from, and what looks like one and is read by nobody."""
+"""Whether the settings can be read and are kept private, where each comes from, and what looks like one and is none."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from shlex import quote
 from typing import Any
 
 from aikit.config import FILE, Settings
-from aikit.setup.doctor.model import fine, warning
+from aikit.errors import ConfigError, Exit
+from aikit.setup import git
+from aikit.setup.doctor.model import broken, fine, warning
 from aikit.setup.doctor.patient import Patient
+from aikit.setup.dotenv_file import values_of
 from aikit.setup.model import Check
 
 OURS = "AIKIT_"
@@ -101,12 +105,31 @@ def variables(patient: Patient) -> Check:
     return fine(", ".join(ours) if ours else "none of aikit's is set", set=ours)
 
 
+def private(patient: Patient) -> Check:
+    """Whether the keys in `.env` are kept from git, and from others on this machine."""
+    if not _in_dotenv(patient):
+        return fine("no .env here")
+    path = patient.place.folder / ".env"
+    try:
+        git.require_private(path)
+    except ConfigError as error:
+        if error.code == "ENV_TRACKED":
+            what = "git tracks .env: what is in it is in the history, and goes wherever that goes"
+            return broken(what, f"{error.remedy}; then make new keys.", Exit.NO)
+        if error.code == "ENV_NOT_IGNORED":
+            return warning("git does not ignore .env: the next commit could take it along", error.remedy)
+        return warning("git can't say whether it would keep .env", error.remedy)
+    target = path.resolve()
+    mode = target.stat().st_mode & 0o777
+    if mode & 0o077:
+        return warning(f"others on this machine may read .env (mode {mode:o})", f"Run: chmod 600 {quote(str(target))}")
+    return fine(".env is for you alone to read, and not in git")
+
+
 def _in_dotenv(patient: Patient) -> set[str]:
     """The names in `.env`; their values are nobody's business here."""
-    from dotenv import dotenv_values
-
     path = patient.place.folder / ".env"
-    return set(dotenv_values(path, interpolate=False)) if path.is_file() else set()
+    return set(values_of(path.read_text(encoding="utf-8"))) if path.is_file() else set()
 
 
 def _is_strange(name: str, known: Iterable[str]) -> bool:

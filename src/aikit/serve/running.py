@@ -139,7 +139,8 @@ def listening(options: ServeOptions) -> Iterator[list[socket.socket]]:
             backlog=BACKLOG,
         )
     except (OSError, OverflowError) as error:
-        why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno and error.errno > 0 else str(error)
+        told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        why = told.partition(" (while ")[0]
         raise ConfigError(
             f"{options.host}:{options.port} can't be listened on: {why}.",
             remedy="Choose another, or end what is there: --host, --port.",

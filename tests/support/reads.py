@@ -45,9 +45,9 @@ def whole(reader: Reader, query: Query, *, ticks: int = 50) -> Snapshot:
         snapshot = reader.read(query)
         page = snapshot.page
         plotted = not isinstance(page, Overview) or all(point.calls is not None for point in page.plot.points)
-        if plotted and snapshot.header.read == 1 and getattr(page, "read", 1) == 1:
+        if plotted and snapshot.read == 1:
             return snapshot
-    raise AssertionError(f"not all is read after {ticks} ticks: {snapshot.header.read}")
+    raise AssertionError(f"not all is read after {ticks} ticks: {snapshot.read}")
 
 
 def overview(reader: Reader, text: str = "", period: Period = Period.TODAY) -> Overview:

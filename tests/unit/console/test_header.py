@@ -93,6 +93,14 @@ def test_without_a_cap_it_says_so() -> None:
     assert "err —" in said(empty())[2]
 
 
+def test_before_all_caps_are_read_it_does_not_say_that_there_is_none() -> None:
+    lines = said(with_header(budget=None, caps_read=Fraction(2, 5)))
+    assert "no cap" not in lines[1] and "cap —" in lines[1]
+    assert "40% of caps read" in lines[2]
+    assert tones(with_header(caps_read=Fraction(2, 5)))["40% of caps read"] == "warn"
+    assert "of caps read" not in said(with_header())[2]
+
+
 def test_calls_without_a_price_cost_nobody_knows_what() -> None:
     second = said(with_header(spent=0, unpriced=3, budget=None))[1]
     assert second.startswith("SPEND today —   no cap")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import reduce
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,13 +19,17 @@ from aikit.console.reading.terms import Fields, conditions
 from aikit.ledger.reading import id_at
 from aikit.ledger.tables import entries, refusals
 
-MINUTE = timedelta(minutes=1)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 NONE: Counts = (0, 0, 0)
 NO_TIME = timedelta(0)
-MINUTES = 60
-AGAIN = 3
-"""So many of the newest minutes are read again each tick; of the others one."""
+STEP = timedelta(seconds=10)
+MINUTES, STEPS = 60, 6
+"""Minutes that are shown, and steps that each is read in."""
+AGAIN, RECENT = 3, 18
+"""So many of the newest steps are read again each tick; of the other recent ones one, and of those before a minute."""
 PATIENCE = 0.03
+ATTEMPTS = 5_000
+"""So many attempts are meant to be read at once: that takes some ten milliseconds."""
 WORDS = ("tenant", "feature", "provider", "model")
 _NAMES = {"user": "user_id"}
 
@@ -52,51 +57,62 @@ class Minutes:
     def __init__(self) -> None:
         self._wanted: Filter | None = None
         self._known: dict[datetime, Counts] = {}
-        self._size = 8
+        self._size = STEPS
         self._turn = 0
 
     def read(self, tick: Tick, wanted: Filter) -> Plot:
         """Read what has changed or is not known yet, as far as the time allows."""
-        last = tick.now.replace(second=0, microsecond=0)
-        points = [last - MINUTE * back for back in range(MINUTES)]
+        now = tick.now.replace(microsecond=0)
+        last = now.replace(second=now.second - now.second % (STEP // SECOND))
+        minutes = [now.replace(second=0) - MINUTE * back for back in range(MINUTES)]
+        steps = [last - STEP * back for back in range((last - minutes[-1]) // STEP + 1)]
         if wanted != self._wanted:
             self._wanted, self._known = wanted, {}
-        self._known = {at: self._known[at] for at in points if at in self._known}
+        self._known = {at: self._known[at] for at in steps if at in self._known}
         clock = tick.clock.part(PATIENCE)
-        self._read(tick, points[min(AGAIN, self._size) - 1], last)
-        old = [at for at in points[AGAIN:] if at in self._known]
-        if old:
-            self._turn = (self._turn + 1) % len(old)
-            self._read(tick, old[self._turn], old[self._turn])
-        self._fill(tick, points, clock)
-        found = [Point(at, *self._known.get(at, (None, None, None))) for at in reversed(points)]
+        self._read(tick, [*steps[:AGAIN], *self._whose_turn(steps)])
+        self._fill(tick, steps, clock)
+        found = [Point(at, *self._sum(at, last)) for at in reversed(minutes)]
         return Plot(60, tuple(found))
 
-    def _fill(self, tick: Tick, points: list[datetime], clock: Clock) -> None:
+    def _whose_turn(self, steps: list[datetime]) -> list[datetime]:
+        """Steps in which a call that took long may have ended since they were read."""
+        self._turn += 1
+        recent = [at for at in steps[AGAIN:RECENT] if at in self._known]
+        old = [at for at in steps[RECENT:] if at in self._known]
+        first = self._turn * STEPS % len(old) if old else 0
+        return [*(recent[self._turn % len(recent) :][:1] if recent else ()), *old[first : first + STEPS]]
+
+    def _fill(self, tick: Tick, steps: list[datetime], clock: Clock) -> None:
         """At least a part, however busy the server is."""
-        while unread := [at for at in points if at not in self._known]:
-            newest, before = unread[0], clock.left
-            first = max(unread[-1], newest - MINUTE * (self._size - 1))
-            self._read(tick, first, newest)
-            took = before - clock.left
-            self._size = max(1, self._size // 2) if took > PATIENCE / 2 else min(MINUTES, self._size * 2)
+        while unread := [at for at in steps if at not in self._known][: self._size]:
+            self._read(tick, unread)
+            attempts = sum(self._known[at][1] + self._known[at][2] for at in unread)
+            if attempts > 2 * ATTEMPTS:
+                self._size = max(1, self._size // 2)
+            elif attempts < ATTEMPTS:
+                self._size = min(MINUTES * STEPS, self._size * 2)
             if clock.left <= 0:
                 return
 
-    def _read(self, tick: Tick, first: datetime, last: datetime) -> None:
-        """The minutes from the first to the last."""
+    def _read(self, tick: Tick, steps: list[datetime]) -> None:
         assert self._wanted is not None
-        minutes = [first + MINUTE * i for i in range((last - first) // MINUTE + 1)]
-        sums = [NONE] * len(minutes)
+        sums = [NONE] * len(steps)
         for table in (entries, refusals):
-            for i, *counts in tick.connection.execute(_by_minute(table, minutes, self._wanted)):
+            for i, *counts in tick.connection.execute(_by_step(table, steps, self._wanted)):
                 sums[i - 1] = plus(sums[i - 1], tuple(counts))
-        self._known.update(zip(minutes, sums, strict=True))
+        self._known.update(zip(steps, sums, strict=True))
+
+    def _sum(self, minute: datetime, last: datetime) -> Counts | tuple[None, None, None]:
+        """What a minute came to up to the last step."""
+        steps = [at for i in range(STEPS) if (at := minute + STEP * i) <= last]
+        found = [self._known[at] for at in steps if at in self._known]
+        return reduce(plus, found) if len(found) == len(steps) else (None, None, None)
 
 
-def _by_minute(table: sa.Table, minutes: list[datetime], wanted: Filter) -> sa.Select[*tuple[Any, ...]]:
-    """Nano-USD, calls and refusals of each minute, counted from 1: a walk down the index by time for each."""
-    bounds = [sa.cast([id_at(at + later) for at in minutes], pg.ARRAY(sa.Uuid)) for later in (NO_TIME, MINUTE)]
+def _by_step(table: sa.Table, steps: list[datetime], wanted: Filter) -> sa.Select[*tuple[Any, ...]]:
+    """Nano-USD, calls and refusals of each step, counted from 1: a walk down the index by time for each."""
+    bounds = [sa.cast([id_at(at + later) for at in steps], pg.ARRAY(sa.Uuid)) for later in (NO_TIME, STEP)]
     spans = sa.func.unnest(*bounds).table_valued("first", "after", with_ordinality="i", name="spans").render_derived()
     fields: Fields = {name: table.c[_NAMES.get(name, name)] for name in (*WORDS, "user", "environment", "prompt")}
     if table is entries:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aikit.cli.layout import Column
-from aikit.cli.output import console, gap, line, table, visible
+from aikit.cli.output import console, gap, line, note, table, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,9 +25,13 @@ DISPENSABLE = {"95 %": 4, "p": 3, "change": 2, "gate": 1}
 
 
 def show(report: Report) -> None:
-    """A block for each suite. Without a terminal that is all: exactly these lines, for logs and for `grep`."""
+    """A block for each suite. Without a terminal that is all: exactly these lines, for logs and for `grep`; but a green
+    one of too few cases to see much says so on stderr."""
+    from aikit.evals.model import Status
+    from aikit.evals.noting import UNDERPOWERED
     from aikit.evals.reporting.block import block, total
     from aikit.evals.reporting.outcome import Outcome
+    from aikit.evals.reporting.rows import note_lines
 
     out = console()
     for number, entry in enumerate(report.entries):
@@ -40,6 +44,10 @@ def show(report: Report) -> None:
         if out.is_terminal and isinstance(entry, Outcome):
             gap()
             details(entry)
+        elif isinstance(entry, Outcome) and entry.verdict.status in (Status.PASS, Status.WARN):
+            for text in note_lines(entry):
+                if text.startswith(UNDERPOWERED):
+                    note(f"{entry.suite.name}: {text}")
     if len(report.entries) > 1:
         gap()
         line(total(report))

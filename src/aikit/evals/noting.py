@@ -10,6 +10,9 @@ from aikit.evals.model import GateResult, Run, Suite
 from aikit.evals.scored import gated, values_of
 from aikit.evals.statistics import FEW, LEVEL, smallest_p
 
+UNDERPOWERED = "Underpowered"
+"""Notes that begin so say what the cases could not have shown."""
+
 
 def notes_of(run: Run, suite: Suite, baseline: Baseline | None, results: Sequence[GateResult]) -> tuple[str, ...]:
     """A sentence each."""
@@ -30,19 +33,19 @@ def _power(cases: int, results: Iterable[GateResult]) -> Iterator[str]:
     if smallest_p(cases) * len(tested) >= LEVEL:
         least = figure(smallest_p(cases) * len(tested))
         yield (
-            f"Underpowered: with {counted(cases, 'case')} and {counted(len(tested), 'gate')} no drop, however large, "
+            f"{UNDERPOWERED}: with {counted(cases, 'case')} and {counted(len(tested), 'gate')} no drop, however large, "
             f"can be told from noise (p can't be below {least}), so none can fail."
         )
     elif cases < FEW:
-        yield f"Underpowered: {counted(cases, 'case')}; from {FEW} on a drop can be told from noise with some trust."
+        yield f"{UNDERPOWERED}: {counted(cases, 'case')}; from {FEW} on a drop can be told from noise with some trust."
     for result in tested:
         if result.smallest_drop is None or result.gate.max_drop is None:
             continue
         if above(result.smallest_drop, result.gate.max_drop):
             seen, allowed = apart(result.smallest_drop, result.gate.max_drop)
             yield (
-                f"Underpowered for {result.scorer}: the smallest drop that would be seen four times in five is {seen}, "
-                f"more than the {allowed} that may not be exceeded. More cases see smaller drops; so do more trials."
+                f"{UNDERPOWERED} for {result.scorer}: the smallest drop that would be seen four times in five is "
+                f"{seen}, more than the {allowed} that may not be exceeded. More cases see smaller drops; so do more trials."
             )
 
 

@@ -94,6 +94,14 @@ def test_a_good_one_passes(alone: Cli, project: EvalProject) -> None:
     assert ended.out == "PASS prompts/answer@v1\nright 1.00 gate >= 0.80\n0 regressions — exit 0.\n"
 
 
+def test_a_green_one_of_few_cases_says_in_a_log_that_they_show_little(alone: Cli, project: EvalProject) -> None:
+    cases = project.folder / "evals" / "answers.cases.jsonl"
+    cases.write_text("".join(cases.read_text().splitlines(keepends=True)[:4]))
+    ended = alone("eval", "answers")
+    assert ended.out == "PASS prompts/answer@v1\nright 1.00 gate >= 0.80\n0 regressions — exit 0.\n"
+    assert "answers: Underpowered: 4 cases; from 10 on a drop can be told from noise with some trust." in ended.err
+
+
 def test_without_gate_a_failure_is_shown_and_exits_0(alone: Cli, project: EvalProject) -> None:
     ended = alone("eval", "--prompt", "answer@v3")
     assert ended.code == 0

@@ -45,7 +45,8 @@ def _power(cases: int, results: Iterable[GateResult]) -> Iterator[str]:
             seen, allowed = apart(result.smallest_drop, result.gate.max_drop)
             yield (
                 f"{UNDERPOWERED} for {result.scorer}: the smallest drop that would be seen four times in five is "
-                f"{seen}, more than the {allowed} that may not be exceeded. More cases see smaller drops; so do more trials."
+                f"{seen}, more than the {allowed} that may not be exceeded. "
+                "More cases see smaller drops; so do more trials."
             )
 
 

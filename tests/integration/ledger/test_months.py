@@ -34,6 +34,7 @@ from support.ledger import BOUND, MINI, SOME, Till, order, price_row, rows, tell
 from support.months import id_of, month, part_of, parts, spend_in
 
 SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
 FAR_OFF = [
     datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC),
     datetime(2011, 3, 4, tzinfo=UTC),
@@ -99,7 +100,7 @@ def test_a_new_ledger_has_this_month_the_next_and_one_table_at_each_end(ledger: 
 
 
 def test_who_connects_makes_this_month_and_the_next(acme: Database, tmp_path: Path) -> None:
-    set_clock(acme, month(5) - SECOND)
+    set_clock(acme, month(5) - HOUR)
     with open_meter(acme, tmp_path, price_row):
         assert parts(acme)[-3:] == [part_of("entries", month(4)), part_of("entries", month(5)), "entries_from_2100_01"]
 
@@ -108,7 +109,7 @@ def test_a_meter_that_runs_on_makes_the_next_month_by_itself(
     acme: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "EXPIRE_EVERY", 0.05)
-    set_clock(acme, month(3) - SECOND)
+    set_clock(acme, month(3) - HOUR)
     with open_meter(acme, tmp_path, price_row):
         assert part_of("refusals", month(4)) not in parts(acme, "refusals")
         set_clock(acme, month(3) + SECOND)

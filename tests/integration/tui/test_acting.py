@@ -321,7 +321,7 @@ async def test_the_reason_goes_on_record_as_typed_but_not_longer_than_a_thousand
         app.screen.query_one("#why", Input).insert_text_at_cursor("x" * 1_000)
         await pilot.press("y", "enter")
         await until(pilot, lambda: bool(desk.asked))
-        assert desk.asked == [("breaker", "anthropic/haiku", "trip", "x" * 1_000)]
+        assert desk.asked == [("breaker", "anthropic/haiku", "trip", None, "x" * 1_000)]
 
 
 async def test_a_name_that_a_terminal_does_not_show_can_be_typed_as_it_is_shown() -> None:
@@ -334,7 +334,7 @@ async def test_a_name_that_a_terminal_does_not_show_can_be_typed_as_it_is_shown(
         app.screen.query_one("#name", Input).value = "ev\ufffdil/mo\ufffddel"
         await pilot.press("enter")
         await until(pilot, lambda: bool(desk.asked))
-        assert desk.asked == [("breaker", "ev\x1bil/mo\u202edel", "trip", "")]
+        assert desk.asked == [("breaker", "ev\x1bil/mo\u202edel", "trip", None, "")]
 
 
 async def test_actions_need_rows() -> None:

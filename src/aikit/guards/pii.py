@@ -147,7 +147,7 @@ _IPV4 = r"[0-9](?<![\w.][0-9])[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?!\w|\.[0-9])"
 _IPV6 = (
     r"[0-9A-Fa-f:](?<![\w:.][0-9A-Fa-f:])(?:[0-9A-Fa-f]{0,3}:){1}(?:[0-9A-Fa-f]{0,4}:){1,7}[0-9A-Fa-f]{0,4}(?![\w:])"
 )
-_SAYS_VERSION = re.compile(r"(?i)(?:\b(?:version|ver\.?|release|build|firmware|driver|section|chapter)\W{0,3}|[=~<>!]= ?)\Z")
+_SAYS_VERSION = re.compile(r"(?i)\b(?:version|ver\.?|release|build|firmware|driver|section|chapter)\W{0,3}\Z")
 _GLOBAL = ipaddress.ip_network("2000::/3")
 
 

@@ -136,3 +136,8 @@ def test_it_is_blocked_when_a_call_would_be(text: str) -> None:
         assert tried(text, *rules).text is None
     else:
         assert tried(text, *rules).text == expected
+
+
+def test_a_comparison_with_an_address_is_found_though_a_version_may_look_like_one() -> None:
+    assert shown(tried(text := "ip.src==8.8.4.4", rule("pii")), text) == [("ip", "8.8.4.4")]
+    assert shown(tried(text := "firmware 8.8.4.4", rule("pii")), text) == []

@@ -19,7 +19,7 @@ from aikit.errors import DatabaseError, SchemaBehind
 
 STATEMENT = 2.0
 """Seconds that one statement may take."""
-FILLED = 0.08
+FILLED = 0.06
 """Seconds of a tick that are filled with what can wait for the next one."""
 LONGEST = 4.0
 """Seconds that the statements of a tick may take together; then the server is hung up on."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
@@ -71,11 +70,10 @@ class Completing(Endpoint):
         asking = Asking(exchanged, self._body(exchanged), self._query(exchanged))
         _answered.set({})
         try:
-            with UntilLeft(exchanged.scope):
-                if asking.body.stream:
-                    await self.native.stream(asking, send)
-                else:
-                    await give(await self.native.run(asking), send)
+            if asking.body.stream:
+                await self.native.stream(asking, send)
+            else:
+                await give(await self.native.run(asking), send)
         except AIKitError as error:
             told = worded(error)
             answer = of_error(told, "native")
@@ -127,11 +125,14 @@ class Native:
             stream = await kit.stream(prompt, **ask)
         headers = {"content-type": "text/event-stream", **ours()}
         raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
-        async with aclosing(self._events(stream, prompt)) as events:
-            await send({"type": "http.response.start", "status": 200, "headers": raw})
-            async for event in events:
-                await send({"type": "http.response.body", "body": event, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+        try:
+            with UntilLeft(asking.exchanged.scope):
+                await send({"type": "http.response.start", "status": 200, "headers": raw})
+                async for event in self._events(stream, prompt):
+                    await send({"type": "http.response.body", "body": event, "more_body": True})
+                await send({"type": "http.response.body", "body": b""})
+        finally:
+            await stream.close()
 
     async def _events(self, stream: AsyncReplyStream, prompt: Prompt) -> AsyncGenerator[bytes]:
         try:
@@ -142,8 +143,6 @@ class Native:
             yield b"event: error\ndata: " + of_error(worded(error), "native").body + b"\n\n"
         except Exception:
             yield b"event: error\ndata: " + of_error(INTERNAL, "native").body + b"\n\n"
-        finally:
-            await stream.close()
 
     async def _asked(self, asking: Asking) -> tuple[KitOf, Tags, Prompt, Any]:
         wanted: Completion = asking.body

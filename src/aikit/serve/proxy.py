@@ -59,12 +59,11 @@ class Proxy:
         if self._models.answers(one):
             with UntilLeft(exchanged.scope):
                 answer = await self._models.answer(one, key, TAGS.get())
-                await (give(answer, send) if isinstance(answer, Answer) else hand_on(answer, send))
+            await (give(answer, send) if isinstance(answer, Answer) else hand_on(answer, exchanged.scope, send))
             return
         choice = choose(kit.settings, kit._has_price, one.kind, one.model, brought=one.own_key is not None)
-        with UntilLeft(exchanged.scope):
-            if choice.plain:
-                response = await self._providers.ask(one, choice.route.models[0], key)
-            else:
-                response = await Turns(self._providers, kit, one, key, choice.route).served()
-            await hand_on(response, send)
+        if choice.plain:
+            response = await self._providers.ask(one, choice.route.models[0], key)
+        else:
+            response = await Turns(self._providers, kit, one, key, choice.route, exchanged.scope).served()
+        await hand_on(response, exchanged.scope, send)

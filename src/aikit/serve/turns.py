@@ -19,7 +19,8 @@ from aikit.idempotency import HEADER
 from aikit.routing.routes import Route
 from aikit.routing.trying import Served, Turn, Wait, provider_of
 from aikit.serve.asked import Asked
-from aikit.serve.model import Key
+from aikit.serve.leaving import CallerLeft, UntilLeft, has_left
+from aikit.serve.model import Key, Scope
 from aikit.serve.providers import Providers
 from aikit.transport import ERROR
 from aikit.types import new_id
@@ -28,12 +29,13 @@ from aikit.types import new_id
 class Turns:
     """The tries of one request."""
 
-    def __init__(self, providers: Providers, kit: AsyncAIKit, one: Asked, key: Key, route: Route) -> None:
+    def __init__(self, providers: Providers, kit: AsyncAIKit, one: Asked, key: Key, route: Route, scope: Scope) -> None:
         self._providers = providers
         self._kit = kit
         self._one = one
         self._key = key
         self._route = route
+        self._scope = scope
         self._once = next(
             (value.decode(errors="replace") for name, value in one.headers if name == HEADER.encode()), None
         )
@@ -43,15 +45,19 @@ class Turns:
     async def served(self) -> httpx2.Response:
         """The answer of the first model that serves; else the answer that is to be told of those that did not.
 
-        Raises Refused or AIError where that one did not come as an answer.
+        Raises Refused or AIError where that one did not come as an answer, CallerLeft instead of asking another model
+        for nobody.
         """
         steps = self._kit._tries(self._route, {"tenant": self._key.tenant, "idempotency_key": self._once})
         call, answer = new_id(), None
         try:
             step = next(steps)
             while True:
+                if has_left(self._scope):
+                    raise CallerLeft
                 if isinstance(step, Wait):
-                    await asyncio.sleep(step.seconds)
+                    with UntilLeft(self._scope):
+                        await asyncio.sleep(step.seconds)
                     answer = None
                 else:
                     answer = await self._turn(step, call)
@@ -78,7 +84,7 @@ class Turns:
             )
             refusal = response.extensions.get(ERROR)
             if refusal is None and response.status_code < 300:
-                return await begun(response, provider) if self._route.has_more else response
+                return await begun(response, provider, self._scope) if self._route.has_more else response
             body = await response.aread()
         except (AIError, Refused) as error:
             return error
@@ -90,15 +96,16 @@ class Turns:
         return failure
 
 
-async def begun(response: httpx2.Response, provider: str) -> httpx2.Response:
-    """The response, once the first piece of its stream is there. Raises AIError if none comes."""
+async def begun(response: httpx2.Response, provider: str, scope: Scope) -> httpx2.Response:
+    """The response, once the first piece of its stream is there. Raises AIError if none comes, CallerLeft."""
     stream = response.stream
     if isinstance(stream, httpx2.ByteStream):
         return response
     assert isinstance(stream, httpx2.AsyncByteStream)
     pieces = aiter(stream)
     try:
-        first = await anext(pieces, b"")
+        with UntilLeft(scope):
+            first = await anext(pieces, b"")
     except httpx2.HTTPError as error:
         await stream.aclose()
         raise from_exception(provider, error) from error

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aikit.console.filtering import Filter
 from aikit.console.model import Overview, Page, Period, Query, Snapshot, Tab
@@ -15,7 +16,6 @@ from aikit.console.reading.audit import read_audit
 from aikit.console.reading.breakers import read_breakers
 from aikit.console.reading.calls import read_calls
 from aikit.console.reading.caps import Caps
-from aikit.console.reading.evals import Evals
 from aikit.console.reading.header import Spooled, read_header
 from aikit.console.reading.limits import Limits
 from aikit.console.reading.line import Line, Tick
@@ -25,6 +25,9 @@ from aikit.console.reading.sums import Sums
 from aikit.console.reading.took import Took
 from aikit.database.connect import Database
 from aikit.ledger.breakers import BreakerRow, list_breakers
+
+if TYPE_CHECKING:
+    from aikit.console.reading.evals import Evals
 
 GROUPED = ("tenant", "feature", "provider", "model")
 """What the sums are kept by, and so what the filter can pick from them without reading again."""
@@ -41,7 +44,7 @@ class Reader:
         """`evals` is the folder of the evals, `spool` that in which this machine spools for this database."""
         self.database, self.environment = database, environment
         self.line = Line(database)
-        self._spooled, self._evals = Spooled(spool), Evals(evals)
+        self._spooled, self._evals_folder = Spooled(spool), evals
         self._live: dict[tuple[tuple[str, ...], Filter], Live] = {}
         self._sums: dict[tuple[tuple[str, ...], Filter, Period], Sums] = {}
         self._caps, self._took, self._limits = Caps(), Took(), Limits()
@@ -82,6 +85,13 @@ class Reader:
     def close(self) -> None:
         """Hang up. Whoever reads again connects again."""
         self.line.close()
+
+    @cached_property
+    def _evals(self) -> Evals:
+        """For whoever looks at them: they bring all that decides on runs with them."""
+        from aikit.console.reading.evals import Evals
+
+        return Evals(self._evals_folder)
 
     def _page(self, tick: Tick, query: Query, breakers: list[BreakerRow], clocks: Clocks) -> Page:
         match query.tab:

@@ -200,6 +200,7 @@ NOT_BEFORE_THE_FIGURES = (
     "aikit.console.actions",
     "aikit.console.details.overview",
     "aikit.console.tables.audit",
+    "aikit.evals.gate",
     "aikit.meter.engine",
     "jinja2",
     "jsonschema",

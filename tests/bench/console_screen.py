@@ -24,6 +24,8 @@ SCRIPT = Path(sys.executable).with_name("aikit")
 SIZE = (40, 140)
 SHOWN = re.compile(rb"tenant-\d{4}")
 """What is only shown once something has been read."""
+OVER = ("--period", "24h")
+"""Just after midnight nothing has happened today."""
 SETTLED, IDLE = 10.0, 60.0
 """Seconds before it is watched, and for how long."""
 STARTS = 10
@@ -108,7 +110,7 @@ def starts(data: Path) -> dict[str, object]:
     """Seconds until the first figures are there, from the exec on. The first start is not counted: files are read."""
     taken = []
     for _ in range(STARTS + 1):
-        with _screen(data) as screen:
+        with _screen(data, *OVER) as screen:
             taken.append(screen.until_shown())
     counted = taken[1:]
     return {
@@ -121,7 +123,7 @@ def starts(data: Path) -> dict[str, object]:
 
 def idle(data: Path, database: Database) -> dict[str, object]:
     """The share of a core, in percent, of the console, of what it has started, and of its backend in the database."""
-    with _screen(data, "--interval", "2") as screen:
+    with _screen(data, "--interval", "2", *OVER) as screen:
         screen.until_shown()
         screen.watch(SETTLED)
         before, began = _used(screen.process.pid, database), time.perf_counter()

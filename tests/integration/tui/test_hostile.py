@@ -107,7 +107,7 @@ async def test_a_dialog_about_a_name_of_three_thousand_characters_can_be_answere
         app.screen.query_one("#name", Input).value = f"{LONG}/{LONG}"
         await pilot.press("enter")
         await until(pilot, lambda: bool(desk.asked))
-        assert desk.asked == [("breaker", f"{LONG}/{LONG}", "trip", "")]
+        assert desk.asked == [("breaker", f"{LONG}/{LONG}", "trip", None, "")]
 
 
 async def test_the_field_that_is_typed_into_is_in_view_in_a_small_terminal() -> None:

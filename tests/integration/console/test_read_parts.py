@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -90,7 +91,8 @@ def test_with_no_time_left_all_is_read_in_the_end_and_comes_to_the_same(
     assert isinstance(found.page, Overview) and isinstance(expected.page, Overview)
     assert [row.calls for row in found.page.rows] == [row.calls for row in expected.page.rows]
     assert found.page.plot == expected.page.plot
-    assert found.header == expected.header
+    assert found.header == replace(expected.header, rate=found.header.rate)  # the time goes on in between
+    assert found.header.rate > 0
 
 
 @pytest.mark.parametrize(("size", "parts"), [(1, 1), (1, 4), (24, 1), (24, 3), (7, 40), (1024, 1)])

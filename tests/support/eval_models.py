@@ -104,7 +104,8 @@ def options_for(folder: Path, **stated: Any) -> Options:
 
 def steady_rate(ended: Sequence[datetime], limit: int) -> float:
     """Calls a second once a run is under way: without the first two rounds, in which connections are made, and the
-    last, in which not all places are taken.
+    last, in which not all places are taken. From the end of a round to the end of another: calls that take alike end
+    together.
     """
-    moments = sorted(ended)[2 * limit : -limit]
+    moments = sorted(ended)[2 * limit - 1 : -limit]
     return (len(moments) - 1) / (moments[-1] - moments[0]).total_seconds()

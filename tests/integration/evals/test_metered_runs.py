@@ -150,19 +150,17 @@ def test_an_open_breaker_is_waited_for(project: Project) -> None:
 
 
 def test_calls_saturate_a_slow_provider_at_the_limit(project: Project) -> None:
-    """Two seconds an answer, 8 at once: 4 a second, within a tenth. What it comes to with quicker answers, where the
-    machine is the limit, is measured by `scripts/bench evals`.
-    """
-    project.simulator.fault(delay=2.0)
-    suite = project.suite(40)
-    assert any(_rate(project, suite, 40) >= 0.9 * 8 / 2.0 for _ in range(2))
+    """200 ms an answer, 8 at once: 40 a second, within a tenth; the best of a few, as other tests run beside it."""
+    project.simulator.fault(delay=0.2)
+    suite = project.suite(120)
+    assert any(_rate(project, suite) >= 0.9 * 8 / 0.2 for _ in range(5))
 
 
-def _rate(project: Project, suite: Suite, cases: int) -> float:
+def _rate(project: Project, suite: Suite) -> float:
     before = {entry["attempt"] for entry in project.entries()}
     project.run(suite, Mode.LIVE, concurrency=8)
     ended = [entry["settled_at"] for entry in project.entries() if entry["attempt"] not in before]
-    assert len(ended) == cases
+    assert len(ended) == 120
     return steady_rate(ended, 8)
 
 

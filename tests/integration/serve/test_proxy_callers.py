@@ -139,19 +139,26 @@ def test_a_caller_who_leaves_before_the_first_byte_pays_for_what_the_answer_come
     assert simulator.served()["requests"][-1]["ending"] == "completed"
 
 
+def left_by_its_caller(folder: Path, simulator: Simulator, books: Books, ask: dict[str, Any]) -> dict[str, Any]:
+    """The one entry of a route whose caller leaves while its first model is being asked."""
+    route = '[routes]\nfast = ["openai/gpt-4o-mini", "openai/gpt-4o"]\n'
+    with serving(settings_for(folder, simulator, books.dsn, route)) as served:
+        with served.connect() as connection:
+            connection.sendall(request(ask | {"model": "routes.fast"}))
+            wait_for(lambda: simulator.served()["in_flight"] == 1)
+        wait_for(lambda: served.app.doorway.running == 0)
+        (entry,) = balanced(served, books, 1)
+    return entry
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("fault", [{"status": 503}, {"status": 429, "retry_after": 5}])
 def test_of_a_route_no_other_model_is_asked_for_a_caller_who_has_left(
     tmp_path: Path, simulator: Simulator, books: Books, fault: dict[str, Any], stream: bool
 ) -> None:
-    route = '[routes]\nfast = ["openai/gpt-4o-mini", "openai/gpt-4o"]\n'
-    ask = chat_request(says({"delay": 0.7, **fault})) | {"model": "routes.fast", "stream": stream}
-    with serving(settings_for(tmp_path, simulator, books.dsn, route)) as served:
-        with served.connect() as connection:
-            connection.sendall(request(ask))
-            wait_for(lambda: simulator.served()["in_flight"] == 1)
-        wait_for(lambda: served.app.doorway.running == 0)
-        (entry,) = balanced(served, books, 1)
+    entry = left_by_its_caller(
+        tmp_path, simulator, books, chat_request(says({"delay": 0.7, **fault})) | {"stream": stream}
+    )
     assert (entry["model"], entry["ending"], entry["nano"]) == ("gpt-4o-mini", "voided", 0)
     assert [one["model"] for one in simulator.served()["requests"]] == ["gpt-4o-mini"]
 
@@ -159,14 +166,9 @@ def test_of_a_route_no_other_model_is_asked_for_a_caller_who_has_left(
 def test_a_caller_who_leaves_a_routes_stream_before_its_first_piece_pays_for_what_it_came_to(
     tmp_path: Path, simulator: Simulator, books: Books
 ) -> None:
-    route = '[routes]\nfast = ["openai/gpt-4o-mini", "openai/gpt-4o"]\n'
-    ask = chat_request(says({"delay": 0.4, "chunk_delay": 0.4})) | {"model": "routes.fast", "stream": True}
-    with serving(settings_for(tmp_path, simulator, books.dsn, route)) as served:
-        with served.connect() as connection:
-            connection.sendall(request(ask))
-            wait_for(lambda: simulator.served()["in_flight"] == 1)
-        wait_for(lambda: served.app.doorway.running == 0)
-        (entry,) = balanced(served, books, 1)
+    entry = left_by_its_caller(
+        tmp_path, simulator, books, chat_request(says({"delay": 0.4, "chunk_delay": 0.4})) | {"stream": True}
+    )
     assert (entry["model"], entry["ending"]) == ("gpt-4o-mini", "settled")
     assert [one["model"] for one in simulator.served()["requests"]] == ["gpt-4o-mini"]
 
